@@ -1,4 +1,204 @@
+/* posenet/ops.h - the ops a network is described with
+ *
+ * Every op appends one node to g and returns its result, owned by g and computed when g's plan runs; NULL once g has
+ * failed, in this call or before. Unless an entry says otherwise every floating input gets a gradient.
+ * Errors of every op: PN_ERR_ARG (a NULL or meaningless argument), PN_ERR_SHAPE (extents that do not fit), PN_ERR_LIMIT,
+ * PN_ERR_NOMEM. NaN in gives NaN out. One thread per graph. Letters: N batch, C channels, H W space, T tokens, D features.
+ */
 #ifndef POSENET_OPS_H
 #define POSENET_OPS_H
+
+#include "posenet.h"
+
+/* What lies outside a map: nothing (0), the nearest pixel, or the mirror image without repeating the edge. */
 typedef enum { PN_BORDER_ZERO, PN_BORDER_REPLICATE, PN_BORDER_REFLECT } pn_border;
+
+/* ---- Convolution and products ---------------------------------------------------------------------------------- */
+
+/* Rows first, columns second. A zero stride, dilation or groups means 1; so { 0 } is a plain convolution. */
+typedef struct {
+    int stride[2], pad[2], dilation[2];
+    int groups;
+    pn_border border;               /* of conv2d; conv_transpose2d knows ZERO only. REFLECT needs pad < extent */
+    int output_pad[2];              /* of conv_transpose2d: rows and columns added below and right, < stride */
+} pn_conv_opt;
+
+/**
+ * Convolution (cross-correlation).
+ *
+ *   y[n,o,i,j] = bias[o] + sum_{c,a,b} w[o,c,a,b] x[n, c', i*sh + a*dh - ph, j*sw + b*dw - pw],  c' in the group of o
+ *
+ * x [N,C,H,W]   w [O,C/groups,KH,KW]   bias [O] or NULL   opt NULL: all defaults
+ * returns [N,O,OH,OW], OH = (H + 2 ph - dh (KH - 1) - 1) / sh + 1, rounded down
+ */
+PN_API pn_tensor *pn_conv2d(pn_graph *g, pn_tensor *x, pn_tensor *w, pn_tensor *bias, const pn_conv_opt *opt);
+/**
+ * Transposed convolution: the adjoint of pn_conv2d. Output row i receives input row q through tap a when
+ * i = q*sh - ph + a*dh.
+ *
+ * x [N,C,H,W]   w [C,O/groups,KH,KW]   bias [O] or NULL
+ * returns [N,O,OH,OW], OH = (H - 1) sh - 2 ph + dh (KH - 1) + output_pad + 1
+ */
+PN_API pn_tensor *pn_conv_transpose2d(pn_graph *g, pn_tensor *x, pn_tensor *w, pn_tensor *bias, const pn_conv_opt *opt);
+/* y = x w^T + bias over the last axis. x [...,D]  w [O,D]  bias [O] or NULL  returns [...,O] */
+PN_API pn_tensor *pn_linear(pn_graph *g, pn_tensor *x, pn_tensor *w, pn_tensor *bias);
+/* PN_TRANSPOSE_B reads b as [B,N,K]. */
+typedef enum { PN_AS_IS, PN_TRANSPOSE_B } pn_matmul_mode;
+/* Batched product. a [B,M,K]  b [B,K,N]  returns [B,M,N] */
+PN_API pn_tensor *pn_matmul(pn_graph *g, pn_tensor *a, pn_tensor *b, pn_matmul_mode mode);
+
+/* ---- Norms: y = (x - mean) / sqrt(variance + eps) * weight + bias, biased variance ------------------------------- */
+
+/* Over H, W of each (n, c); no running statistics. x [N,C,H,W], weight and bias [C] or both NULL. (Ulyanov et al. 2016) */
+PN_API pn_tensor *pn_instance_norm(pn_graph *g, pn_tensor *x, pn_tensor *weight, pn_tensor *bias, double eps);
+/**
+ * Over N, H, W of each c in training plans, which also move the running state by momentum (new = (1 - m) old + m batch,
+ * unbiased variance); inference plans normalise by the running state. x [N,C,H,W], weight, bias [C] or both NULL,
+ * running_mean, running_var: state [C].                                               (Ioffe & Szegedy 2015)
+ */
+PN_API pn_tensor *pn_batch_norm(pn_graph *g, pn_tensor *x, pn_tensor *weight, pn_tensor *bias, pn_tensor *running_mean,
+                                pn_tensor *running_var, double momentum, double eps);
+/* Over the last `axes` axes together; weight and bias have their shape, or both NULL.             (Ba et al. 2016) */
+PN_API pn_tensor *pn_layer_norm(pn_graph *g, pn_tensor *x, pn_tensor *weight, pn_tensor *bias, int axes, double eps);
+/* Over H, W and the C/groups channels of each group. x [N,C,H,W], weight, bias [C] or both NULL. (Wu & He 2018) */
+PN_API pn_tensor *pn_group_norm(pn_graph *g, pn_tensor *x, pn_tensor *weight, pn_tensor *bias, int groups, double eps);
+
+/* ---- Activations: any shape ------------------------------------------------------------------------------------ */
+
+PN_API pn_tensor *pn_relu(pn_graph *g, pn_tensor *x);           /* slope at 0 is 0 */
+PN_API pn_tensor *pn_leaky_relu(pn_graph *g, pn_tensor *x, double slope);      /* slope in [0, 1] below 0 */
+PN_API pn_tensor *pn_tanh(pn_graph *g, pn_tensor *x);
+PN_API pn_tensor *pn_sigmoid(pn_graph *g, pn_tensor *x);
+PN_API pn_tensor *pn_gelu(pn_graph *g, pn_tensor *x);           /* x Phi(x), by erf (Hendrycks & Gimpel 2016) */
+/* exp(x) / sum exp(x) over one axis, stable for any finite x. axis from 0; negative counts from the end. */
+PN_API pn_tensor *pn_softmax(pn_graph *g, pn_tensor *x, int axis);
+
+/* ---- Arithmetic ------------------------------------------------------------------------------------------------- */
+
+/* b has the shape of a, or the same rank with 1 where it is to be repeated. returns the shape of a. */
+PN_API pn_tensor *pn_add(pn_graph *g, pn_tensor *a, pn_tensor *b);
+PN_API pn_tensor *pn_mul(pn_graph *g, pn_tensor *a, pn_tensor *b);
+/* scale x + shift, by constants of the formula; what changes from step to step is an input, not a constant. */
+PN_API pn_tensor *pn_affine(pn_graph *g, pn_tensor *x, double scale, double shift);
+/* (1 - mask) a + mask b. a, b [N,C,H,W]  mask [N,1,H,W] */
+PN_API pn_tensor *pn_lerp(pn_graph *g, pn_tensor *a, pn_tensor *b, pn_tensor *mask);
+/* Over the axes whose bits are set (PN_AXIS(2) | PN_AXIS(3); PN_ALL_AXES gives [1]); they stay as extent 1 (KEEP) or go. */
+#define PN_AXIS(i)  (1u << (i))
+#define PN_ALL_AXES 0xffu
+typedef enum { PN_DROP_AXES, PN_KEEP_AXES } pn_keep;
+PN_API pn_tensor *pn_sum(pn_graph *g, pn_tensor *x, unsigned axes, pn_keep keep);
+PN_API pn_tensor *pn_mean(pn_graph *g, pn_tensor *x, unsigned axes, pn_keep keep);
+
+/* ---- Shape ------------------------------------------------------------------------------------------------------- */
+
+/* n tensors (1 to 30) one after another along axis; the other extents agree. */
+PN_API pn_tensor *pn_concat(pn_graph *g, pn_tensor *const x[], int n, int axis);
+/* begin <= index < end along axis. */
+PN_API pn_tensor *pn_slice(pn_graph *g, pn_tensor *x, int axis, ptrdiff_t begin, ptrdiff_t end);
+/* x [N,C,H,W] with rows and columns put around it: of `value` (ZERO), the nearest pixel, or the mirror image. */
+typedef struct { ptrdiff_t top, bottom, left, right; } pn_margins;
+PN_API pn_tensor *pn_pad2d(pn_graph *g, pn_tensor *x, pn_margins margins, pn_border border, double value);
+/* The same numbers in row-major order under other extents; their product agrees. */
+PN_API pn_tensor *pn_reshape(pn_graph *g, pn_tensor *x, pn_shape shape);
+/* Axis i of the result is axis order[i] of x. */
+PN_API pn_tensor *pn_transpose(pn_graph *g, pn_tensor *x, const int order[]);
+
+/* ---- Pooling and resizing: x [N,C,H,W] --------------------------------------------------------------------------- */
+
+typedef struct { int kernel[2], stride[2], pad[2]; } pn_pool_opt;      /* a zero stride means the kernel's extent */
+/* Mean of the window; padding counts as zeros and in the divisor. OH = (H + 2 ph - KH) / sh + 1, rounded down. */
+PN_API pn_tensor *pn_avg_pool2d(pn_graph *g, pn_tensor *x, pn_pool_opt opt);
+/* Largest of the window, padding being smaller than anything; the gradient goes to the first largest in reading order. */
+PN_API pn_tensor *pn_max_pool2d(pn_graph *g, pn_tensor *x, pn_pool_opt opt);
+typedef enum { PN_NEAREST, PN_BILINEAR } pn_interpolation;
+/* HALF_PIXEL: pixel centres at i + 1/2 (PyTorch's align_corners = false). CORNERS: first and last pixels coincide
+ * (align_corners = true; bilinear only). Nearest reads floor(i * in / out). No antialiasing. */
+typedef enum { PN_HALF_PIXEL, PN_CORNERS } pn_grid;
+PN_API pn_tensor *pn_resize2d(pn_graph *g, pn_tensor *x, ptrdiff_t height, ptrdiff_t width, pn_interpolation how, pn_grid grid);
+
+/* ---- Flow: flow [N,2,H,W] in pixels of x; plane 0 runs along W, plane 1 along H ------------------------------------ */
+
+/**
+ * Bilinear warp: every output pixel reads x at its own place plus flow.
+ *
+ *   y[n,c,i,j] = x[n, c, i + flow[n,1,i,j], j + flow[n,0,i,j]]
+ *
+ * x       [N,C,XH,XW], flow [N,2,H,W]
+ * border  REPLICATE (GFLA): taps outside read the nearest pixel of x; ZERO: they count as 0; REFLECT is refused
+ * returns [N,C,H,W]
+ *
+ * Edges:  an infinite flow is a flow far outside; a NaN flow gives NaN, not a wild read.
+ * Grads:  x and flow; at whole-pixel positions flow takes the slope of the cell to the right and below.
+ * Source: Jaderberg et al. 2015, eq. 5.
+ */
+PN_API pn_tensor *pn_flow_sample(pn_graph *g, pn_tensor *x, pn_tensor *flow, pn_border border);
+/**
+ * Warp with a Gaussian of `sigma` over the 2r x 2r pixels around each position, weights divided by their sum.
+ *
+ *   u = j + flow0, v = i + flow1, a = u - floor(u), b = v - floor(v);  over d in -r+1 .. r both ways
+ *   w = exp(-((a - dx)^2 + (b - dy)^2) / (2 sigma^2));  y = sum w x[floor(v)+dy, floor(u)+dx] / sum w
+ *
+ * REPLICATE: taps outside read the nearest pixel and keep their weight; ZERO: they count as 0 and keep it.
+ * Shapes, edges and gradients as pn_flow_sample. GFLA's correctness loss uses r = 2, sigma = 2.
+ */
+PN_API pn_tensor *pn_gauss_sample(pn_graph *g, pn_tensor *x, pn_tensor *flow, int radius, double sigma, pn_border border);
+/**
+ * Flow-guided local attention: each target position weighs the k x k neighbourhood of the source around its flow.
+ *
+ *   s_t(y,x) = source at (y + flow1 + row_t - k/2, x + flow0 + col_t - k/2), bilinear, replicated border, t = row k + col
+ *   h        = leaky_relu(target_hidden + sum_t w0[:, :, row_t, col_t] s_t, 0.1)
+ *   a        = softmax over t of (w1 h + b1)
+ *   y        = 1/k^2 sum_t a_t s_t                          (the factor is GFLA's: its checkpoints depend on it)
+ *
+ * source        [N,C,H,W]
+ * target_hidden [N,D,H,W]: the target's half of the first layer, bias included, an ordinary pn_conv2d
+ * flow          [N,2,H,W]
+ * w0 [D,C,k,k] source half of the first layer, k odd; w1 [k^2,D,1,1], b1 [k^2]
+ * returns       [N,C,H,W]; pn_saved_of(.., 0) is a [N,k^2,H,W]. No k^2 patches are ever stored.
+ * Source: Ren et al. 2020 (GFLA), eqs. 7-8, and the released code's averaging.
+ */
+PN_API pn_tensor *pn_local_attention(pn_graph *g, pn_tensor *source, pn_tensor *target_hidden, pn_tensor *flow, pn_tensor *w0,
+                                     pn_tensor *w1, pn_tensor *b1);
+
+/* ---- Spectral norm ----------------------------------------------------------------------------------------------- */
+
+/**
+ * w / sigma, sigma = u^T W v with W = [O, rest]: one power iteration per training forward (v <- W^T u, u <- W v, each
+ * divided by max(length, eps)), which updates u and v; inference uses them as they are.
+ *
+ * w [O,...]  u state [O]  v state [rest]  returns the shape of w
+ * Grads: w, with u and v constants.                                                   Source: Miyato et al. 2018.
+ */
+PN_API pn_tensor *pn_spectral_norm(pn_graph *g, pn_tensor *w, pn_tensor *u, pn_tensor *v, double eps);
+
+/* ---- Losses: [1] unless an entry says otherwise; means are over all elements, batch included ------------------------ */
+
+PN_API pn_tensor *pn_l1_loss(pn_graph *g, pn_tensor *a, pn_tensor *b);         /* mean |a - b|, slope 0 where equal */
+PN_API pn_tensor *pn_mse_loss(pn_graph *g, pn_tensor *a, pn_tensor *b);        /* mean (a - b)^2 */
+/* Mean of -log softmax(logits)[class] over axis 1. logits [N,C,H,W], classes [N,1,H,W] holding whole numbers 0..C-1 (no
+ * gradient; anything else, as 255, is left out of the mean). */
+PN_API pn_tensor *pn_cross_entropy(pn_graph *g, pn_tensor *logits, pn_tensor *classes);
+/* sum_c a b / max(|a| |b|, 1e-8) over channels. a, b [N,C,H,W]  returns [N,1,H,W] */
+PN_API pn_tensor *pn_cosine_similarity(pn_graph *g, pn_tensor *a, pn_tensor *b);
+/* F F^T / (C H W), F = [C, HW]. x [N,C,H,W]  returns [N,C,C]                              (Gatys et al. 2016) */
+PN_API pn_tensor *pn_gram(pn_graph *g, pn_tensor *x);
+/**
+ * GFLA's sampling correctness: how well the flow finds source features that match the target's.
+ *
+ *   M(p) = max_q cos(source(q), target(p));  c(p) = cos(gauss_sample(source, flow)(p), target(p)), r = 2, sigma = 2
+ *   loss = mean_p exp(-c(p) / (M(p) + 1e-8)) - exp(-1)
+ *
+ * source, target [N,C,H,W]: constants, no gradient. flow [N,2,FH,FW], read by nearest neighbour at H x W without rescaling.
+ * The HW x HW similarities are never stored.                                          Source: Ren et al. 2020, eq. 4-5.
+ */
+PN_API pn_tensor *pn_correctness_loss(pn_graph *g, pn_tensor *source, pn_tensor *target, pn_tensor *flow);
+/**
+ * GFLA's flow regularisation: the energy of flow that a local affine map does not explain, over all k x k patches inside.
+ *
+ *   mean over n and patches of p^T (I - A (A^T A)^-1 A^T) p, A = [row, column, 1], for both planes, added
+ *
+ * flow [N,2,H,W], H and W at least k                                                  Source: Ren et al. 2020, eq. 6.
+ */
+PN_API pn_tensor *pn_flow_regularisation(pn_graph *g, pn_tensor *flow, int k);
+
 #endif

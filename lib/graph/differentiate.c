@@ -1,0 +1,156 @@
+/* lib/graph/differentiate.c - forward steps to backward steps: gradients in reverse order, blocks recomputed before theirs
+ *
+ * Walking the forward steps from last to first, a step gets a backward when a gradient has reached its result. The first
+ * write of a gradient sets, later ones add. Where a block is to be recomputed, its forward steps are repeated right before
+ * its first backward step, into twins of the values; backward steps of the block read the twins.
+ */
+#include "graph/graph.h"
+
+#include <string.h>
+
+static uint32_t gradients_wanted(const pn_plan *p, const pn_node *node)
+{
+    uint32_t wanted = 0;
+    for (int i = 0; i < node->n_in; i++)
+        if (!(node->op->no_grad & PN_INPUT(i)) && pn_tensor_wants(p, node->in[i])) wanted |= PN_INPUT(i);
+    return node->op->backward ? wanted : 0;
+}
+
+static void mark_seeds(pn_plan *p)
+{
+    const pn_graph *g = p->graph;
+    for (size_t i = 0; i < g->n_tensors; i++) {
+        const pn_tensor *t = g->tensors[i];
+        if (p->value_of[i] < 0 || !p->wants[i] || t->kind == PN_TENSOR_SAVED) continue;
+        pn_value *v = &p->values[p->value_of[i]];
+        v->seeded = t == g->loss || (t->kind == PN_TENSOR_RESULT && t->is_output && t->wants_grad);
+    }
+}
+
+/* ---- Recomputing ---------------------------------------------------------------------------------------------------- */
+
+static bool named_in(const char *list, const char *name)
+{
+    if (!list || !name) return false;
+    if (strcmp(list, "*") == 0) return true;
+    const size_t n = strlen(name);
+    for (const char *at = list; (at = strstr(at, name)); at += n)
+        if ((at == list || at[-1] == ',') && (at[n] == ',' || !at[n])) return true;
+    return false;
+}
+
+/* A region is a run of forward steps of one block. Steps that update state are not repeated: their values are kept. */
+static bool same_region(const pn_plan *p, int a, int b)
+{
+    const char *block = p->forward[a].node->block, *other = p->forward[b].node->block;
+    return block && other && strcmp(block, other) == 0;
+}
+
+static unsigned backward_reads(const pn_step *step)
+{
+    const pn_op *op = step->node->op;
+    return op->needs ? op->needs(step->node, step->wanted) : op->backward_needs;
+}
+
+static bool makes(const pn_step *step, int value)
+{
+    bool made = step->out == value;
+    for (int k = 0; k < step->node->n_saved; k++) made = made || step->saved[k] == value;
+    return made && !step->node->op->updates_state;
+}
+
+/* Which steps of the region must run again: those whose results or saved values a backward of the region reads, and what
+ * these are computed from inside it. */
+static void find_repeated(const pn_plan *p, int first, int last, bool *repeat)
+{
+    for (int s = last; s >= first; s--) {
+        const pn_step *step = &p->forward[s];
+        const unsigned reads = step->wanted ? backward_reads(step) : 0;
+        if (step->wanted && ((reads & PN_OUTPUT) || step->node->n_saved)) repeat[s] = true;
+        if (step->node->op->updates_state) repeat[s] = false;
+        for (int i = 0; i < step->node->n_in; i++) {
+            if (!repeat[s] && !(reads & PN_INPUT(i))) continue;
+            for (int q = first; q < s; q++)
+                if (makes(&p->forward[q], step->in[i])) repeat[q] = true;
+        }
+    }
+}
+
+static int twin_of(pn_plan *p, int *twin, int value)
+{
+    const pn_value v = p->values[value];
+    const int t = pn_plan_add_value(p, v.tensor, v.shape, v.block);
+    if (t >= 0) p->values[t].original = value;
+    return twin[value] = t;
+}
+
+static pn_status repeat_region(pn_plan *p, int first, int last, int *twin)
+{
+    bool *repeat = pn_arena_alloc(&p->arena, (size_t)p->n_forward, sizeof *repeat);
+    if (!repeat) return PN_ERR_NOMEM;
+    find_repeated(p, first, last, repeat);
+    for (int s = first; s <= last; s++) {
+        if (!repeat[s]) continue;
+        const pn_step *step = &p->forward[s];
+        pn_step *again = pn_plan_add_step(p, true, step->node);
+        if (!again) return PN_ERR_NOMEM;
+        again->recompute = true;
+        again->packed = step->packed;
+        for (int i = 0; i < step->node->n_in; i++) again->in[i] = twin[step->in[i]] >= 0 ? twin[step->in[i]] : step->in[i];
+        again->out = twin_of(p, twin, step->out);
+        bool ok = again->out >= 0;
+        for (int k = 0; k < step->node->n_saved; k++) ok = (again->saved[k] = twin_of(p, twin, step->saved[k])) >= 0 && ok;
+        if (!ok) return PN_ERR_NOMEM;
+        p->stats.recomputed++;
+    }
+    return PN_OK;
+}
+
+/* ---- Backward ------------------------------------------------------------------------------------------------------- */
+
+static pn_status add_backward(pn_plan *p, const pn_step *step, const int *twin)
+{
+    pn_step *back = pn_plan_add_step(p, true, step->node);
+    if (!back) return PN_ERR_NOMEM;
+    back->backward = true;
+    back->packed = step->packed;
+    back->wanted = step->wanted;
+    for (int i = 0; i < step->node->n_in; i++) {
+        const int v = step->in[i];
+        back->in[i] = twin[v] >= 0 ? twin[v] : v;
+        if (!(step->wanted & PN_INPUT(i))) continue;
+        if (p->values[v].touched || p->values[v].seeded) back->adds |= PN_INPUT(i);
+        p->values[v].touched = true;
+    }
+    back->out = twin[step->out] >= 0 ? twin[step->out] : step->out;
+    for (int k = 0; k < step->node->n_saved; k++) back->saved[k] = twin[step->saved[k]] >= 0 ? twin[step->saved[k]] : step->saved[k];
+    return PN_OK;
+}
+
+pn_status pn_plan_differentiate(pn_plan *p)
+{
+    if (p->mode != PN_TRAIN) return PN_OK;
+    mark_seeds(p);
+    for (int s = 0; s < p->n_forward; s++) p->forward[s].wanted = gradients_wanted(p, p->forward[s].node);
+    int *twin = pn_arena_alloc(&p->arena, (size_t)p->n_values + 1, sizeof *twin);
+    if (!twin) return PN_ERR_NOMEM;
+    for (int v = 0; v < p->n_values; v++) twin[v] = -1;
+
+    int repeated_down_to = p->n_forward;                /* regions from here on have been repeated */
+    for (int s = p->n_forward - 1; s >= 0; s--) {
+        const pn_step *step = &p->forward[s];
+        const pn_value *out = &p->values[step->out];
+        if (!step->wanted || !(out->touched || out->seeded)) {
+            p->forward[s].wanted = 0;
+            continue;
+        }
+        if (s < repeated_down_to && named_in(p->recompute, step->node->block)) {
+            int first = s;
+            while (first > 0 && same_region(p, first - 1, s)) first--;
+            if (repeat_region(p, first, s, twin)) return PN_ERR_NOMEM;
+            repeated_down_to = first;
+        }
+        if (add_backward(p, step, twin)) return PN_ERR_NOMEM;
+    }
+    return PN_OK;
+}

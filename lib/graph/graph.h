@@ -1,0 +1,204 @@
+/* graph.h - record, plan, run: what the library's own files know of a graph
+ *
+ * Recording appends nodes (pn_node) over tensors (pn_tensor). Planning turns nodes into steps (pn_step) over values
+ * (pn_value): a tensor may become several values, one per layout it is needed in, or a second one where it is
+ * recomputed. Values, gradients, saved values, packed weights and scratch live in buffers (pn_buffer) with a first and
+ * a last tick; buffers whose lifetimes do not meet share memory.
+ */
+#ifndef PN_GRAPH_H
+#define PN_GRAPH_H
+
+#include "core/context.h"
+
+typedef struct pn_op   pn_op;
+typedef struct pn_node pn_node;
+typedef struct pn_step pn_step;
+typedef struct pn_run  pn_run;
+
+/* ---- Tensors ---------------------------------------------------------------------------------------------------- */
+
+typedef enum { PN_TENSOR_INPUT, PN_TENSOR_RESULT, PN_TENSOR_SAVED, PN_TENSOR_PARAM, PN_TENSOR_STATE } pn_tensor_kind;
+
+struct pn_tensor {
+    pn_tensor_kind kind;
+    pn_shape shape;
+    const char *name;               /* inputs, parameters, state */
+    pn_graph *graph;                /* NULL for parameters and state */
+    int index;                      /* in its graph's tensors, or in its pn_params */
+    pn_node *node;                  /* that computes it; NULL for leaves */
+    bool is_output, wants_grad;     /* wants_grad: of an input, computed; of an output, can be handed one */
+
+    /* parameters and state: the plain arrays, owned by pn_params */
+    pn_params *owner;
+    pn_real *data, *grad;           /* grad NULL until a plan learns it */
+    bool has_grad;                  /* a backward has reached it since the last optimiser step */
+    uint64_t version;               /* changes with data */
+};
+
+enum { PN_MAX_IN = 30, PN_MAX_SAVED = 4 };              /* inputs are bits of a word */
+
+struct pn_node {
+    const pn_op *op;
+    pn_tensor **in;
+    int n_in;
+    pn_tensor *out;
+    pn_tensor *saved[PN_MAX_SAVED]; /* what forward leaves for backward */
+    int n_saved;
+    const char *block;
+    pn_node *next;
+};
+
+/* ---- Ops: what the planner asks of one --------------------------------------------------------------------------- */
+
+/* Which channel block an op takes or gives for a rank 4 tensor. ANY: that of input 0 (which may be either); other
+ * inputs marked ANY are brought to it. Everything that is not rank 4 is planar. */
+typedef enum { PN_LAYOUT_ANY, PN_LAYOUT_PLANAR, PN_LAYOUT_BLOCKED } pn_layout;
+
+/* Bits of pn_op.backward_needs and of pn_op.needs. */
+#define PN_INPUT(i) (1u << (i))
+#define PN_OUTPUT   (1u << 30)
+
+/* What a step will ask for besides its values; filled by pn_op.sizes. Packed memory keeps its content from run to run. */
+typedef struct { size_t scratch_fwd, scratch_bwd, packed[2]; } pn_sizes;
+
+struct pn_op {
+    const char *name;
+    size_t node_bytes;              /* 0: a bare pn_node */
+    pn_layout layout[8];            /* of the inputs; from the eighth on the last entry repeats */
+    pn_layout result;               /* of the output: ANY is that of input 0 */
+    pn_layout saved;                /* of what it saves; ANY is that of input 0 */
+    unsigned backward_needs;        /* PN_INPUT(i) | PN_OUTPUT that backward reads; saved values always are kept */
+    unsigned no_grad;               /* PN_INPUT(i) that never get a gradient (class numbers, state) */
+    unsigned in_place;              /* PN_INPUT(0): forward may write over it; backward may write dx over dy */
+    bool updates_state;             /* in training mode: such a node is planned even if nobody reads its result */
+    /* Optional: what backward reads when only the inputs in `wanted` need gradients (a frozen convolution needs no x). */
+    unsigned (*needs)(const pn_node *node, unsigned wanted);
+    void (*sizes)(const pn_run *r, const pn_node *node, pn_sizes *out);     /* optional */
+    void (*forward)(const pn_run *r, const pn_node *node);
+    void (*backward)(const pn_run *r, const pn_node *node);                 /* NULL: no gradient passes */
+};
+
+/* ---- What an op sees while it runs -------------------------------------------------------------------------------- */
+
+struct pn_run {
+    pn_plan *plan;
+    const pn_kernels *kernels;
+    pn_pool *pool;
+    const pn_step *step;
+    int threads;
+    bool training;                  /* batch statistics, state updates */
+    bool recompute;                 /* a second forward of the same run: never update state */
+    uint64_t number;                /* of this forward, from 1: with the node's index the Philox counter */
+};
+
+const pn_real *pn_in(const pn_run *r, const pn_node *node, int i);
+pn_real *pn_out(const pn_run *r, const pn_node *node);                  /* forward writes it */
+const pn_real *pn_result(const pn_run *r, const pn_node *node);         /* backward reads it (PN_OUTPUT) */
+pn_real *pn_saved(const pn_run *r, const pn_node *node, int i);
+const pn_real *pn_grad_out(const pn_run *r, const pn_node *node);
+pn_sink pn_sink_in(const pn_run *r, const pn_node *node, int i);
+bool pn_wants_grad(const pn_run *r, const pn_node *node, int i);        /* also valid in sizes() */
+void *pn_scratch(const pn_run *r);
+/* State of input i, writable; NULL when this run must not update it (inference, recompute). */
+pn_real *pn_state_in(const pn_run *r, const pn_node *node, int i);
+/* Packed memory `slot`; *stale: input i has changed since it was last filled, so fill it now. */
+pn_real *pn_packed(const pn_run *r, const pn_node *node, int slot, int i, bool *stale);
+/* The map behind input i or the output, in the layout of this step; [T,D] and the like come as n = c = h = 1. */
+pn_map pn_map_in(const pn_run *r, const pn_node *node, int i);
+pn_map pn_map_out(const pn_run *r, const pn_node *node);
+pn_map pn_map_saved(const pn_run *r, const pn_node *node, int i);
+pn_map pn_map_make(pn_shape s, int block);
+
+/* ---- Graphs ------------------------------------------------------------------------------------------------------- */
+
+struct pn_graph {
+    pn_ctx *ctx;
+    pn_arena arena;
+    pn_status status;
+    char message[PN_MESSAGE_MAX];
+    pn_node *first, *last;
+    int n_nodes;
+    pn_tensor **tensors;            /* inputs, results and saved values in order of recording */
+    size_t n_tensors, tensors_room;
+    pn_tensor *loss;
+    const char *block;
+    const char *begun;              /* the op being recorded, for messages */
+};
+
+pn_status pn_graph_fail(pn_graph *g, pn_status status, const char *format, ...) PN_PRINTF(3, 4);
+
+/* ---- Plans -------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    size_t bytes;
+    int first, last;                /* ticks, inclusive */
+    ptrdiff_t offset;               /* in the arena; -1 until placed */
+} pn_buffer;
+
+typedef struct {
+    pn_tensor *tensor;              /* whose value it is; a conversion's: the tensor converted */
+    pn_shape shape;
+    int block;                      /* 1 or 16 */
+    int buffer;                     /* -1: memory of a parameter or state */
+    int grad;                       /* buffer of its gradient, or -1 */
+    int original;                   /* of a recomputed twin: the value it stands for; or -1 */
+    bool seeded;                    /* loss, or output that can be handed a gradient: backward writes add to it */
+    bool touched;                   /* a backward step writes its gradient */
+    pn_real *data, *grad_data;
+} pn_value;
+
+/* Packed memory and what it was packed from. */
+typedef struct { int buffer; uint64_t key; } pn_packed_slot;
+
+struct pn_step {
+    const pn_node *node;
+    int *in;                        /* values */
+    int out;
+    int saved[PN_MAX_SAVED];
+    uint32_t wanted;                /* PN_INPUT(i): backward computes the gradient of input i */
+    uint32_t adds;                  /* PN_INPUT(i): and adds it to what earlier steps left */
+    bool backward, recompute;
+    int scratch;                    /* buffer or -1 */
+    pn_packed_slot *packed;         /* two, shared by the forward and the backward step of a node */
+};
+
+typedef enum { PN_PLAN_FRESH, PN_PLAN_RAN, PN_PLAN_DONE } pn_plan_state;   /* before forward, after it, after backward */
+
+struct pn_plan {
+    pn_ctx *ctx;
+    pn_graph *graph;
+    pn_mode mode;
+    pn_params *learn;
+    pn_arena arena;                 /* of the plan's own bookkeeping */
+    pn_value *values;  int n_values, values_room;
+    pn_step *forward;  int n_forward,  forward_room;
+    pn_step *backward; int n_backward, backward_room;   /* recomputing steps among them */
+    pn_buffer *buffers; int n_buffers, buffers_room;
+    int *value_of;                  /* by graph tensor: its first value, -1 if not planned */
+    bool *live, *wants;             /* by graph tensor: computed at all; gradient wanted and reached by a seed */
+    bool *is_set;                   /* by graph tensor: inputs that have been given a value */
+    bool *handed;                   /* by graph tensor: outputs handed a gradient since the last forward */
+    uint8_t *memory;                /* the arena that values live in */
+    size_t memory_bytes;
+    pn_plan_stats stats;
+    pn_plan_state state;
+    const char *recompute;
+    pn_run run;
+};
+
+/* Planning, in this order; each may fail with its message in the context. */
+pn_status pn_plan_lower(pn_plan *p);            /* lower.c: nodes to forward steps, values in their layouts */
+pn_status pn_plan_differentiate(pn_plan *p);    /* differentiate.c: backward steps, recomputing among them */
+pn_status pn_plan_place(pn_plan *p);            /* place.c: lifetimes, shared memory, the arena */
+
+/* What the passes above build with; -1 or NULL: no memory. */
+int pn_plan_add_value(pn_plan *p, pn_tensor *t, pn_shape shape, int block);
+pn_step *pn_plan_add_step(pn_plan *p, bool backward, const pn_node *node);
+int pn_plan_add_buffer(pn_plan *p, size_t bytes);
+int pn_value_of(const pn_plan *p, const pn_tensor *t);  /* its first value; -1: not part of this plan */
+bool pn_tensor_wants(const pn_plan *p, const pn_tensor *t);     /* a gradient is wanted and a seed reaches it */
+
+extern const pn_op pn_op_relayout;  /* inserted by the planner: the same numbers in another layout */
+extern const pn_op pn_op_copy;      /* inserted by the planner where one tensor enters an op twice */
+
+#endif

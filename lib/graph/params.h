@@ -1,0 +1,23 @@
+/* params.h - what lib/graph and lib/nn know of a set of parameters */
+#ifndef PN_PARAMS_H
+#define PN_PARAMS_H
+
+#include "graph/graph.h"
+
+typedef struct {
+    pn_tensor *tensor;
+    pn_init init;
+    const char *alias[3];
+    int aliases;
+} pn_param_entry;
+
+struct pn_params {
+    pn_ctx *ctx;
+    pn_status status;
+    pn_arena arena;
+    pn_param_entry *entry;
+    int count;
+    size_t room;
+};
+
+#endif

@@ -1,0 +1,224 @@
+/* lib/graph/place.c - lifetimes over forward and backward together, memory shared and in place, one arena
+ *
+ * Ticks count steps: forward 0 .. F-1, backward F .. F+B-1. Before the first is -1 (inputs are set), after the last is the
+ * end (outputs and gradients are read).
+ */
+#include "graph/graph.h"
+
+#include <stdlib.h>
+
+enum { LINE = 64 };
+
+static void touch(pn_plan *p, int buffer, int tick)
+{
+    if (buffer < 0) return;
+    pn_buffer *b = &p->buffers[buffer];
+    if (tick < b->first) b->first = tick;
+    if (tick > b->last) b->last = tick;
+}
+
+static size_t bytes_of(const pn_value *v) { return (size_t)pn_map_stored(pn_map_make(v->shape, v->block)) * sizeof(pn_real); }
+
+static pn_value *gradient_holder(pn_plan *p, int value)
+{
+    pn_value *v = &p->values[value];
+    return v->original >= 0 ? &p->values[v->original] : v;
+}
+
+/* ---- Buffers and what needs them --------------------------------------------------------------------------------------- */
+
+static pn_status add_value_buffers(pn_plan *p)
+{
+    const int end = p->n_forward + p->n_backward;
+    for (int i = 0; i < p->n_values; i++) {
+        pn_value *v = &p->values[i];
+        const bool leaf_of_params = v->tensor->kind == PN_TENSOR_PARAM || v->tensor->kind == PN_TENSOR_STATE;
+        const bool primary = !leaf_of_params && p->value_of[v->tensor->index] == i;
+        if (v->buffer == -1 && leaf_of_params && v->block == 1 && pn_value_of(p, v->tensor) == i) continue;
+        v->buffer = pn_plan_add_buffer(p, bytes_of(v));
+        if (v->buffer < 0) return PN_ERR_NOMEM;
+        if (primary && v->tensor->kind == PN_TENSOR_INPUT) touch(p, v->buffer, -1);
+        if (primary && (v->tensor->is_output || v->tensor->kind == PN_TENSOR_INPUT)) touch(p, v->buffer, end);
+        const bool read_after = primary && v->tensor->kind == PN_TENSOR_INPUT && v->tensor->wants_grad;
+        if (!v->seeded && !v->touched && !(read_after && p->mode == PN_TRAIN)) continue;
+        v->grad = pn_plan_add_buffer(p, bytes_of(v));
+        if (v->grad < 0) return PN_ERR_NOMEM;
+        if (v->seeded) touch(p, v->grad, p->n_forward);
+        if (read_after) touch(p, v->grad, end);
+        if (read_after && !v->touched) touch(p, v->grad, p->n_forward);        /* stays zero */
+    }
+    return PN_OK;
+}
+
+static void touch_forward(pn_plan *p, const pn_step *step, int tick)
+{
+    for (int i = 0; i < step->node->n_in; i++) touch(p, p->values[step->in[i]].buffer, tick);
+    touch(p, p->values[step->out].buffer, tick);
+    for (int k = 0; k < step->node->n_saved; k++) touch(p, p->values[step->saved[k]].buffer, tick);
+}
+
+static void touch_backward(pn_plan *p, const pn_step *step, int tick)
+{
+    const pn_op *op = step->node->op;
+    const unsigned reads = op->needs ? op->needs(step->node, step->wanted) : op->backward_needs;
+    for (int i = 0; i < step->node->n_in; i++) {
+        if (reads & PN_INPUT(i)) touch(p, p->values[step->in[i]].buffer, tick);
+        if (step->wanted & PN_INPUT(i)) touch(p, gradient_holder(p, step->in[i])->grad, tick);
+    }
+    if (reads & PN_OUTPUT) touch(p, p->values[step->out].buffer, tick);
+    for (int k = 0; k < step->node->n_saved; k++) touch(p, p->values[step->saved[k]].buffer, tick);
+    touch(p, gradient_holder(p, step->out)->grad, tick);
+}
+
+static pn_status add_scratch(pn_plan *p, pn_step *step, int tick)
+{
+    step->scratch = -1;
+    if (!step->node->op->sizes) return PN_OK;
+    const int end = p->n_forward + p->n_backward;
+    pn_sizes sizes = { 0 };
+    pn_run r = p->run;
+    r.step = step;
+    step->node->op->sizes(&r, step->node, &sizes);
+    const size_t scratch = step->backward ? sizes.scratch_bwd : sizes.scratch_fwd;
+    if (scratch) {
+        step->scratch = pn_plan_add_buffer(p, scratch);
+        if (step->scratch < 0) return PN_ERR_NOMEM;
+        touch(p, step->scratch, tick);
+    }
+    for (int k = 0; k < 2; k++) {
+        pn_packed_slot *slot = &step->packed[k];
+        if (!sizes.packed[k] || slot->buffer >= 0) continue;
+        slot->buffer = pn_plan_add_buffer(p, sizes.packed[k]);
+        if (slot->buffer < 0) return PN_ERR_NOMEM;
+        touch(p, slot->buffer, -1);
+        touch(p, slot->buffer, end);
+    }
+    return PN_OK;
+}
+
+/* ---- In place ----------------------------------------------------------------------------------------------------------- */
+
+/* Let `into` take over the memory of `from`, when that ends where the other begins. */
+static bool merge(pn_plan *p, int *into, int from, int tick)
+{
+    if (*into < 0 || from < 0 || *into == from) return false;
+    pn_buffer *a = &p->buffers[*into], *b = &p->buffers[from];
+    if (b->last != tick || a->first != tick || a->bytes != b->bytes) return false;
+    b->last = a->last;
+    a->bytes = 0;                                       /* nothing lives there any more */
+    *into = from;
+    return true;
+}
+
+static void share_in_place(pn_plan *p)
+{
+    for (int s = 0; s < p->n_forward + p->n_backward; s++) {
+        const pn_step *step = s < p->n_forward ? &p->forward[s] : &p->backward[s - p->n_forward];
+        const pn_op *op = step->node->op;
+        if (!(op->in_place & PN_INPUT(0))) continue;
+        if (!step->backward) {
+            merge(p, &p->values[step->out].buffer, p->values[step->in[0]].buffer, s);
+        } else if (step->wanted == PN_INPUT(0) && !(step->adds & PN_INPUT(0))) {
+            pn_value *dx = gradient_holder(p, step->in[0]);
+            if (dx->tensor->kind != PN_TENSOR_PARAM) merge(p, &dx->grad, gradient_holder(p, step->out)->grad, s);
+        }
+    }
+}
+
+/* ---- Placing ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct { size_t bytes; int first, index; } order_key;
+
+static int larger_first(const void *a, const void *b)
+{
+    const order_key *x = a, *y = b;
+    if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
+    return x->index - y->index;
+}
+
+/* Largest first, each at the lowest place free during its whole life: `placed` is kept sorted by offset. */
+static ptrdiff_t lowest_free(const pn_buffer *buffers, const int *placed, int n, const pn_buffer *b)
+{
+    ptrdiff_t at = 0;
+    for (int i = 0; i < n; i++) {
+        const pn_buffer *o = &buffers[placed[i]];
+        if (o->last < b->first || b->last < o->first) continue;
+        if (o->offset - at >= (ptrdiff_t)b->bytes) return at;
+        const ptrdiff_t end = o->offset + (ptrdiff_t)o->bytes;
+        if (end > at) at = end;
+    }
+    return at;
+}
+
+static pn_status place_buffers(pn_plan *p, size_t *total)
+{
+    order_key *order = pn_arena_alloc(&p->arena, (size_t)p->n_buffers + 1, sizeof *order);
+    int *placed = pn_arena_alloc(&p->arena, (size_t)p->n_buffers + 1, sizeof *placed);
+    if (!order || !placed) return PN_ERR_NOMEM;
+    int live = 0, n = 0;
+    *total = 0;
+    for (int i = 0; i < p->n_buffers; i++) {
+        pn_buffer *b = &p->buffers[i];
+        if (!b->bytes || b->last < b->first) continue;
+        b->bytes = (b->bytes + LINE - 1) / LINE * LINE;
+        p->stats.value_bytes += b->bytes;
+        order[live++] = (order_key){ b->bytes, b->first, i };
+    }
+    if (live) qsort(order, (size_t)live, sizeof *order, larger_first);
+    for (int i = 0; i < live; i++) {
+        pn_buffer *b = &p->buffers[order[i].index];
+        b->offset = lowest_free(p->buffers, placed, n, b);
+        const size_t end = (size_t)b->offset + b->bytes;
+        if (end > *total) *total = end;
+        int at = n++;
+        for (; at > 0 && p->buffers[placed[at - 1]].offset > b->offset; at--) placed[at] = placed[at - 1];
+        placed[at] = order[i].index;
+    }
+    return PN_OK;
+}
+
+static pn_real *memory_of(const pn_plan *p, int buffer)
+{
+    if (buffer < 0 || p->buffers[buffer].offset < 0) return NULL;
+    return (pn_real *)(void *)(p->memory + p->buffers[buffer].offset);
+}
+
+static void resolve_pointers(pn_plan *p)
+{
+    for (int i = 0; i < p->n_values; i++) {
+        pn_value *v = &p->values[i];
+        v->data = v->buffer < 0 ? v->tensor->data : memory_of(p, v->buffer);
+        v->grad_data = memory_of(p, v->grad);
+    }
+}
+
+pn_status pn_plan_place(pn_plan *p)
+{
+    if (add_value_buffers(p)) return PN_ERR_NOMEM;
+    for (int s = 0; s < p->n_forward; s++) {
+        touch_forward(p, &p->forward[s], s);
+        if (add_scratch(p, &p->forward[s], s)) return PN_ERR_NOMEM;
+    }
+    for (int s = 0; s < p->n_backward; s++) {
+        pn_step *step = &p->backward[s];
+        const int tick = p->n_forward + s;
+        if (step->backward) touch_backward(p, step, tick);
+        else touch_forward(p, step, tick);
+        if (add_scratch(p, step, tick)) return PN_ERR_NOMEM;
+    }
+    share_in_place(p);
+    size_t total;
+    if (place_buffers(p, &total)) return PN_ERR_NOMEM;
+    const size_t limit = pn_ctx_limits(p->ctx)->plan_bytes;
+    if (total > limit)
+        return pn_fail(p->ctx, PN_ERR_LIMIT, "pn_plan_new: the plan needs %zu bytes, more than the limit of %zu; use a smaller "
+                       "batch or size, recompute blocks, or raise pn_limits.plan_bytes", total, limit);
+    p->memory_bytes = total ? total : LINE;
+    p->memory = pn_alloc_pages(p->ctx, p->memory_bytes);
+    if (!p->memory)
+        return pn_fail(p->ctx, PN_ERR_NOMEM, "pn_plan_new: no memory for the plan's %zu bytes; use a smaller batch or size, or "
+                       "recompute blocks", p->memory_bytes);
+    p->stats.arena_bytes = p->memory_bytes;
+    resolve_pointers(p);
+    return PN_OK;
+}
