@@ -18,9 +18,11 @@ PN_API void pn_image_free(pn_ctx *ctx, pn_image *image);        /* and zero the 
 /* A JPEG or PNG, told by its first bytes, as RGB: grey is tripled, alpha dropped, 16 bit cut to the high byte; CMYK is
  * refused. EXIF orientation is not applied (the reference loaders do not). */
 PN_API pn_status pn_image_read(pn_ctx *ctx, const char *path, pn_image *out);
+/* The same from the file's bytes in memory; name is what messages call it. */
+PN_API pn_status pn_image_decode(pn_ctx *ctx, const char *name, const void *bytes, size_t size, pn_image *out);
 /* By the ending of path: .png, .jpg or .jpeg (quality 95, 4:4:4). Atomic. */
 PN_API pn_status pn_image_write(pn_ctx *ctx, const char *path, const pn_image *image);
-/* A label map: the indices of a palette PNG (1, 2, 4, 8 bit) or the raw values of a grey one; channels 1. */
+/* A label map: the indices of a palette PNG (1, 2, 4, 8 bit), the raw values of a grey one, or an .npy array [H,W]. channels 1. */
 PN_API pn_status pn_labels_read(pn_ctx *ctx, const char *path, pn_image *out);
 PN_API pn_status pn_labels_write(pn_ctx *ctx, const char *path, const pn_image *labels);       /* PASCAL VOC palette */
 
@@ -31,6 +33,14 @@ PN_API pn_status pn_image_resize(pn_ctx *ctx, const pn_image *image, ptrdiff_t h
 /* [3,H,W] in [-1,1]: v / 127.5 - 1; back by truncation of (v + 1) / 2 * 255, NaN as 0. */
 PN_API void pn_image_to_floats(const pn_image *image, float *out);
 PN_API void pn_image_from_floats(const float *values, pn_image *image);        /* image has its size */
+
+/* ---- numpy arrays ---------------------------------------------------------------------------------------------- */
+
+/* An .npy file (version 1 or 2; float, integer or bool; either order) as float32 in row order. rank 0 is one value, and an
+ * extent may be 0. values: free with pn_npy_free. */
+PN_API pn_status pn_npy_read(pn_ctx *ctx, const char *path, pn_shape *shape, float **values);
+PN_API void pn_npy_free(pn_ctx *ctx, float *values);
+PN_API pn_status pn_npy_write(pn_ctx *ctx, const char *path, pn_shape shape, const float *values);      /* float32, atomic */
 
 /* ---- Key points ------------------------------------------------------------------------------------------------ */
 

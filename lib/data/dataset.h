@@ -1,0 +1,60 @@
+/* dataset.h - what lib/data shares inside: annotation files, lists, label tables */
+#ifndef PN_DATASET_H
+#define PN_DATASET_H
+
+#include "io/io.h"
+
+/* ---- Key points ------------------------------------------------------------------------------------------------- */
+
+enum { PN_LIMBS = 17 };
+extern const signed char pn_limbs[PN_LIMBS][2];         /* pairs of joints, in the field's order */
+void pn_pose_clear(pn_pose *pose);                      /* every joint missing */
+
+/* ---- Problems: what a reader found wrong and went on ------------------------------------------------------------- */
+
+/* With problems NULL a reader stops at the first bad row; with a list it notes the row and goes on. */
+typedef struct { pn_ctx *ctx; char **text; size_t count, kept, capacity; } pn_problems;
+enum { PN_PROBLEMS_KEPT = 1000 };                       /* texts kept; all are counted */
+pn_status pn_problems_note(pn_problems *p, const char *text);
+void pn_problems_free(pn_problems *p);
+
+/* ---- Lists ------------------------------------------------------------------------------------------------------ */
+
+typedef struct { char *name; pn_pose pose; long line; } pn_annotation;
+typedef struct {
+    pn_annotation *rows;            /* in the file's order; of a name that is there twice the last one */
+    size_t count;
+    size_t duplicates, nobody;      /* rows replaced; rows without a single joint */
+    pn_arena arena;
+} pn_annotations;
+
+/* name:keypoints_y:keypoints_x, 18 whole or broken numbers in each list. */
+pn_status pn_annotations_parse(pn_ctx *ctx, const char *name, pn_bytes *file, pn_problems *problems, pn_annotations *out);
+void pn_annotations_free(pn_annotations *a);
+
+typedef struct { char *from, *to; long line; } pn_names_pair;
+typedef struct { pn_names_pair *rows; size_t count; pn_arena arena; } pn_pairs;
+
+/* A CSV whose header names the columns from and to, in any place. */
+pn_status pn_pairs_parse(pn_ctx *ctx, const char *name, pn_bytes *file, pn_problems *problems, pn_pairs *out);
+void pn_pairs_free(pn_pairs *p);
+
+/* ---- Names to numbers ------------------------------------------------------------------------------------------- */
+
+/* Open addressing; keys are borrowed. */
+typedef struct { const char *key; ptrdiff_t value; } pn_slot;
+typedef struct { pn_slot *slot; size_t room, count; } pn_table;
+pn_status pn_table_put(pn_ctx *ctx, pn_table *t, const char *key, ptrdiff_t value);     /* replaces */
+ptrdiff_t pn_table_get(const pn_table *t, const char *key);                             /* -1 if absent */
+void pn_table_free(pn_ctx *ctx, pn_table *t);
+
+/* ---- The grid of an annotation file ------------------------------------------------------------------------------ */
+
+typedef struct { ptrdiff_t height, width; const char *why; } pn_grid;       /* height 0: undecided, why says so */
+/* By the share of present x beyond 175: the only two grids that fashion files come in. */
+pn_grid pn_grid_detect(const pn_annotations *a);
+/* kp_size and parsing of dataset.ini in folder; zero and "" where it does not say. PN_OK when there is no such file. */
+typedef struct { ptrdiff_t kp_height, kp_width; char parsing[32]; } pn_dataset_ini;
+pn_status pn_dataset_ini_read(pn_ctx *ctx, const char *folder, pn_dataset_ini *out);
+
+#endif

@@ -1,0 +1,104 @@
+/* lib/data/pose.c - key points: scaling, heat maps, drawing; contract in posenet/data.h */
+#include "data/dataset.h"
+
+#include <math.h>
+#include <string.h>
+
+bool pn_pose_has(const pn_pose *pose, int joint) { return pose->x[joint] != -1.0 && pose->y[joint] != -1.0; }
+
+void pn_pose_clear(pn_pose *pose)
+{
+    for (int j = 0; j < PN_JOINTS; j++) pose->x[j] = pose->y[j] = -1.0;
+}
+
+/* A joint that is there must not become "missing" by landing on exactly -1. */
+static double off_minus_one(double v) { return v == -1.0 ? nextafter(-1.0, -2.0) : v; }
+
+pn_pose pn_pose_scale(const pn_pose *pose, double from_h, double from_w, double to_h, double to_w)
+{
+    pn_pose out;
+    pn_pose_clear(&out);
+    for (int j = 0; j < PN_JOINTS; j++) {
+        if (!pn_pose_has(pose, j)) continue;
+        out.x[j] = off_minus_one(pose->x[j] * to_w / from_w);
+        out.y[j] = off_minus_one(pose->y[j] * to_h / from_h);
+    }
+    return out;
+}
+
+/* The Gaussian is a product of one over rows and one over columns: as many exponentials as sides, not as pixels. Columns go in
+ * pieces that fit the stack. */
+static void gaussian(double cy, double cx, ptrdiff_t height, ptrdiff_t width, double sigma, float *map)
+{
+    enum { PIECE = 256 };
+    const double narrow = 1.0 / (2.0 * sigma * sigma);
+    double ex[PIECE];
+    for (ptrdiff_t first = 0; first < width; first += PIECE) {
+        const ptrdiff_t n = width - first < PIECE ? width - first : PIECE;
+        for (ptrdiff_t i = 0; i < n; i++) ex[i] = exp(-((double)(first + i) - cx) * ((double)(first + i) - cx) * narrow);
+        for (ptrdiff_t y = 0; y < height; y++) {
+            const double ey = exp(-((double)y - cy) * ((double)y - cy) * narrow);
+            float *row = map + y * width + first;
+            for (ptrdiff_t i = 0; i < n; i++) row[i] = (float)(ey * ex[i]);
+        }
+    }
+}
+
+void pn_pose_heatmaps(const pn_pose *pose, ptrdiff_t height, ptrdiff_t width, double sigma, float *out)
+{
+    for (int j = 0; j < PN_JOINTS; j++) {
+        float *map = out + j * height * width;
+        if (pn_pose_has(pose, j)) gaussian(trunc(pose->y[j]), trunc(pose->x[j]), height, width, sigma, map);
+        else memset(map, 0, (size_t)(height * width) * sizeof *map);
+    }
+}
+
+/* ---- Drawing ---------------------------------------------------------------------------------------------------- */
+
+const signed char pn_limbs[PN_LIMBS][2] = {
+    { 1, 2 }, { 1, 5 }, { 2, 3 }, { 3, 4 }, { 5, 6 }, { 6, 7 }, { 1, 8 }, { 8, 9 }, { 9, 10 }, { 1, 11 }, { 11, 12 }, { 12, 13 },
+    { 1, 0 }, { 0, 14 }, { 14, 16 }, { 0, 15 }, { 15, 17 },
+};
+
+static const uint8_t colours[PN_JOINTS][3] = {
+    { 255, 0, 0 }, { 255, 85, 0 }, { 255, 170, 0 }, { 255, 255, 0 }, { 170, 255, 0 }, { 85, 255, 0 }, { 0, 255, 0 },
+    { 0, 255, 85 }, { 0, 255, 170 }, { 0, 255, 255 }, { 0, 170, 255 }, { 0, 85, 255 }, { 0, 0, 255 }, { 85, 0, 255 },
+    { 170, 0, 255 }, { 255, 0, 255 }, { 255, 0, 170 }, { 255, 0, 85 },
+};
+
+/* A place as a pixel index, kept inside 0 .. n: comparing before casting, far away and NaN are fine. */
+static ptrdiff_t inside(double v, ptrdiff_t n) { return v > 0 ? v < (double)n ? (ptrdiff_t)v : n : 0; }
+
+/* Every pixel no farther than radius from the segment a-b. */
+static void stroke(pn_image *image, const double a[2], const double b[2], double radius, const uint8_t colour[3])
+{
+    const double dy = b[0] - a[0], dx = b[1] - a[1], length2 = dy * dy + dx * dx;
+    const ptrdiff_t top = inside(fmin(a[0], b[0]) - radius, image->height), left = inside(fmin(a[1], b[1]) - radius, image->width);
+    const ptrdiff_t bottom = inside(fmax(a[0], b[0]) + radius + 1, image->height);
+    const ptrdiff_t right = inside(fmax(a[1], b[1]) + radius + 1, image->width);
+    for (ptrdiff_t y = top; y < bottom; y++)
+        for (ptrdiff_t x = left; x < right; x++) {
+            const double py = (double)y - a[0], px = (double)x - a[1];
+            const double t = length2 > 0 ? fmin(1.0, fmax(0.0, (py * dy + px * dx) / length2)) : 0.0;
+            const double ey = py - t * dy, ex = px - t * dx;
+            if (ey * ey + ex * ex > radius * radius) continue;
+            for (int c = 0; c < image->channels; c++) image->pixels[(y * image->width + x) * image->channels + c] = colour[c];
+        }
+}
+
+void pn_pose_draw(const pn_pose *pose, pn_image *image)
+{
+    const ptrdiff_t side = image->height > image->width ? image->height : image->width;
+    const double radius = fmax(1.0, (double)side / 200.0);
+    for (int l = 0; l < PN_LIMBS; l++) {
+        const int from = pn_limbs[l][0], to = pn_limbs[l][1];
+        if (!pn_pose_has(pose, from) || !pn_pose_has(pose, to)) continue;
+        stroke(image, (const double[2]){ pose->y[from], pose->x[from] }, (const double[2]){ pose->y[to], pose->x[to] }, radius,
+               colours[l]);
+    }
+    for (int j = 0; j < PN_JOINTS; j++) {
+        if (!pn_pose_has(pose, j)) continue;
+        const double at[2] = { pose->y[j], pose->x[j] };
+        stroke(image, at, at, 1.6 * radius, colours[j]);
+    }
+}
