@@ -1,0 +1,46 @@
+/* lib/features/vgg19.c - VGG19 (Simonyan & Zisserman 2015) as torchvision numbers it, up to relu5_2 */
+#include "posenet.h"
+
+enum { POOL = 0 };
+/* Convolutions and pools in order; the index in `features` counts a ReLU after each convolution. */
+static const struct { int out; } layers[] = {
+    { 64 }, { 64 }, { POOL }, { 128 }, { 128 }, { POOL }, { 256 }, { 256 }, { 256 }, { 256 }, { POOL },
+    { 512 }, { 512 }, { 512 }, { 512 }, { POOL }, { 512 }, { 512 },
+};
+enum { LAYERS = sizeof layers / sizeof *layers };
+static const pn_conv_opt same = { .pad = { 1, 1 } };
+static const pn_pool_opt halve = { .kernel = { 2, 2 } };
+
+pn_vgg19 pn_vgg19_make(const pn_scope *s, int narrow)
+{
+    pn_vgg19 vgg = { 0 };
+    int index = 0, made = 0;
+    ptrdiff_t in = 3;
+    for (int i = 0; i < LAYERS; i++) {
+        if (layers[i].out == POOL) {
+            index += 1;
+            continue;
+        }
+        const pn_scope at = pn_scope_in(s, "features.%d", index);
+        const ptrdiff_t out = layers[i].out / narrow;
+        vgg.conv[made++] = pn_conv_layer_make(&at, in, out, 3, same);
+        in = out;
+        index += 2;                                     /* itself and its ReLU */
+    }
+    return vgg;
+}
+
+pn_vgg19_features pn_vgg19_call(pn_graph *g, const pn_vgg19 *vgg, pn_tensor *x, pn_vgg19_tap last)
+{
+    pn_vgg19_features f = { 0 };
+    int made = 0;
+    for (int i = 0; i < LAYERS && made <= (int)last; i++) {
+        if (layers[i].out == POOL) {
+            x = pn_max_pool2d(g, x, halve);
+        } else {
+            x = pn_conv_layer_call(g, &vgg->conv[made], x);
+            x = f.tap[made++] = pn_relu(g, x);
+        }
+    }
+    return f;
+}
