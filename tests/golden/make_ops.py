@@ -3,8 +3,7 @@
     python3 tests/golden/make_ops.py           writes ops.safetensors beside this file
     python3 tests/golden/make_ops.py --list    prints the table of README.md
 
-Where PyTorch has the op, PyTorch computes it. The rest (flow sampling, Gaussian sampling, local attention, correctness,
-regularisation, spectral norm) is written below from the formulas in README.md, with plain indexing, and autograd differentiates it.
+Where PyTorch has the op, PyTorch computes it; the rest comes from ops_ref.py.
 """
 
 import math
@@ -17,13 +16,15 @@ import torch
 import torch.nn.functional as F
 
 import st
+from ops_ref import (correctness, cosine, flow_sample, gauss_sample, gram, local_attention, regularisation,
+                     spectral_norm)
 
 torch.set_num_threads(1)
 HERE = os.path.dirname(os.path.abspath(__file__))
 tensors, table = {}, []
 
 
-# ---- making numbers ----------------------------------------------------------------------------------------------------
+# ---- making numbers ------------------------------------------------------------------------------------------------
 
 class Numbers:
     """Random inputs of one case, seeded by its name, rounded to float32."""
@@ -48,7 +49,7 @@ class Numbers:
         return np.float32((self.rng.permutation(n) - n / 2) / 100).reshape(shape)
 
     def flow(self, n, h, w, reach=2, far=()):
-        """Fractional parts in [0.1, 0.9], whole parts in -reach .. reach - 1; `far` overwrites the first pixels' whole parts."""
+        """Fractional parts in [0.1, 0.9], whole parts in -reach .. reach - 1; `far` replaces those of the first pixels."""
         whole = self.rng.randint(-reach, reach, (n, 2, h, w)).astype(float)
         for i, (dx, dy) in enumerate(far):
             whole[i % n, :, i // n % h, (3 * i) % w] = dx, dy
@@ -80,117 +81,7 @@ def case(name, call, f, *inputs, const=(), extra=None):
     table.append((name, call, shapes, (", ".join(f"`{k}`" for k in keys)) + no_grad))
 
 
-# ---- the ops PyTorch does not have -------------------------------------------------------------------------------------
-
-def gather(s, y, x):
-    """s [N,C,Hs,Ws] at whole positions y, x [N,h,w], indices clamped -> [N,C,h,w]."""
-    n, _, hs, ws = s.shape
-    y, x = y.clamp(0, hs - 1).long(), x.clamp(0, ws - 1).long()
-    batch = torch.arange(n)[:, None, None].expand_as(y)
-    return s[batch, :, y, x].permute(0, 3, 1, 2)
-
-
-def inside(s, y, x):
-    return ((y >= 0) & (y < s.shape[2]) & (x >= 0) & (x < s.shape[3]))[:, None].to(s.dtype)
-
-
-def tap(s, y, x, border):
-    value = gather(s, y, x)
-    return value * inside(s, y, x) if border == "zero" else value
-
-
-def bilinear_at(s, v, u, border):
-    """s at real positions v (rows), u (columns), each [N,h,w]."""
-    v0, u0 = v.detach().floor(), u.detach().floor()
-    b, a = (v - v0)[:, None], (u - u0)[:, None]
-    return ((1 - a) * (1 - b) * tap(s, v0, u0, border) + a * (1 - b) * tap(s, v0, u0 + 1, border)
-            + (1 - a) * b * tap(s, v0 + 1, u0, border) + a * b * tap(s, v0 + 1, u0 + 1, border))
-
-
-def positions(flow):
-    h, w = flow.shape[2:]
-    y = torch.arange(h, dtype=flow.dtype)[None, :, None]
-    x = torch.arange(w, dtype=flow.dtype)[None, None, :]
-    return flow[:, 1] + y, flow[:, 0] + x
-
-
-def flow_sample(s, flow, border):
-    return bilinear_at(s, *positions(flow), border)
-
-
-def gauss_sample(s, flow, border, radius=2, sigma=2.0):
-    v, u = positions(flow)
-    v0, u0 = v.detach().floor(), u.detach().floor()
-    b, a = (v - v0)[:, None], (u - u0)[:, None]
-    total, norm = 0, 0
-    for dy in range(1 - radius, radius + 1):
-        for dx in range(1 - radius, radius + 1):
-            w = torch.exp(-((a - dx) ** 2 + (b - dy) ** 2) / (2 * sigma ** 2))
-            total = total + w * tap(s, v0 + dy, u0 + dx, border)
-            norm = norm + w
-    return total / norm
-
-
-def block_extract(s, flow, k):
-    """Each flow position becomes a k x k block of samples around its source: [N,C,kH,kW]."""
-    h, w = flow.shape[2:]
-    row, col = torch.arange(k * h), torch.arange(k * w)
-    y, x = row // k, col // k
-    at = flow[:, :, y][:, :, :, x]
-    v = (at[:, 1] + (row % k - k // 2).to(s.dtype)[:, None]) + y.to(s.dtype)[:, None]
-    u = (at[:, 0] + (col % k - k // 2).to(s.dtype)[None, :]) + x.to(s.dtype)[None, :]
-    return bilinear_at(s, v, u, "replicate")
-
-
-def local_attention(source, target, flow, w0, b0, w1, b1):
-    k = w0.shape[2]
-    p_s = block_extract(source, flow, k)
-    p_t = block_extract(target, torch.zeros_like(flow), k)
-    hidden = F.conv2d(torch.cat([p_t, p_s], 1), w0, b0, stride=k)
-    if hidden.detach().abs().min() < 1e-3:
-        raise ValueError("a hidden value sits on the kink of the leaky relu: take another seed")
-    a = torch.softmax(F.conv2d(F.leaky_relu(hidden, 0.1), w1, b1), 1)
-    return F.avg_pool2d(F.pixel_shuffle(a, k) * p_s, k, k), {"attention": a}
-
-
-def correctness(source, target, flow):
-    flow = F.interpolate(flow, size=source.shape[2:], mode="nearest")
-    s = source.flatten(2) / (source.flatten(2).norm(dim=1, keepdim=True) + 1e-8)
-    t = target.flatten(2) / (target.flatten(2).norm(dim=1, keepdim=True) + 1e-8)
-    best = torch.bmm(s.transpose(1, 2), t).max(dim=1).values                            # [N, HW]
-    sampled = gauss_sample(source, flow, "replicate").flatten(2)
-    c = cosine(sampled, target.flatten(2))[:, 0]
-    return torch.exp(-c / (best + 1e-8)).mean() - math.exp(-1)
-
-
-def cosine(a, b):
-    size = a.norm(dim=1, keepdim=True) * b.norm(dim=1, keepdim=True)
-    return (a * b).sum(1, keepdim=True) / size.clamp(min=1e-8)
-
-
-def regularisation(flow, k):
-    a = torch.tensor([[r, c, 1.0] for r in range(k) for c in range(k)], dtype=flow.dtype)
-    q = torch.eye(k * k, dtype=flow.dtype) - a @ torch.linalg.inv(a.T @ a) @ a.T
-    n, _, h, w = flow.shape
-    y, x = positions(flow)
-    loss = 0
-    for field in (x, y):
-        p = F.unfold(field[:, None], k)                                                 # [N, k*k, patches]
-        loss = loss + (p * torch.einsum("ts,nsp->ntp", q, p)).sum(1).mean()
-    return loss
-
-
-def spectral_norm(w, u, v, train):
-    m = w.flatten(1)
-    with torch.no_grad():
-        if train:
-            v = F.normalize(m.T @ u, dim=0, eps=1e-12)
-            u = F.normalize(m @ v, dim=0, eps=1e-12)
-    sigma = u @ m @ v
-    return w / sigma, {"u_after": u, "v_after": v, "sigma": sigma.reshape(1)}
-
-
-# ---- the cases ---------------------------------------------------------------------------------------------------------
+# ---- the cases -----------------------------------------------------------------------------------------------------
 
 def convolutions():
     def conv(name, call, x, w, f):
@@ -231,7 +122,8 @@ def products():
     n = Numbers("products")
     case("linear/basic", "F.linear(in0, in1, in2)", F.linear, n.normal(7, 5), n.normal(6, 5), n.normal(6))
     case("matmul/batched", "in0 @ in1", torch.bmm, n.normal(3, 5, 7), n.normal(3, 7, 4))
-    case("matmul/trans_b", "in0 @ in1.transpose(1, 2)", lambda a, b: a @ b.transpose(1, 2), n.normal(3, 5, 7), n.normal(3, 4, 7))
+    case("matmul/trans_b", "in0 @ in1.transpose(1, 2)", lambda a, b: a @ b.transpose(1, 2),
+         n.normal(3, 5, 7), n.normal(3, 4, 7))
 
 
 def norms():
@@ -251,8 +143,8 @@ def norms():
         mean, var = torch.zeros(5, dtype=x.dtype), torch.ones(5, dtype=x.dtype)
         out = F.batch_norm(x, mean, var, w, b, training=True, momentum=0.1, eps=1e-5)
         return out, {"new_running_mean": mean, "new_running_var": var}
-    case("batch_norm/train", "F.batch_norm(in0, running_mean, running_var, in1, in2, True, 0.1, 1e-5)", train, x(3, 5, 4, 3),
-         *affine(5), extra={"running_mean": np.zeros(5, np.float32), "running_var": np.ones(5, np.float32)})
+    case("batch_norm/train", "F.batch_norm(in0, running_mean, running_var, in1, in2, True, 0.1, 1e-5)", train,
+         x(3, 5, 4, 3), *affine(5), extra={"running_mean": np.zeros(5, np.float32), "running_var": np.ones(5, np.float32)})
     mean, var = n.normal(5), n.uniform(5, low=0.5, high=2.0)
     case("batch_norm/eval", "F.batch_norm(in0, running_mean, running_var, in1, in2, False, eps=1e-5)",
          lambda x, w, b: F.batch_norm(x, torch.tensor(mean).double(), torch.tensor(var).double(), w, b, eps=1e-5),
@@ -309,11 +201,13 @@ def pooling_and_resizing():
          lambda x: F.avg_pool2d(x, 3, 2, 1), n.normal(2, 3, 6, 7))
     case("max_pool/k2s2", "F.max_pool2d(in0, 2, 2)", lambda x: F.max_pool2d(x, 2, 2), n.distinct(2, 3, 6, 7))
     case("max_pool/k3s2p1", "F.max_pool2d(in0, 3, 2, 1)", lambda x: F.max_pool2d(x, 3, 2, 1), n.distinct(2, 3, 6, 7))
-    for name, x, size, opt in (("nearest_up2", (2, 3, 3, 4), (6, 8), {"mode": "nearest"}),
-                               ("nearest_down", (2, 3, 7, 9), (3, 4), {"mode": "nearest"}),
-                               ("bilinear_up_half", (2, 3, 5, 6), (8, 11), {"mode": "bilinear", "align_corners": False}),
-                               ("bilinear_corners", (2, 3, 5, 6), (8, 11), {"mode": "bilinear", "align_corners": True}),
-                               ("bilinear_down", (2, 3, 9, 11), (4, 5), {"mode": "bilinear", "align_corners": False})):
+    nearest = {"mode": "nearest"}
+    half, corners = ({"mode": "bilinear", "align_corners": a} for a in (False, True))
+    for name, x, size, opt in (("nearest_up2", (2, 3, 3, 4), (6, 8), nearest),
+                               ("nearest_down", (2, 3, 7, 9), (3, 4), nearest),
+                               ("bilinear_up_half", (2, 3, 5, 6), (8, 11), half),
+                               ("bilinear_corners", (2, 3, 5, 6), (8, 11), corners),
+                               ("bilinear_down", (2, 3, 9, 11), (4, 5), half)):
         text = "".join(f", {k}={v!r}" for k, v in opt.items())
         case("resize/" + name, f"F.interpolate(in0, size={size}{text})",
              lambda x, size=size, opt=opt: F.interpolate(x, size=size, **opt), n.normal(*x))
@@ -330,21 +224,32 @@ def flows():
     for border in "replicate", "zero":
         case(f"gauss_sample/{border}", f"gauss_sample(in0, in1), r 2, sigma 2, border {border}",
              lambda s, f: gauss_sample(s, f, border), n.normal(2, 3, 6, 7), n.flow(2, 6, 7, far=FAR))
+
+    def attention(*x):
+        out, a, hidden = local_attention(*x)
+        if hidden.detach().abs().min() < 1e-3:
+            raise ValueError("a hidden value sits on the kink of the leaky relu: take another seed")
+        return out, {"attention": a}
     for k, (batch, c, hidden, h, w) in ((3, (2, 3, 5, 4, 5)), (5, (1, 3, 8, 5, 6))):
         name = f"local_attention/k{k}"
         n = Numbers(name)
-        case(name, f"local_attention(...), k = {k}", local_attention, n.normal(batch, c, h, w), n.normal(batch, c, h, w),
+        case(name, f"local_attention(...), k = {k}", attention, n.normal(batch, c, h, w), n.normal(batch, c, h, w),
              n.flow(batch, h, w, far=FAR), n.normal(hidden, 2 * c, k, k, scale=1.5 / math.sqrt(2 * c * k * k)),
-             n.normal(hidden, scale=0.3), n.normal(k * k, hidden, 1, 1, scale=1.5 / math.sqrt(hidden)), n.normal(k * k, scale=0.3))
+             n.normal(hidden, scale=0.3), n.normal(k * k, hidden, 1, 1, scale=1.5 / math.sqrt(hidden)),
+             n.normal(k * k, scale=0.3))
 
 
 def spectral():
     n = Numbers("spectral")
-    shape = 5, 3, 3, 3
+
+    def run(w, u, v, train):
+        out, u, v, sigma = spectral_norm(w, torch.tensor(u).double(), torch.tensor(v).double(), train)
+        return out, {"u_after": u, "v_after": v, "sigma": sigma.reshape(1)}
     for name, train in ("conv", True), ("eval", False):
         u, v = (F.normalize(torch.tensor(n.normal(size)), dim=0).numpy() for size in (5, 27))
-        case(f"spectral_norm/{name}", "spectral_norm(in0, u_before, v_before), " + ("one power iteration" if train else "none"),
-             lambda w: spectral_norm(w, torch.tensor(u).double(), torch.tensor(v).double(), train), n.normal(*shape),
+        case(f"spectral_norm/{name}",
+             "spectral_norm(in0, u_before, v_before), " + ("one power iteration" if train else "none"),
+             lambda w: run(w, u, v, train), n.normal(5, 3, 3, 3),
              extra={"u_before": u, "v_before": v})
 
 
@@ -356,26 +261,26 @@ def losses():
     case("mse", "F.mse_loss(in0, in1)", F.mse_loss, n.normal(*shape), n.normal(*shape))
     target = np.float32(n.rng.randint(0, 7, (2, 4, 5)))
     case("cross_entropy/logits_axis1", "F.cross_entropy(in0, target)",
-         lambda x: F.cross_entropy(x, torch.tensor(target).long()), n.normal(2, 7, 4, 5, scale=2), extra={"target": target})
+         lambda x: F.cross_entropy(x, torch.tensor(target).long()), n.normal(2, 7, 4, 5, scale=2),
+         extra={"target": target})
 
     def checked_cosine(a, b):
         assert torch.allclose(cosine(a, b)[:, 0], F.cosine_similarity(a, b, 1, 1e-8), rtol=0, atol=1e-14)
         return cosine(a, b)
-    case("cosine/axis1", "F.cosine_similarity(in0, in1, 1, 1e-8), the axis kept as 1", checked_cosine, n.normal(2, 5, 3, 4),
-         n.normal(2, 5, 3, 4))
+    case("cosine/axis1", "F.cosine_similarity(in0, in1, 1, 1e-8), the axis kept as 1", checked_cosine,
+         n.normal(2, 5, 3, 4), n.normal(2, 5, 3, 4))
 
-    def gram(x):
-        f = x.flatten(2)
-        return f @ f.transpose(1, 2) / (x.shape[1] * x.shape[2] * x.shape[3])
     case("gram", "f = in0.flatten(2); f @ f.transpose(1, 2) / (C H W)", gram, n.normal(2, 5, 3, 4))
 
     # features like those after a relu: no value below 0
     features = [np.float32(np.abs(n.normal(2, 6, 6, 8))) for _ in range(4)]
-    case("correctness", "correctness(in0, in1, in2)", correctness, features[0], features[1], n.flow(2, 6, 8, far=FAR[3:]), const=(0, 1))
-    case("correctness/other_size", "correctness(in0, in1, in2), the flow first repeated to 6x8 (nearest, values kept)", correctness,
-         features[2], features[3], n.flow(2, 3, 4), const=(0, 1))
+    case("correctness", "correctness(in0, in1, in2)", correctness, features[0], features[1],
+         n.flow(2, 6, 8, far=FAR[3:]), const=(0, 1))
+    case("correctness/other_size", "correctness(in0, in1, in2), the flow first repeated to 6x8 (nearest, values kept)",
+         correctness, features[2], features[3], n.flow(2, 3, 4), const=(0, 1))
     for k in 3, 5:
-        case(f"regularisation/k{k}", f"regularisation(in0, {k})", lambda f, k=k: regularisation(f, k), n.normal(2, 2, 6, 7, scale=2))
+        case(f"regularisation/k{k}", f"regularisation(in0, {k})", lambda f, k=k: regularisation(f, k),
+             n.normal(2, 2, 6, 7, scale=2))
 
 
 def main():
