@@ -1,0 +1,335 @@
+"""GFLA pose transfer in PyTorch: the generator, the discriminator, VGG19 and every loss, for golden numbers.
+
+Ren et al., "Deep Image Spatial Transformation for Person Image Generation", CVPR 2020. Written to be checked against the
+paper and the released parameter names line by line, not to be fast. Level L is a map of 1/2^L of the image's sides.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+import ops_ref
+
+SLOPE = 0.1
+LAYERS = 3                  # source and target encoders end at this level
+
+
+@dataclass
+class Config:
+    """The published widths; kernels maps an attention level to its patch side."""
+    base: int = 64
+    cap: int = 512
+    flow_base: int = 32
+    flow_cap: int = 256
+    hidden: int = 128
+    kernels: dict = field(default_factory=lambda: {2: 5, 3: 3})
+    ndf: int = 32
+    d_cap: int = 128
+    d_layers: int = 4
+    vgg_divisor: int = 1
+    joints: int = 18
+
+    def width(self, level):
+        """Channels of the source and target encoders at a level (1, 2, 3)."""
+        return min(self.base * 2 ** max(level - 1, 0), self.cap)
+
+    def flow_width(self, level):
+        return min(self.flow_base * 2 ** (level - 1), self.flow_cap)
+
+    def levels(self):
+        """Attention levels, coarse to fine: the order of flows and masks."""
+        return sorted(self.kernels, reverse=True)
+
+
+def market(**widths):
+    return Config(kernels={2: 3}, d_layers=3, **widths)
+
+
+# ---- blocks: norm, leaky relu, convolution ---------------------------------------------------------------------------
+
+def norm(channels):
+    return nn.InstanceNorm2d(channels, eps=1e-5, affine=True)
+
+
+def act():
+    return nn.LeakyReLU(SLOPE)
+
+
+def up_conv(cin, cout):
+    return nn.ConvTranspose2d(cin, cout, 3, stride=2, padding=1, output_padding=1)
+
+
+class Down(nn.Module):
+    def __init__(self, cin, cout):
+        super().__init__()
+        self.model = nn.Sequential(norm(cin), act(), nn.Conv2d(cin, cout, 4, 2, 1),
+                                   norm(cout), act(), nn.Conv2d(cout, cout, 3, 1, 1))
+
+    def forward(self, x):
+        return self.model(x)
+
+
+class Res(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.model = nn.Sequential(norm(c), act(), nn.Conv2d(c, c, 3, 1, 1), norm(c), act(), nn.Conv2d(c, c, 3, 1, 1))
+
+    def forward(self, x):
+        return self.model(x) + x
+
+
+class Chain(nn.Module):
+    """A sequence of residual blocks under the name `model`; the published networks have one."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.model = nn.Sequential(Res(c))
+
+    def forward(self, x):
+        return self.model(x)
+
+
+class Up(nn.Module):
+    def __init__(self, cin, cout, hidden):
+        super().__init__()
+        self.model = nn.Sequential(norm(cin), act(), nn.Conv2d(cin, hidden, 3, 1, 1),
+                                   norm(hidden), act(), up_conv(hidden, cout))
+        self.shortcut = nn.Sequential(up_conv(cin, cout))
+
+    def forward(self, x):
+        return self.model(x) + self.shortcut(x)
+
+
+class ReflConv(nn.Module):
+    """The same convolution appears under two names, conv1 and model.2."""
+
+    def __init__(self, cin, cout, tanh=False):
+        super().__init__()
+        self.conv1 = nn.Conv2d(cin, cout, 3)
+        self.model = nn.Sequential(act(), nn.ReflectionPad2d(1), self.conv1, *([nn.Tanh()] if tanh else []))
+
+    def forward(self, x):
+        return self.model(x)
+
+
+# ---- generator -------------------------------------------------------------------------------------------------------
+
+class Encoder(nn.Module):
+    def __init__(self, config, cin):
+        super().__init__()
+        self.block0 = Down(cin, config.width(1))
+        self.encoder0 = Down(config.width(1), config.width(2))
+        self.encoder1 = Down(config.width(2), config.width(3))
+
+    def encode(self, x):
+        """-> {level: features}"""
+        one = self.block0(x)
+        two = self.encoder0(one)
+        return {1: one, 2: two, 3: self.encoder1(two)}
+
+
+class FlowNet(nn.Module):
+    DEPTH = 5
+
+    def __init__(self, config):
+        super().__init__()
+        w = config.flow_width
+        self.config = config
+        self.block0 = Down(3 + 2 * config.joints, w(1))
+        for i in range(self.DEPTH - 1):
+            setattr(self, f"encoder{i}", Down(w(i + 1), w(i + 2)))
+        for i in range(self.DEPTH - min(config.kernels)):
+            level = self.DEPTH - 1 - i                                    # of this decoder's output
+            setattr(self, f"decoder{i}", Up(w(level + 1), w(level), w(level)))
+            setattr(self, f"jump{i}", ReflConv(w(level), w(level)))
+            if level in config.kernels:
+                setattr(self, f"output{i}", nn.Conv2d(w(level), 2, 3, 1, 1))
+                setattr(self, f"mask{i}", nn.Sequential(nn.Conv2d(w(level), 1, 3, 1, 1), nn.Sigmoid()))
+
+    def forward(self, source, source_pose, target_pose):
+        """-> flows, masks, coarse to fine"""
+        x = self.block0(torch.cat([source, source_pose, target_pose], 1))
+        features = {1: x}
+        for i in range(self.DEPTH - 1):
+            x = features[i + 2] = getattr(self, f"encoder{i}")(x)
+        flows, masks = [], []
+        for i in range(self.DEPTH - min(self.config.kernels)):
+            level = self.DEPTH - 1 - i
+            x = getattr(self, f"decoder{i}")(x) + getattr(self, f"jump{i}")(features[level])
+            if level in self.config.kernels:
+                flows.append(getattr(self, f"output{i}")(x))
+                masks.append(getattr(self, f"mask{i}")(x))
+        return flows, masks
+
+
+class LocalAttention(nn.Module):
+    def __init__(self, channels, hidden, k):
+        super().__init__()
+        self.fully_connect_layer = nn.Sequential(nn.Conv2d(2 * channels, hidden, k, stride=k), act(),
+                                                 nn.Conv2d(hidden, k * k, 1), nn.Softmax(1))
+
+    def forward(self, source, target, flow):
+        first, second = self.fully_connect_layer[0], self.fully_connect_layer[2]
+        return ops_ref.local_attention(source, target, flow, first.weight, first.bias, second.weight, second.bias)[0]
+
+
+class Target(Encoder):
+    def __init__(self, config):
+        super().__init__(config, config.joints)
+        self.config = config
+        for i in range(LAYERS):
+            level = LAYERS - i
+            c = config.width(level)
+            setattr(self, f"decoder{i}", nn.Sequential(Chain(c), Up(c, config.width(level - 1), c)))
+            if level in config.kernels:
+                setattr(self, f"attn{i}", LocalAttention(c, config.hidden, config.kernels[level]))
+        self.outconv = ReflConv(config.width(0), 3, tanh=True)
+
+    def forward(self, target_pose, source_features, flows, masks):
+        x = self.encode(target_pose)[LAYERS]
+        given = iter(zip(flows, masks))
+        for i in range(LAYERS):
+            level = LAYERS - i
+            if level in self.config.kernels:
+                flow, mask = next(given)
+                warped = getattr(self, f"attn{i}")(source_features[level], x, flow)
+                x = x * (1 - mask) + warped * mask
+            x = getattr(self, f"decoder{i}")(x)
+        return self.outconv(x)
+
+
+class Generator(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.source = Encoder(config, 3)
+        self.target = Target(config)
+        self.flow_net = FlowNet(config)
+
+    def forward(self, source, source_pose, target_pose):
+        """-> image in [-1, 1], flows and masks coarse to fine"""
+        flows, masks = self.flow_net(source, source_pose, target_pose)
+        return self.target(target_pose, self.source.encode(source), flows, masks), flows, masks
+
+
+# ---- discriminator ---------------------------------------------------------------------------------------------------
+
+class SpectralConv(nn.Module):
+    """A convolution by weight_orig / sigma. Every training forward moves the buffers by one power iteration."""
+
+    def __init__(self, cin, cout, k, stride=1, padding=0):
+        super().__init__()
+        self.stride, self.padding = stride, padding
+        self.bias = nn.Parameter(torch.zeros(cout))
+        self.weight_orig = nn.Parameter(torch.randn(cout, cin, k, k) / math.sqrt(cin * k * k))
+        self.register_buffer("weight_u", F.normalize(torch.randn(cout), dim=0))
+        self.register_buffer("weight_v", F.normalize(torch.randn(cin * k * k), dim=0))
+
+    def forward(self, x):
+        weight, self.weight_u, self.weight_v, _ = ops_ref.spectral_norm(self.weight_orig, self.weight_u, self.weight_v,
+                                                                        self.training)
+        return F.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+
+class DBlock(nn.Module):
+    def __init__(self, cin, cout, hidden):
+        super().__init__()
+        self.model = nn.Sequential(act(), SpectralConv(cin, hidden, 3, 1, 1), act(), SpectralConv(hidden, cout, 4, 2, 1))
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2, 2), SpectralConv(cin, cout, 1))
+
+    def forward(self, x):
+        return self.model(x) + self.shortcut(x)
+
+
+class Discriminator(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        w = [min(config.ndf * 2 ** i, config.d_cap) for i in range(config.d_layers)]
+        self.blocks = ["block0"] + [f"encoder{i}" for i in range(config.d_layers - 1)]
+        self.block0 = DBlock(3, w[0], w[0])
+        for i in range(config.d_layers - 1):
+            setattr(self, f"encoder{i}", DBlock(w[i], w[i + 1], w[i]))
+        self.conv = SpectralConv(w[-1], 1, 1)
+
+    def forward(self, image):
+        """-> logits [N,1,H / 2^layers,W / 2^layers]"""
+        for name in self.blocks:
+            image = getattr(self, name)(image)
+        return self.conv(F.leaky_relu(image, SLOPE))
+
+
+# ---- VGG19 -----------------------------------------------------------------------------------------------------------
+
+class Vgg19(nn.Module):
+    """torchvision's feature indices, up to relu5_2; no ImageNet normalisation. Frozen."""
+    WIDTHS = 64, 64, "pool", 128, 128, "pool", 256, 256, 256, 256, "pool", 512, 512, 512, 512, "pool", 512, 512
+    TAPS = {1: "1_1", 3: "1_2", 6: "2_1", 8: "2_2", 11: "3_1", 17: "3_4", 20: "4_1", 26: "4_4", 29: "5_1", 31: "5_2"}
+
+    def __init__(self, divisor=1):
+        super().__init__()
+        layers, cin = [], 3
+        for width in self.WIDTHS:
+            if width == "pool":
+                layers.append(nn.MaxPool2d(2, 2))
+            else:
+                layers += [nn.Conv2d(cin, width // divisor, 3, 1, 1), nn.ReLU()]
+                cin = width // divisor
+        self.features = nn.Sequential(*layers)
+        self.requires_grad_(False)
+
+    def forward(self, image):
+        """-> {"1_1": relu1_1, ...}"""
+        taps = {}
+        for i, layer in enumerate(self.features):
+            image = layer(image)
+            if i in self.TAPS:
+                taps[self.TAPS[i]] = image
+        return taps
+
+
+# ---- losses ----------------------------------------------------------------------------------------------------------
+
+CONTENT = "1_1", "2_1", "3_1", "4_1", "5_1"
+STYLE = "2_2", "3_4", "4_4", "5_2"
+STAGE1 = {"correctness": 20.0, "regularization": 0.01}
+STAGE2 = {"app_gen": 5.0, "correctness_gen": 5.0, "content_gen": 0.5, "style_gen": 500.0, "regularization": 0.0025,
+          "ad_gen": 2.0}
+
+
+def flow_terms(config, flows, target_taps, source_taps):
+    """-> correctness, regularisation; each a list, one per level, coarse to fine"""
+    correct = [ops_ref.correctness(source_taps[f"{level + 1}_1"], target_taps[f"{level + 1}_1"], flow)
+               for level, flow in zip(config.levels(), flows)]
+    regular = [ops_ref.regularisation(flow, config.kernels[level]) for level, flow in zip(config.levels(), flows)]
+    return correct, regular
+
+
+def content(a, b):
+    return sum(F.l1_loss(a[tap], b[tap]) for tap in CONTENT)
+
+
+def style(a, b):
+    return sum(F.l1_loss(ops_ref.gram(a[tap]), ops_ref.gram(b[tap])) for tap in STYLE)
+
+
+def gan_g(on_fake, mode="lsgan"):
+    return ((on_fake - 1) ** 2).mean() if mode == "lsgan" else -on_fake.mean()
+
+
+def gan_d(on_real, on_fake, mode="lsgan"):
+    if mode == "lsgan":
+        return 0.5 * (((on_real - 1) ** 2).mean() + (on_fake ** 2).mean())
+    return 0.5 * (F.relu(1 - on_real).mean() + F.relu(1 + on_fake).mean())
+
+
+def weighted(weights, terms):
+    return sum(weights[name] * terms[name] for name in weights)
+
+
+def heat_maps(points, height, width, sigma=6.0, dtype=torch.float64):
+    """points: (x, y) in pixels, a negative coordinate meaning missing -> [len(points),height,width]"""
+    y, x = torch.arange(height, dtype=dtype)[:, None], torch.arange(width, dtype=dtype)[None, :]
+    return torch.stack([torch.exp(-((y - py) ** 2 + (x - px) ** 2) / (2 * sigma ** 2)) if min(px, py) >= 0
+                        else torch.zeros(height, width, dtype=dtype) for px, py in points])
