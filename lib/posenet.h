@@ -120,6 +120,12 @@ PN_API pn_isa pn_ctx_isa(const pn_ctx *ctx);
 PN_API const char *pn_isa_name(pn_isa isa);
 PN_API const char *pn_version(void);            /* "0.1.0" */
 
+/* For code built on the library: fail with a message as the library does, and take memory from the context's allocator. */
+PN_API pn_status pn_ctx_fail(pn_ctx *ctx, pn_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+PN_API void pn_ctx_warn(pn_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));   /* to the log */
+PN_API void *pn_ctx_alloc(pn_ctx *ctx, size_t bytes);   /* zeroed; NULL and PN_ERR_NOMEM */
+PN_API void pn_ctx_release(pn_ctx *ctx, void *memory);  /* NULL is fine */
+
 /* ---- Random numbers -------------------------------------------------------------------------------------------- */
 
 /* Philox 4x32-10: a counter, so a stream can be saved, restored and split. (seed, stream) names it. */

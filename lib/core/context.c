@@ -96,13 +96,29 @@ const pn_limits *pn_ctx_limits(const pn_ctx *ctx) { return &ctx->limits; }
 pn_pool *pn_ctx_pool(const pn_ctx *ctx) { return ctx->pool; }
 const pn_kernels *pn_ctx_kernels(const pn_ctx *ctx) { return &ctx->kernels; }
 
+static pn_status fail_v(pn_ctx *ctx, pn_status status, const char *format, va_list args)
+{
+    char text[PN_MESSAGE_MAX];                          /* the arguments may point into the old message */
+    vsnprintf(text, sizeof text, format, args);
+    memcpy(ctx->message, text, sizeof text);
+    return ctx->status = status;
+}
+
 pn_status pn_fail(pn_ctx *ctx, pn_status status, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    vsnprintf(ctx->message, sizeof ctx->message, format, args);
+    fail_v(ctx, status, format, args);
     va_end(args);
-    ctx->status = status;
+    return status;
+}
+
+pn_status pn_ctx_fail(pn_ctx *ctx, pn_status status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fail_v(ctx, status, format, args);
+    va_end(args);
     return status;
 }
 
@@ -118,13 +134,29 @@ pn_status pn_fail_errno(pn_ctx *ctx, int error, const char *format, ...)
     return ctx->status;
 }
 
-void pn_log(pn_ctx *ctx, pn_log_level level, const char *format, ...)
+static void log_v(pn_ctx *ctx, pn_log_level level, const char *format, va_list args)
 {
     if (!ctx->log.line) return;
     char text[PN_MESSAGE_MAX];
-    va_list args;
-    va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
-    va_end(args);
     ctx->log.line(ctx->log.user, level, text);
 }
+
+void pn_log(pn_ctx *ctx, pn_log_level level, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    log_v(ctx, level, format, args);
+    va_end(args);
+}
+
+void pn_ctx_warn(pn_ctx *ctx, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    log_v(ctx, PN_LOG_WARNING, format, args);
+    va_end(args);
+}
+
+void *pn_ctx_alloc(pn_ctx *ctx, size_t bytes) { return pn_alloc(ctx, 1, bytes); }
+void pn_ctx_release(pn_ctx *ctx, void *memory) { pn_free(ctx, memory); }

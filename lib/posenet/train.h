@@ -1,0 +1,45 @@
+/* posenet/train.h - weight files and checkpoints
+ *
+ * Both are safetensors files. A checkpoint holds parameters, state, optimiser moments and whatever notes the program adds
+ * (step, data order, configuration), under these names: the generator's tensors bare, as published; the others behind a
+ * prefix ("D/"); moments behind "adam.m/", "adam.v/", steps behind "adam.t/", each before the full name.
+ */
+#ifndef POSENET_TRAIN_H
+#define POSENET_TRAIN_H
+
+#include "posenet.h"
+
+/* ---- Reading weights ---------------------------------------------------------------------------------------------- */
+
+typedef struct pn_weights pn_weights;           /* an open file: names, shapes, values, notes; all borrowed from it */
+
+PN_API pn_weights *pn_weights_open(pn_ctx *ctx, const char *path);      /* checks all of it, our checksum too */
+PN_API void pn_weights_free(pn_weights *w);
+PN_API const char *pn_weights_path(const pn_weights *w);
+PN_API int pn_weights_count(const pn_weights *w);
+PN_API const char *pn_weights_name(const pn_weights *w, int i);
+PN_API pn_shape pn_weights_shape(const pn_weights *w, const char *name);        /* rank 0: no such tensor */
+PN_API const char *pn_weights_note(const pn_weights *w, const char *key);       /* NULL: no such note */
+
+/* EXACT: every parameter of p must be there with its shape (any of its names will do); what else the file holds is
+ * ignored. PARTIAL: what is missing or of another shape keeps its value. */
+typedef enum { PN_LOAD_EXACT, PN_LOAD_PARTIAL } pn_load_mode;
+typedef struct { int loaded, missing, mismatched; } pn_load_report;
+/**
+ * Copy tensors named prefix + parameter name into p. report may be NULL.
+ * PN_ERR_SHAPE (EXACT): the message lists the first three differences and nothing has changed.
+ */
+PN_API pn_status pn_weights_load(const pn_weights *w, const char *prefix, pn_params *p, pn_load_mode mode, pn_load_report *report);
+
+/* ---- Checkpoints ---------------------------------------------------------------------------------------------------- */
+
+typedef struct { const char *prefix; pn_params *params; pn_adam *adam; } pn_part;       /* adam NULL: no moments */
+typedef struct { const char *key, *value; } pn_note;
+
+/* Atomic: the old file stays whole until the new one is. Without moments when parts carry none. */
+PN_API pn_status pn_checkpoint_save(pn_ctx *ctx, const char *path, const pn_part parts[], int n_parts, const pn_note notes[],
+                                    int n_notes);
+/* Everything save wrote, exactly. A part whose moments the file lacks fails; nothing has changed then. */
+PN_API pn_status pn_checkpoint_load(const pn_weights *w, const pn_part parts[], int n_parts);
+
+#endif

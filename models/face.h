@@ -1,0 +1,60 @@
+/* models/face.h - what a model implements behind model.h; only files under models/ include it */
+#ifndef PN_MODEL_FACE_H
+#define PN_MODEL_FACE_H
+
+#include "model.h"
+
+enum { PN_MODEL_OPTIONS = 48, PN_OPTION_ROOM = 64 };
+
+struct pn_model {
+    const pn_model_kind *kind;
+    pn_ctx *ctx;
+    char value[PN_MODEL_OPTIONS][PN_OPTION_ROOM];       /* by option of the kind */
+    char settings[1024];                                /* all options as "key=value …", for notes */
+    const char *preset, *task;
+    uint64_t seed;
+    pn_part part[4];
+    int parts;
+};
+
+struct pn_training {
+    pn_model *model;
+    const char *stage;
+    pn_training_opt opt;
+    pn_adam *adam[4];                                   /* by part; NULL: does not learn in this stage */
+    const char *loss_name[PN_MAX_LOSSES];
+    int losses;
+    size_t bytes;
+};
+
+enum { PN_MAX_VIEWS = 12 };
+struct pn_generation {
+    pn_model *model;
+    pn_graph *graph;
+    pn_plan *plan;
+    pn_tensor *image;
+    pn_view view[PN_MAX_VIEWS];
+    pn_tensor *view_tensor[PN_MAX_VIEWS];
+    int views;
+};
+
+typedef struct pn_model_face {
+    size_t model_bytes, training_bytes, generation_bytes;       /* of structs that begin with the three above */
+    /* Options from a foreign weight file's names and shapes; false: not this model's weights. */
+    bool (*recognise)(pn_model *m, const pn_weights *weights);
+    /* Options are resolved: check them and make the parameters (m->part). */
+    pn_status (*make)(pn_model *m);
+    pn_status (*train)(pn_training *t);                         /* record, plan, name losses */
+    pn_status (*step)(pn_training *t, const pn_model_input *in, double losses[PN_MAX_LOSSES]);
+    void (*train_free)(pn_training *t);
+    pn_status (*describe)(pn_generation *gen, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width);     /* record into gen->graph */
+    pn_status (*feed)(pn_generation *gen, const pn_model_input *in);
+} pn_model_face;
+
+/* For models: options as numbers and words. A value that does not parse fails with the option's name. */
+pn_status pn_model_int(const pn_model *m, const char *key, int least, int most, int *out);
+pn_status pn_model_real(const pn_model *m, const char *key, double *out);
+void pn_model_put(pn_model *m, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
+extern const pn_model_kind gfla_kind;
+
+#endif

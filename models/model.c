@@ -1,0 +1,340 @@
+/* models/model.c - the registry, options, and what is the same for every model */
+#include "face.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const pn_model_kind *const kinds[] = { &gfla_kind };             /* a fourth model is one more name here */
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+const pn_model_kind *pn_model_kind_at(int i) { return i >= 0 && i < KINDS ? kinds[i] : NULL; }
+
+const pn_model_kind *pn_model_kind_find(const char *name)
+{
+    for (int i = 0; i < KINDS; i++)
+        if (strcmp(kinds[i]->name, name) == 0) return kinds[i];
+    return NULL;
+}
+
+pn_status pn_model_size_check(pn_ctx *ctx, const pn_model_kind *kind, ptrdiff_t height, ptrdiff_t width)
+{
+    const ptrdiff_t m = kind->multiple;
+    if (height > 0 && width > 0 && height % m == 0 && width % m == 0) return PN_OK;
+    if (height <= 0 || width <= 0)
+        return pn_ctx_fail(ctx, PN_ERR_ARG, "the size is %tdx%td, expected positive sides", height, width);
+    const ptrdiff_t h = height < m ? m : height / m * m, w = width < m ? m : width / m * m;
+    return pn_ctx_fail(ctx, PN_ERR_ARG, "the size is %tdx%td, but %s needs sides that are multiples of %td; the nearest are %tdx%td "
+                       "and %tdx%td", height, width, kind->name, m, h, w, (height + m - 1) / m * m, (width + m - 1) / m * m);
+}
+
+/* ---- Options ---------------------------------------------------------------------------------------------------------- */
+
+static int option_index(const pn_model_kind *kind, const char *key, size_t length)
+{
+    for (int i = 0; kind->options[i].key; i++)
+        if (strlen(kind->options[i].key) == length && memcmp(kind->options[i].key, key, length) == 0) return i;
+    return -1;
+}
+
+const char *pn_model_get(const pn_model *m, const char *key)
+{
+    const int i = option_index(m->kind, key, strlen(key));
+    return i < 0 ? NULL : m->value[i];
+}
+
+void pn_model_put(pn_model *m, const char *key, const char *format, ...)
+{
+    const int i = option_index(m->kind, key, strlen(key));
+    va_list args;
+    va_start(args, format);
+    if (i >= 0) vsnprintf(m->value[i], PN_OPTION_ROOM, format, args);
+    va_end(args);
+}
+
+/* How many letters must change to make a into b, up to the room of an option's name. */
+static int distance(const char *a, const char *b)
+{
+    int row[PN_OPTION_ROOM + 1];
+    const int n = (int)strlen(b);
+    if (n > PN_OPTION_ROOM) return n;
+    for (int j = 0; j <= n; j++) row[j] = j;
+    for (int i = 1; a[i - 1]; i++) {
+        int corner = row[0];
+        row[0] = i;
+        for (int j = 1; j <= n; j++) {
+            const int change = corner + (a[i - 1] != b[j - 1]);
+            corner = row[j];
+            int best = row[j] + 1 < row[j - 1] + 1 ? row[j] + 1 : row[j - 1] + 1;
+            row[j] = change < best ? change : best;
+        }
+    }
+    return row[n];
+}
+
+static const char *nearest_option(const pn_model_kind *kind, const char *key)
+{
+    const char *best = kind->options[0].key;
+    for (int i = 1; kind->options[i].key; i++)
+        if (distance(key, kind->options[i].key) < distance(key, best)) best = kind->options[i].key;
+    return best;
+}
+
+/* One "key=value"; `from` is where it was said. */
+static pn_status set_option(pn_model *m, const char *setting, size_t length, const char *from)
+{
+    char text[256];
+    snprintf(text, sizeof text, "%.*s", (int)length, setting);
+    char *equals = strchr(text, '=');
+    if (!equals) return pn_ctx_fail(m->ctx, PN_ERR_ARG, "%s '%s' has no '=', expected key=value", from, text);
+    *equals = 0;
+    const int i = option_index(m->kind, text, strlen(text));
+    if (i < 0) return pn_ctx_fail(m->ctx, PN_ERR_ARG, "%s: %s has no option '%s'; did you mean '%s'?", from, m->kind->name, text,
+                                  nearest_option(m->kind, text));
+    if (strlen(equals + 1) >= PN_OPTION_ROOM)
+        return pn_ctx_fail(m->ctx, PN_ERR_ARG, "%s: the value of '%s' is longer than %d bytes", from, text, PN_OPTION_ROOM - 1);
+    strcpy(m->value[i], equals + 1);
+    return PN_OK;
+}
+
+static pn_status set_options(pn_model *m, const char *settings, const char *from)
+{
+    for (const char *at = settings; *at;) {
+        const size_t length = strcspn(at, " ");
+        const pn_status status = length ? set_option(m, at, length, from) : PN_OK;
+        if (status) return status;
+        at += length + (at[length] == ' ');
+    }
+    return PN_OK;
+}
+
+pn_status pn_model_int(const pn_model *m, const char *key, int least, int most, int *out)
+{
+    const char *text = pn_model_get(m, key);
+    char *end;
+    errno = 0;
+    const long v = strtol(text, &end, 10);
+    if (end == text || *end || errno || v < least || v > most)
+        return pn_ctx_fail(m->ctx, PN_ERR_ARG, "the option %s=%s is not a whole number from %d to %d", key, text, least, most);
+    *out = (int)v;
+    return PN_OK;
+}
+
+pn_status pn_model_real(const pn_model *m, const char *key, double *out)
+{
+    const char *text = pn_model_get(m, key);
+    char *end;
+    const double v = strtod(text, &end);
+    if (end == text || *end || !(v - v == 0))
+        return pn_ctx_fail(m->ctx, PN_ERR_ARG, "the option %s=%s is not a finite number", key, text);
+    *out = v;
+    return PN_OK;
+}
+
+/* ---- Models ------------------------------------------------------------------------------------------------------------- */
+
+static const char *choose(pn_ctx *ctx, const pn_model_choice *among, const char *wanted, const char *what)
+{
+    for (int i = 0; among[i].name; i++)
+        if (!wanted || strcmp(among[i].name, wanted) == 0) return among[i].name;
+    char names[200] = "";
+    for (int i = 0; among[i].name; i++)
+        snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i ? ", " : "", among[i].name);
+    pn_ctx_fail(ctx, PN_ERR_ARG, "there is no %s '%s', expected one of %s", what, wanted, names);
+    return NULL;
+}
+
+static const pn_model_preset *preset_of(pn_ctx *ctx, const pn_model_kind *kind, const char *wanted)
+{
+    for (int i = 0; kind->presets[i].name; i++)
+        if (!wanted || strcmp(kind->presets[i].name, wanted) == 0) return &kind->presets[i];
+    pn_ctx_fail(ctx, PN_ERR_ARG, "%s has no preset '%s', expected full, small or tiny", kind->name, wanted);
+    return NULL;
+}
+
+static const pn_model_kind *kind_for(pn_ctx *ctx, const pn_model_opt *opt)
+{
+    const char *noted = opt->weights ? pn_weights_note(opt->weights, "pn.model") : NULL;
+    const char *name = opt->name ? opt->name : noted;
+    if (!name) {
+        pn_ctx_fail(ctx, PN_ERR_ARG, "%s does not say which model it belongs to; name it with --model",
+                    opt->weights ? pn_weights_path(opt->weights) : "nothing");
+        return NULL;
+    }
+    if (noted && strcmp(name, noted) != 0) {
+        pn_ctx_fail(ctx, PN_ERR_ARG, "%s holds weights of %s, not of %s", pn_weights_path(opt->weights), noted, name);
+        return NULL;
+    }
+    const pn_model_kind *kind = pn_model_kind_find(name);
+    if (!kind) pn_ctx_fail(ctx, PN_ERR_ARG, "there is no model '%s', expected one of gfla", name);
+    return kind;
+}
+
+/* Defaults, then the preset, then what the weight file says, then what the caller set. */
+static pn_status resolve(pn_model *m, const pn_model_opt *opt)
+{
+    const pn_model_kind *kind = m->kind;
+    const char *noted = opt->weights ? pn_weights_note(opt->weights, "pn.options") : NULL;
+    const char *noted_preset = opt->weights ? pn_weights_note(opt->weights, "pn.preset") : NULL;
+    const char *noted_task = opt->weights ? pn_weights_note(opt->weights, "pn.task") : NULL;
+    const pn_model_preset *preset = preset_of(m->ctx, kind, opt->preset ? opt->preset : noted_preset);
+    if (!preset) return PN_ERR_ARG;
+    m->preset = preset->name;
+    m->task = choose(m->ctx, kind->tasks, opt->task ? opt->task : noted_task, "task");
+    if (!m->task) return PN_ERR_ARG;
+    for (int i = 0; kind->options[i].key; i++) strcpy(m->value[i], kind->options[i].value);
+    pn_status status = set_options(m, preset->settings, "preset");
+    if (!status && noted && !opt->preset) status = set_options(m, noted, pn_weights_path(opt->weights));
+    if (!status && opt->weights && !noted && !kind->face->recognise(m, opt->weights))
+        status = pn_ctx_fail(m->ctx, PN_ERR_FORMAT, "%s does not look like weights of %s: the names that tell its widths are missing",
+                             pn_weights_path(opt->weights), kind->name);
+    for (int i = 0; !status && i < opt->n_set; i++) status = set_option(m, opt->set[i], strlen(opt->set[i]), "--set");
+    for (int i = 0; kind->options[i].key; i++) {
+        const size_t used = strlen(m->settings);
+        snprintf(m->settings + used, sizeof m->settings - used, "%s%s=%s", i ? " " : "", kind->options[i].key, m->value[i]);
+    }
+    return status;
+}
+
+pn_model *pn_model_new(pn_ctx *ctx, const pn_model_opt *opt)
+{
+    const pn_model_kind *kind = kind_for(ctx, opt);
+    pn_model *m = kind ? pn_ctx_alloc(ctx, kind->face->model_bytes) : NULL;
+    if (!m) return NULL;
+    m->kind = kind;
+    m->ctx = ctx;
+    m->seed = opt->seed;
+    if (!resolve(m, opt) && !kind->face->make(m)) return m;
+    pn_model_free(m);
+    return NULL;
+}
+
+void pn_model_free(pn_model *m)
+{
+    if (!m) return;
+    for (int i = 0; i < m->parts; i++) pn_params_free(m->part[i].params);
+    pn_ctx_release(m->ctx, m);
+}
+
+const pn_model_kind *pn_model_kind_of(const pn_model *m) { return m->kind; }
+const char *pn_model_preset_of(const pn_model *m) { return m->preset; }
+const char *pn_model_task_of(const pn_model *m) { return m->task; }
+
+int pn_model_parts(const pn_model *m, pn_part parts[4])
+{
+    for (int i = 0; i < m->parts; i++) parts[i] = m->part[i];
+    return m->parts;
+}
+
+pn_status pn_model_load(pn_model *m, const pn_weights *weights)
+{
+    return pn_weights_load(weights, m->part[0].prefix, m->part[0].params, PN_LOAD_EXACT, NULL);
+}
+
+int pn_model_notes(const pn_model *m, pn_note notes[8])
+{
+    notes[0] = (pn_note){ "pn.model", m->kind->name };
+    notes[1] = (pn_note){ "pn.preset", m->preset };
+    notes[2] = (pn_note){ "pn.task", m->task };
+    notes[3] = (pn_note){ "pn.options", m->settings };
+    return 4;
+}
+
+/* ---- Training -------------------------------------------------------------------------------------------------------------- */
+
+static const char *last_stage(const pn_model_kind *kind)
+{
+    const char *last = NULL;
+    for (int i = 0; kind->stages[i].name; i++) last = kind->stages[i].name;
+    return last;
+}
+
+pn_training *pn_training_new(pn_model *m, const pn_training_opt *opt)
+{
+    const char *stage = choose(m->ctx, m->kind->stages, opt->stage ? opt->stage : last_stage(m->kind), "stage");
+    if (!stage || pn_model_size_check(m->ctx, m->kind, opt->height, opt->width)) return NULL;
+    if (opt->batch < 1) {
+        pn_ctx_fail(m->ctx, PN_ERR_ARG, "the batch is %td, expected 1 or more", opt->batch);
+        return NULL;
+    }
+    pn_training *t = pn_ctx_alloc(m->ctx, m->kind->face->training_bytes);
+    if (!t) return NULL;
+    t->model = m;
+    t->stage = stage;
+    t->opt = *opt;
+    if (!m->kind->face->train(t)) return t;
+    pn_training_free(t);
+    return NULL;
+}
+
+void pn_training_free(pn_training *t)
+{
+    if (!t) return;
+    t->model->kind->face->train_free(t);
+    for (int i = 0; i < 4; i++) pn_adam_free(t->adam[i]);
+    pn_ctx_release(t->model->ctx, t);
+}
+
+int pn_training_losses(const pn_training *t, const char *names[PN_MAX_LOSSES])
+{
+    for (int i = 0; i < t->losses; i++) names[i] = t->loss_name[i];
+    return t->losses;
+}
+
+pn_status pn_training_step(pn_training *t, const pn_model_input *in, double losses[PN_MAX_LOSSES])
+{
+    double unread[PN_MAX_LOSSES];
+    return t->model->kind->face->step(t, in, losses ? losses : unread);
+}
+
+size_t pn_training_bytes(const pn_training *t) { return t->bytes; }
+
+int pn_training_parts(const pn_training *t, pn_part parts[4])
+{
+    const int n = pn_model_parts(t->model, parts);
+    for (int i = 0; i < n; i++) parts[i].adam = t->adam[i];
+    return n;
+}
+
+/* ---- Generation -------------------------------------------------------------------------------------------------------------- */
+
+pn_generation *pn_generation_new(pn_model *m, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width)
+{
+    if (pn_model_size_check(m->ctx, m->kind, height, width)) return NULL;
+    pn_generation *gen = pn_ctx_alloc(m->ctx, m->kind->face->generation_bytes);
+    if (!gen) return NULL;
+    gen->model = m;
+    gen->graph = pn_graph_new(m->ctx);
+    if (gen->graph && !m->kind->face->describe(gen, count, height, width))
+        gen->plan = pn_plan_new(gen->graph, &(pn_plan_opt){ .mode = PN_INFER });
+    if (gen->plan) return gen;
+    pn_generation_free(gen);
+    return NULL;
+}
+
+void pn_generation_free(pn_generation *gen)
+{
+    if (!gen) return;
+    pn_plan_free(gen->plan);
+    pn_graph_free(gen->graph);
+    pn_ctx_release(gen->model->ctx, gen);
+}
+
+pn_status pn_generation_run(pn_generation *gen, const pn_model_input *in, pn_real *image)
+{
+    pn_status status = gen->model->kind->face->feed(gen, in);
+    if (!status) status = pn_forward(gen->plan);
+    return status ? status : pn_get(gen->plan, gen->image, image);
+}
+
+size_t pn_generation_bytes(const pn_generation *gen) { return pn_plan_describe(gen->plan).arena_bytes; }
+int pn_generation_views(const pn_generation *gen) { return gen->views; }
+pn_view pn_generation_view(const pn_generation *gen, int i) { return gen->view[i]; }
+
+pn_status pn_generation_get(const pn_generation *gen, int view, pn_real *values)
+{
+    if (view < 0 || view >= gen->views) return pn_ctx_fail(gen->model->ctx, PN_ERR_ARG, "there is no view %d of %d", view, gen->views);
+    return pn_get(gen->plan, gen->view_tensor[view], values);
+}

@@ -1,0 +1,104 @@
+/* models/model.h - the one face of every model: options, parameters, training, generation
+ *
+ * Programs know no model by name beyond the string that pn_model_new takes. Installed as posenet/model.h.
+ */
+#ifndef POSENET_MODEL_H
+#define POSENET_MODEL_H
+
+#include "posenet.h"
+#include "posenet/train.h"
+
+/* ---- What there is ------------------------------------------------------------------------------------------------- */
+
+typedef struct { const char *key, *value, *help; } pn_model_option;             /* value: the default */
+typedef struct { const char *name, *settings; } pn_model_preset;                /* settings: "base=16 cap=128" */
+typedef struct { const char *name, *help; } pn_model_choice;                    /* a task or a stage */
+struct pn_model_face;
+
+typedef struct {
+    const char *name, *summary;
+    ptrdiff_t multiple, height, width;                  /* sides must be multiples of; the size when nothing else says one */
+    const pn_model_option *options;                     /* these four end with a NULL name; the first of each is the default */
+    const pn_model_preset *presets;
+    const pn_model_choice *tasks;
+    const pn_model_choice *stages;                      /* in the order they are trained */
+    const struct pn_model_face *face;
+} pn_model_kind;
+
+PN_API const pn_model_kind *pn_model_kind_at(int i);            /* NULL past the last */
+PN_API const pn_model_kind *pn_model_kind_find(const char *name);       /* NULL: none */
+/* PN_ERR_ARG and the nearest sizes that fit, when a side is no positive multiple of kind->multiple. */
+PN_API pn_status pn_model_size_check(pn_ctx *ctx, const pn_model_kind *kind, ptrdiff_t height, ptrdiff_t width);
+
+/* ---- A model --------------------------------------------------------------------------------------------------------- */
+
+typedef struct pn_model pn_model;               /* options and parameters */
+typedef struct {
+    const char *name;                           /* NULL: what `weights` says it is */
+    const char *preset, *task;                  /* NULL: what weights says, else the first */
+    const char *const *set;                     /* "key=value", stronger than preset and weights */
+    int n_set;
+    uint64_t seed;                              /* of the initial parameters */
+    const pn_weights *weights;                  /* NULL, or a file that says model, preset and options in its notes; for foreign
+                                                 * files options are read off names and shapes. Not loaded: pn_model_load */
+} pn_model_opt;
+
+PN_API pn_model *pn_model_new(pn_ctx *ctx, const pn_model_opt *opt);
+PN_API void pn_model_free(pn_model *m);
+PN_API const pn_model_kind *pn_model_kind_of(const pn_model *m);
+PN_API const char *pn_model_get(const pn_model *m, const char *key);           /* an option's resolved value; NULL: no such option */
+PN_API const char *pn_model_preset_of(const pn_model *m);
+PN_API const char *pn_model_task_of(const pn_model *m);
+/* Its sets of parameters: the generator first, with the prefix "", then the rest. returns how many; at most 4. */
+PN_API int pn_model_parts(const pn_model *m, pn_part parts[4]);
+/* The generator's parameters, exactly. */
+PN_API pn_status pn_model_load(pn_model *m, const pn_weights *weights);
+/* Notes that let pn_model_new make this model again: appended to notes (room for 8); returns how many. */
+PN_API int pn_model_notes(const pn_model *m, pn_note notes[8]);
+
+/* ---- Inputs: plain arrays of `count` samples ---------------------------------------------------------------------------- */
+
+typedef struct {
+    const pn_real *source, *target;             /* [count,3,H,W] in [-1,1]; target only to train */
+    const pn_real *pose_source, *pose_target;   /* [count,18,H,W] heat maps */
+} pn_model_input;
+
+/* ---- Training -------------------------------------------------------------------------------------------------------------- */
+
+typedef struct pn_training pn_training;         /* plans and optimisers of one stage at one size */
+typedef struct {
+    const char *stage;                          /* NULL: the last */
+    ptrdiff_t batch, height, width;
+    double lr;                                  /* 0: the model's own */
+    const char *vgg19;                          /* a weight file; NULL: fixed-seed orthogonal filters */
+    const char *recompute;                      /* as pn_plan_opt.recompute */
+} pn_training_opt;
+
+enum { PN_MAX_LOSSES = 16 };
+PN_API pn_training *pn_training_new(pn_model *m, const pn_training_opt *opt);
+PN_API void pn_training_free(pn_training *t);   /* before its model */
+PN_API int pn_training_losses(const pn_training *t, const char *names[PN_MAX_LOSSES]);
+/* One step of every network that learns in this stage. PN_ERR_NONFINITE: a loss or gradient is NaN or Inf; the network it
+ * belongs to was not changed. losses may be NULL. Allocates nothing. */
+PN_API pn_status pn_training_step(pn_training *t, const pn_model_input *in, double losses[PN_MAX_LOSSES]);
+PN_API size_t pn_training_bytes(const pn_training *t);          /* of all its plans, known before the first step */
+/* The model's parts with their optimisers, for checkpoints. */
+PN_API int pn_training_parts(const pn_training *t, pn_part parts[4]);
+
+/* ---- Generation ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct pn_generation pn_generation;     /* an inference plan at one size */
+PN_API pn_generation *pn_generation_new(pn_model *m, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width);
+PN_API void pn_generation_free(pn_generation *gen);
+PN_API pn_status pn_generation_run(pn_generation *gen, const pn_model_input *in, pn_real *image);      /* [count,3,H,W] */
+PN_API size_t pn_generation_bytes(const pn_generation *gen);
+
+/* What is worth looking at beside the picture, after a run. FLOW [count,2,h,w] pixels of its own map; MASK [count,1,h,w] 0..1;
+ * ATTENTION [count,k^2,h,w], sums to 1. */
+typedef enum { PN_VIEW_FLOW, PN_VIEW_MASK, PN_VIEW_ATTENTION } pn_view_kind;
+typedef struct { const char *name; pn_view_kind kind; pn_shape shape; } pn_view;
+PN_API int pn_generation_views(const pn_generation *gen);
+PN_API pn_view pn_generation_view(const pn_generation *gen, int i);
+PN_API pn_status pn_generation_get(const pn_generation *gen, int view, pn_real *values);
+
+#endif
