@@ -81,4 +81,11 @@ void pn_names_free(pn_ctx *ctx, pn_names *names);
 
 uint64_t pn_hash(const void *bytes, size_t size);       /* FNV-1a 64 */
 
+/* ---- Text that grows; sticky: after PN_ERR_NOMEM additions do nothing --------------------------------------------- */
+
+typedef struct { pn_ctx *ctx; char *text; size_t size, room; pn_status status; } pn_text;     /* text: NUL-terminated or NULL */
+void pn_text_add(pn_text *t, const char *format, ...) PN_PRINTF(2, 3);
+void pn_text_bytes(pn_text *t, const void *bytes, size_t size);
+void pn_text_free(pn_text *t);
+
 #endif

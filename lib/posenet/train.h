@@ -42,4 +42,30 @@ PN_API pn_status pn_checkpoint_save(pn_ctx *ctx, const char *path, const pn_part
 /* Everything save wrote, exactly. A part whose moments the file lacks fails; nothing has changed then. */
 PN_API pn_status pn_checkpoint_load(const pn_weights *w, const pn_part parts[], int n_parts);
 
+/* ---- Run folders: what a training leaves behind ------------------------------------------------------------------------
+ *
+ *   config.ini    every option, resolved
+ *   train.csv     a row per logged step: step, stage, seconds, then the losses; empty where a stage has none
+ *   samples/step_NNNNNNN.png   checkpoints/step_NNNNNNN.safetensors
+ *   report.html   curves, samples, configuration; one file that opens offline
+ */
+typedef struct pn_run_folder pn_run_folder;
+typedef enum { PN_RUN_NEW, PN_RUN_RESUME } pn_run_mode;
+
+/* NEW makes the folder and refuses one that holds a checkpoint; RESUME goes on in one. losses: the columns of train.csv. */
+PN_API pn_run_folder *pn_run_open(pn_ctx *ctx, const char *path, pn_run_mode mode, const char *const losses[], int n_losses);
+PN_API void pn_run_close(pn_run_folder *run);
+PN_API pn_status pn_run_config(pn_run_folder *run, const pn_note lines[], int n);
+/* One row; value[i] belongs to name[i]. */
+PN_API pn_status pn_run_log(pn_run_folder *run, int64_t step, const char *stage, double seconds, const char *const name[],
+                            const double value[], int n);
+/* Drop rows after this step: a resumed run writes them again. */
+PN_API pn_status pn_run_rewind(pn_run_folder *run, int64_t step);
+/* Paths are borrowed until the next call. The latest checkpoint: NULL if there is none. */
+PN_API const char *pn_run_sample_path(pn_run_folder *run, int64_t step);
+PN_API const char *pn_run_checkpoint_path(pn_run_folder *run, int64_t step);
+PN_API const char *pn_run_latest(pn_run_folder *run);
+/* Write report.html from what the folder holds; title is its headline. */
+PN_API pn_status pn_run_report(pn_run_folder *run, const char *title);
+
 #endif

@@ -1,0 +1,43 @@
+/* lib/core/text.c - text that grows */
+#include "core/core.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool make_room(pn_text *t, size_t more)
+{
+    void *memory = t->text;
+    size_t want;
+    if (!t->status && !pn_size_add(t->size + 1, more, &want)) t->status = pn_fail(t->ctx, PN_ERR_NOMEM, "a text is too long");
+    if (!t->status) t->status = pn_grow(t->ctx, &memory, &t->room, want, 1);
+    t->text = memory;
+    return !t->status;
+}
+
+void pn_text_bytes(pn_text *t, const void *bytes, size_t size)
+{
+    if (t->status || !make_room(t, size)) return;
+    memcpy(t->text + t->size, bytes, size);
+    t->size += size;
+    t->text[t->size] = 0;
+}
+
+void pn_text_add(pn_text *t, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    const int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (n >= 0 && !t->status && make_room(t, (size_t)n)) {
+        vsnprintf(t->text + t->size, (size_t)n + 1, format, again);
+        t->size += (size_t)n;
+    }
+    va_end(again);
+}
+
+void pn_text_free(pn_text *t)
+{
+    pn_free(t->ctx, t->text);
+    *t = (pn_text){ .ctx = t->ctx };
+}
