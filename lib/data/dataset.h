@@ -8,7 +8,8 @@
 
 enum { PN_LIMBS = 17 };
 extern const signed char pn_limbs[PN_LIMBS][2];         /* pairs of joints, in the field's order */
-void pn_pose_clear(pn_pose *pose);                      /* every joint missing */
+/* v, but not exactly -1: a joint that is there must not become "missing" by where it lands. */
+double pn_pose_present(double v);
 
 /* ---- Problems: what a reader found wrong and went on ------------------------------------------------------------- */
 
@@ -50,11 +51,49 @@ void pn_table_free(pn_ctx *ctx, pn_table *t);
 
 /* ---- The grid of an annotation file ------------------------------------------------------------------------------ */
 
-typedef struct { ptrdiff_t height, width; const char *why; } pn_grid;       /* height 0: undecided, why says so */
+typedef struct { ptrdiff_t height, width; const char *why; } pn_kp_grid;       /* height 0: undecided, why says so */
 /* By the share of present x beyond 175: the only two grids that fashion files come in. */
-pn_grid pn_grid_detect(const pn_annotations *a);
+pn_kp_grid pn_grid_detect(const pn_annotations *a);
 /* kp_size and parsing of dataset.ini in folder; zero and "" where it does not say. PN_OK when there is no such file. */
 typedef struct { ptrdiff_t kp_height, kp_width; char parsing[32]; } pn_dataset_ini;
 pn_status pn_dataset_ini_read(pn_ctx *ctx, const char *folder, pn_dataset_ini *out);
+
+/* ---- The data set ------------------------------------------------------------------------------------------------ */
+
+enum { PN_SPLITS_MAX = 16 };
+/* One annotation file and the folder its pictures lie in. */
+typedef struct {
+    char *name, *annotations, *pictures;        /* "train"; paths; pictures is NULL when there is no folder */
+    char *parsing;                              /* folder of label maps, NULL */
+    bool parsing_tree;                          /* nested .npy, as ADGAN, rather than <stem>.png */
+    pn_kp_grid grid;
+    size_t rows, nobody, duplicates;
+    size_t first, added;                        /* its people in the data set's list */
+} pn_split;
+
+struct pn_dataset {
+    pn_ctx *ctx;
+    pn_arena arena;
+    const char *folder;
+    pn_dataset_opt opt;
+    pn_dataset_ini ini;
+    char labelling[32];
+    pn_split split[PN_SPLITS_MAX];
+    int splits;
+    pn_person *person;
+    size_t persons, person_room;
+    pn_table by_name;
+    pn_pair *pair;
+    ptrdiff_t pairs, skipped, unannotated, pictureless;
+    pn_problems *problems;                      /* NULL: stop at the first; else collect, as check does */
+};
+
+/* Lists and grids of every split, without pairs; asked: the split whose rows win, may be NULL. */
+pn_status pn_dataset_begin(pn_ctx *ctx, const char *folder, const char *asked, const pn_dataset_opt *opt, pn_problems *problems,
+                           pn_dataset **out);
+/* The pairs file at path, into d. */
+pn_status pn_dataset_read_pairs(pn_dataset *d, const char *path);
+/* The pairs file of a split by the field's names, "" if there is none. */
+pn_status pn_dataset_pairs_path(pn_dataset *d, const char *split, char **path);
 
 #endif

@@ -11,8 +11,7 @@ void pn_pose_clear(pn_pose *pose)
     for (int j = 0; j < PN_JOINTS; j++) pose->x[j] = pose->y[j] = -1.0;
 }
 
-/* A joint that is there must not become "missing" by landing on exactly -1. */
-static double off_minus_one(double v) { return v == -1.0 ? nextafter(-1.0, -2.0) : v; }
+double pn_pose_present(double v) { return v == -1.0 ? nextafter(-1.0, -2.0) : v; }
 
 pn_pose pn_pose_scale(const pn_pose *pose, double from_h, double from_w, double to_h, double to_w)
 {
@@ -20,8 +19,8 @@ pn_pose pn_pose_scale(const pn_pose *pose, double from_h, double from_w, double 
     pn_pose_clear(&out);
     for (int j = 0; j < PN_JOINTS; j++) {
         if (!pn_pose_has(pose, j)) continue;
-        out.x[j] = off_minus_one(pose->x[j] * to_w / from_w);
-        out.y[j] = off_minus_one(pose->y[j] * to_h / from_h);
+        out.x[j] = pn_pose_present(pose->x[j] * to_w / from_w);
+        out.y[j] = pn_pose_present(pose->y[j] * to_h / from_h);
     }
     return out;
 }

@@ -40,6 +40,53 @@ pn_status pn_image_read(pn_ctx *ctx, const char *path, pn_image *out)
     return status;
 }
 
+static ptrdiff_t big_endian(const uint8_t *b, int n)
+{
+    ptrdiff_t v = 0;
+    for (int i = 0; i < n; i++) v = v << 8 | b[i];
+    return v;
+}
+
+/* Walks a JPEG's segments to the frame header (SOF0 to SOF15 less DHT, JPG and DAC). false: there is none. */
+static bool jpeg_size(const pn_bytes *file, ptrdiff_t *height, ptrdiff_t *width)
+{
+    const uint8_t *b = file->bytes;
+    for (size_t at = 2; file->size - at >= 9 && at < file->size;) {
+        if (b[at] != 0xff) return false;
+        const int marker = b[at + 1];
+        if (marker == 0xff) {                           /* a filling byte */
+            at++;
+            continue;
+        }
+        if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc) {
+            *height = big_endian(b + at + 5, 2);
+            *width = big_endian(b + at + 7, 2);
+            return true;
+        }
+        const size_t length = (size_t)big_endian(b + at + 2, 2);
+        if (length < 2 || length + 2 > file->size - at) return false;
+        at += length + 2;
+    }
+    return false;
+}
+
+pn_status pn_image_size_read(pn_ctx *ctx, const char *path, ptrdiff_t *height, ptrdiff_t *width)
+{
+    pn_bytes file;
+    const pn_status status = pn_file_read(ctx, path, &file);
+    if (status) return status;
+    bool known = false;
+    if (pn_png_known(&file) && file.size >= 24) {
+        *height = big_endian(file.bytes + 20, 4);
+        *width = big_endian(file.bytes + 16, 4);
+        known = true;
+    } else if (pn_jpeg_known(&file)) {
+        known = jpeg_size(&file, height, width);
+    }
+    pn_free(ctx, file.bytes);
+    return known ? PN_OK : pn_fail(ctx, PN_ERR_FORMAT, "%s: no PNG or JPEG header; fetch or make the file again", path);
+}
+
 static bool ends_with(const char *text, const char *ending)
 {
     const size_t n = strlen(text), e = strlen(ending);

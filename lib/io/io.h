@@ -25,6 +25,9 @@ pn_status pn_jpeg_encode(pn_ctx *ctx, const char *name, const pn_image *image, p
 /* Refuses a size that is not 1 .. limits.image_side on each side. */
 pn_status pn_picture_size_check(pn_ctx *ctx, const char *name, ptrdiff_t height, ptrdiff_t width);
 
+/* Height and width from the header of a PNG or JPEG, without decoding it. */
+pn_status pn_image_size_read(pn_ctx *ctx, const char *path, ptrdiff_t *height, ptrdiff_t *width);
+
 /* ---- numpy arrays ----------------------------------------------------------------------------------------------- */
 
 /* The file's type is converted to float32. rank 0 is a scalar, of one value. */

@@ -64,4 +64,145 @@ PN_API void pn_pose_heatmaps(const pn_pose *pose, ptrdiff_t height, ptrdiff_t wi
 /* Limbs and joints in the field's colours over a picture (as big as the pose's grid). */
 PN_API void pn_pose_draw(const pn_pose *pose, pn_image *image);
 
+/* Every joint missing. */
+PN_API void pn_pose_clear(pn_pose *pose);
+/**
+ * Key points named on a command line.
+ *
+ * kp        "file.json": the best person that OpenPose, mmpose, AlphaPose or COCO JSON holds; joints of confidence <= 0.1 are
+ *           missing. "file.csv:image-name": that row of an annotation file (name:keypoints_y:keypoints_x)
+ * grid      height and width the numbers refer to; 0, 0 when the file does not say: then they are pixels of their picture.
+ *           An annotation file says by the dataset.ini beside it, else by the detection of its values
+ * Errors:   a message that names the file, and for a missing row the nearest thing to do.
+ */
+PN_API pn_status pn_pose_read(pn_ctx *ctx, const char *kp, pn_pose *pose, ptrdiff_t grid[2]);
+/* name:keypoints_y:keypoints_x from JSON files: each file name, without its _keypoints.json, plus ".jpg" is a row, unless the
+ * file names its pictures itself. Coordinates are truncated to whole pixels. Atomic. */
+PN_API pn_status pn_pose_json_to_csv(pn_ctx *ctx, const char *const *json, size_t count, const char *csv, size_t *rows);
+
+/* ---- Label maps ------------------------------------------------------------------------------------------------ */
+
+/* Which label becomes which; labels outside the table become 0, the background. */
+typedef struct { uint8_t to[256]; int classes; } pn_merge;
+/* By name: a labelling (lip20, cihp20, atr18, pise8 …) gives the eight classes of this project; pise, adgan, casd the published
+ * merges of 20 labels; none20 keeps them. Or the name of a text file of whole numbers, the entry of label 0 first. */
+PN_API pn_status pn_merge_find(pn_ctx *ctx, const char *name_or_file, pn_merge *out);
+PN_API void pn_merge_apply(const pn_merge *merge, pn_image *labels);
+/* [classes,H,W], 1 where a label is the class */
+PN_API void pn_labels_to_onehot(const pn_image *labels, const pn_merge *merge, float *out);
+
+/* ---- Data sets ------------------------------------------------------------------------------------------------- */
+
+typedef struct pn_dataset pn_dataset;   /* a folder's lists, key points and where its pictures are; no pixels */
+
+/* STRICT: a pair whose picture or key points are missing is an error, not a counted and skipped one. */
+typedef enum { PN_LENIENT, PN_STRICT } pn_strictness;
+typedef struct {
+    ptrdiff_t kp_height, kp_width;  /* the grid of the annotations; 0: dataset.ini, else the pictures, else their values */
+    const char *pairs;              /* a pairs file; NULL: the split's own */
+    const char *parsing;            /* labelling of the parsing maps (pn_merge_find); NULL: their folder's or dataset.ini's */
+    pn_strictness strictness;
+} pn_dataset_opt;
+
+typedef struct {
+    const char *name;               /* as in the lists */
+    const char *path;               /* of the picture; NULL if there is none */
+    const char *parsing;            /* path of its label map; NULL if there is none */
+    pn_pose pose;                   /* in its grid */
+    ptrdiff_t grid_height, grid_width;
+    bool annotated;
+} pn_person;
+typedef struct { const pn_person *source, *target; long line; } pn_pair;
+
+/**
+ * Open a folder in one of the field's layouts.
+ *
+ * split   "train", "test", … : its pairs file. Names are looked up in all splits of the folder
+ * opt     may be NULL
+ * Files are tried in this order and the log says which was used: fasion-resize-, fasion-, fashion-resize-, fashion-, market-
+ * followed by pairs-SPLIT.csv and annotation-SPLIT.csv. Pictures: SPLIT/, SPLIT_resize/, SPLIT_highres/,
+ * fashion_resize/SPLIT/, img/SPLIT/.
+ * returns NULL and pn_ctx_message: no such folder or list, a bad row (file and line), no usable pair, an undecidable grid.
+ */
+PN_API pn_dataset *pn_dataset_open(pn_ctx *ctx, const char *folder, const char *split, const pn_dataset_opt *opt);
+PN_API void pn_dataset_free(pn_dataset *d);
+PN_API ptrdiff_t pn_dataset_pairs(const pn_dataset *d);
+PN_API const pn_pair *pn_dataset_pair(const pn_dataset *d, ptrdiff_t i);        /* in the file's order */
+PN_API const pn_person *pn_dataset_find(const pn_dataset *d, const char *name); /* NULL: not annotated in any split */
+PN_API const char *pn_dataset_parsing(const pn_dataset *d);     /* labelling of its parsing maps; "" if it has none */
+/* Pairs skipped because key points or a picture are missing. */
+PN_API ptrdiff_t pn_dataset_skipped(const pn_dataset *d);
+
+/* What `posenet-data check` finds. */
+typedef struct {
+    char name[32];                  /* of the split */
+    ptrdiff_t pictures;             /* files in its folder */
+    ptrdiff_t annotated, nobody, duplicates;    /* rows; rows with no joint at all; rows that were replaced */
+    ptrdiff_t pairs, unannotated_pairs, pictureless_pairs;
+    ptrdiff_t missing;              /* annotated names without a picture */
+    ptrdiff_t grid_height, grid_width;
+} pn_split_check;
+typedef struct {
+    pn_split_check *split;
+    ptrdiff_t splits;
+    struct { ptrdiff_t height, width, count; } size[16];        /* of the pictures, most frequent first */
+    int sizes;                      /* distinct ones; only the first 16 are listed */
+    char **problem;                 /* sentences with file and line; the first 1000 */
+    ptrdiff_t problems, problems_kept;
+} pn_check;
+
+/* Read everything a data set has, pictures included, on all threads. PN_OK however bad it is: problems are in `out`. */
+PN_API pn_status pn_dataset_check(pn_ctx *ctx, const char *folder, const pn_dataset_opt *opt, pn_check *out);
+PN_API void pn_check_free(pn_ctx *ctx, pn_check *check);
+
+/* ---- Loading --------------------------------------------------------------------------------------------------- */
+
+typedef struct pn_loader pn_loader; /* decodes ahead on threads of its own; gives batches in one order */
+
+typedef enum { PN_IN_ORDER, PN_SHUFFLED } pn_order;
+typedef enum { PN_AUGMENT_NONE, PN_AUGMENT_MARKET } pn_augment;         /* MARKET: GFLA's rotation, shift and scale */
+typedef struct {
+    ptrdiff_t batch, height, width; /* pairs per batch; pixels: pictures and key points are stretched to them */
+    pn_order order;
+    pn_augment augment;
+    pn_filter filter;               /* TRIANGLE, as GFLA and torchvision; or CUBIC */
+    uint64_t seed;
+    double sigma;                   /* of the heat maps; 0: 6 */
+    const char *merge;              /* parsing wanted, merged by this table; "": by the data set's labelling; NULL: not wanted */
+    int threads;                    /* 0: as many as the context has */
+    size_t cache_bytes;             /* resized pictures kept when all of them fit; 0: 256 MiB */
+} pn_loader_opt;
+
+/* B pairs; pictures [B,3,H,W] in [-1,1], heat maps [B,18,H,W], parsing [B,K,H,W] or NULL. */
+typedef struct {
+    ptrdiff_t size;                 /* B */
+    int classes;                    /* K; 0 when parsing is not wanted */
+    const float *source, *target, *pose_source, *pose_target, *parsing_source, *parsing_target;
+    const pn_pair *const *pair;     /* [B] */
+    uint64_t epoch;
+} pn_batch;
+
+/* Where a loader stands: enough to go on after a kill with the very batches that would have come. */
+typedef struct { uint64_t seed, epoch, position; } pn_loader_state;
+
+/**
+ * Begin to load. The batches and their order depend on data, seed and options, never on the number of threads. The last
+ * pairs that do not fill a batch are left out of an epoch; PN_IN_ORDER with batch 1 gives every pair.
+ * d must outlive the loader. from: where to start, NULL for the beginning.
+ * returns NULL: a batch larger than the data set, parsing wanted and absent, no memory.
+ */
+PN_API pn_loader *pn_loader_new(pn_dataset *d, const pn_loader_opt *opt, const pn_loader_state *from);
+PN_API void pn_loader_free(pn_loader *l);
+/**
+ * The next batch, valid until the next call. Epochs follow each other without end. Allocates nothing.
+ * Errors: a picture that cannot be read, with its file's name in pn_ctx_message; the same batch fails again then.
+ */
+PN_API pn_status pn_loader_next(pn_loader *l, pn_batch *out);
+PN_API pn_loader_state pn_loader_where(const pn_loader *l);     /* of the batch that next will give */
+PN_API ptrdiff_t pn_loader_epoch_batches(const pn_loader *l);
+
+/* One pair by hand: the arrays of a batch of one, as generation uses them. Any pointer may be NULL. */
+PN_API pn_status pn_person_load(pn_ctx *ctx, const pn_person *person, ptrdiff_t height, ptrdiff_t width, pn_filter filter,
+                                float *picture, float *heatmaps);
+
 #endif
