@@ -36,7 +36,7 @@ LIB_SRC   := $(wildcard lib/core/*.c lib/io/*.c lib/kernels/*.c lib/kernels/ref/
 SIMD_SRC  := $(wildcard lib/kernels/simd/*.c)
 TEXT_SRC  := $(wildcard lib/*/*.txt models/*/*.txt)
 PROGRAMS  := $(patsubst examples/posenet-%.c,posenet-%,$(wildcard examples/posenet-*.c))
-PROGRAM_COMMON := $(filter-out examples/posenet-%.c examples/minimal.c,$(wildcard examples/*.c))
+PROGRAM_COMMON := $(filter-out examples/posenet-%.c examples/minimal.c examples/gan_step.c,$(wildcard examples/*.c))
 TEST_SRC  := $(wildcard tests/*.c tests/*/*.c)
 
 LEVELS_x86_64  := base avx2 avx512
@@ -86,6 +86,10 @@ $(BUILD)/lib/libposenet_double.a: $(DBL_OBJ)
 	@mkdir -p $(@D); rm -f $@
 	ar rcs $@ $^
 $(BUILD)/bin/posenet-%: $(BUILD)/obj/examples/posenet-%.o $(PROGRAM_COMMON:%.c=$(BUILD)/obj/%.o) $(BUILD)/lib/libposenet.a
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
+
+$(BUILD)/bin/gan_step $(BUILD)/bin/minimal: $(BUILD)/bin/%: $(BUILD)/obj/examples/%.o $(BUILD)/lib/libposenet.a
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
 
