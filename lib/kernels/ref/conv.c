@@ -128,8 +128,10 @@ static double through_tap(const job *j, ptrdiff_t n, ptrdiff_t c, ptrdiff_t iy, 
     for (ptrdiff_t y = ys.from; y < ys.to; y++)
         for (ptrdiff_t x = xs.from; x < xs.to; x++) {
             if (reads(d, 0, y, a, j->in.h) != iy || reads(d, 1, x, b, j->in.w) != ix) continue;
-            for (ptrdiff_t o = first; o < first + og; o++)
-                sum += (double)j->a[pn_at(j->out, n, o, y, x)] * (double)j->w[weight_at(j, o, c % cg, a, b)];
+            for (ptrdiff_t o = first; o < first + og; o++) {
+                const double v = (double)j->a[pn_at(j->out, n, o, y, x)];
+                sum += pro_value(j->pro, j->out, n, o, v) * (double)j->w[weight_at(j, o, c % cg, a, b)];
+            }
         }
     return sum;
 }

@@ -1,0 +1,147 @@
+/* simd/conv.h - what the files of the fast convolution share
+ *
+ * Every pass is a correlation: result position of q reads source position q * step + offset(tap). Forward (gather) has
+ * step = stride and one phase. The adjoint of a convolution of stride s is, for each of its s phases, a correlation of
+ * step 1 with the taps that fall on that phase, whose results land s apart. Rows and columns are treated alike.
+ *
+ * A patch is a band of result rows of one image: its source rows are first copied, with border and prologue, into a
+ * worker's band of scratch [block][row][column modulo step][column / step][16], so that inner loops know neither.
+ */
+#ifndef PN_SIMD_CONV_H
+#define PN_SIMD_CONV_H
+
+#include "kernels/simd/vec.h"
+
+#if defined(__aarch64__)
+enum { REGISTERS = 32 };
+#else
+enum { REGISTERS = VLEN == 16 ? 32 : 16 };
+#endif
+
+enum {
+    GROUP_VECS = VLEN == 8 ? 2 : 4,                     /* vectors of result channels held in registers */
+    GROUP = GROUP_VECS * VLEN,                          /* ... and their channels: a slot */
+    ACCUMULATORS = REGISTERS == 32 ? 24 : 12,
+    L1_WEIGHTS = REGISTERS == 32 && VLEN == 16 ? 36 << 10 : 20 << 10,      /* bytes of weights that stay in L1 */
+};
+
+/* How many pixels (or channels) beside `vecs` vectors fill the registers. */
+static inline ptrdiff_t conv_most(ptrdiff_t vecs)
+{
+    const ptrdiff_t most = ACCUMULATORS / vecs;
+    return most > 16 ? 16 : most;
+}
+
+/* Size of the next piece when `left` is cut into pieces of at most `most`, as equal as can be. */
+static inline ptrdiff_t conv_piece(ptrdiff_t left, ptrdiff_t most)
+{
+    const ptrdiff_t pieces = (left + most - 1) / most;
+    return (left + pieces - 1) / pieces;
+}
+
+static inline ptrdiff_t conv_ceil(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
+
+typedef struct {
+    ptrdiff_t source, result;       /* extents */
+    ptrdiff_t kernel, stride, pad, dilation;
+    bool adjoint;
+    ptrdiff_t phases, step;
+    ptrdiff_t from, to;             /* q of all phases */
+    ptrdiff_t low, high;            /* least and largest offset of a tap */
+} conv_axis;
+
+typedef struct { ptrdiff_t phase, offset; } conv_tap;
+typedef struct { ptrdiff_t from, to; } conv_span;
+
+static inline conv_tap conv_tap_of(const conv_axis *a, ptrdiff_t tap)
+{
+    const ptrdiff_t at = tap * a->dilation;
+    if (a->adjoint) return (conv_tap){ at % a->stride, -(at / a->stride) };
+    return (conv_tap){ 0, at - a->pad };
+}
+
+static inline ptrdiff_t conv_taps_in(const conv_axis *a, ptrdiff_t phase)
+{
+    ptrdiff_t count = 0;
+    for (ptrdiff_t t = 0; t < a->kernel; t++) count += conv_tap_of(a, t).phase == phase;
+    return count;
+}
+
+/* The result position of q, and the q whose results lie inside. */
+static inline ptrdiff_t conv_position(const conv_axis *a, ptrdiff_t phase, ptrdiff_t q)
+{
+    return a->adjoint ? q * a->stride + phase - a->pad : q;
+}
+
+static inline conv_span conv_range(const conv_axis *a, ptrdiff_t phase)
+{
+    if (!a->adjoint) return (conv_span){ 0, a->result };
+    const ptrdiff_t first = a->pad - phase, end = a->result + a->pad - phase;   /* first <= q * stride < end */
+    return (conv_span){ first > 0 ? conv_ceil(first, a->stride) : 0, end > 0 ? conv_ceil(end, a->stride) : 0 };
+}
+
+typedef struct {
+    pn_map in, out;                 /* whole maps, b = 16 */
+    conv_axis rows, cols;
+    pn_border border;
+    ptrdiff_t groups;               /* each with in_c channels of in and out_c of out */
+    ptrdiff_t in_c, out_c, in_blocks, out_blocks;
+    ptrdiff_t w_in, w_out, w_group; /* strides in the weights of an input channel, an output channel, a group */
+    ptrdiff_t taps;                 /* rows times columns of the kernel */
+    ptrdiff_t slots;                /* of GROUP output channels, in a group */
+    ptrdiff_t band, bands;          /* q rows of a patch, patches of an image */
+    ptrdiff_t columns;              /* of each remainder modulo step in scratch */
+    ptrdiff_t row, plane;           /* floats of one row and of one block of a worker's band */
+} conv_pass;
+
+typedef enum { CONV_GATHER, CONV_ADJOINT } conv_direction;
+
+/* The pass that computes d's forward (from d.x) or backward-data (from d.y); band still to be chosen. */
+conv_pass PN_SIMD(pn_conv_forward_pass)(pn_conv_dims d);
+conv_pass PN_SIMD(pn_conv_backward_pass)(pn_conv_dims d);
+/* Cut into bands of at most `band` rows of q, with the scratch geometry that follows. */
+void PN_SIMD(pn_conv_cut)(conv_pass *p, ptrdiff_t band);
+/* Copy the source rows of band `band` of image n, blocks first .. first + blocks - 1, into `to`. */
+void PN_SIMD(pn_conv_fill)(float *to, const conv_pass *p, const float *from, const pn_prologue *pro, ptrdiff_t n,
+                           ptrdiff_t band, conv_span blocks);
+
+/* Weights in the order the tiles read them: [group][slot][phase][input block][tap][channel][GROUP channels]. */
+size_t PN_SIMD(pn_conv_packed_bytes)(const conv_pass *p);
+void PN_SIMD(pn_conv_pack)(pn_pool *pool, float *packed, const float *w, const conv_pass *p);
+
+/* `pixels` neighbouring results of a slot: begin + sum over pairs of 16 (the last pairs: `rest`) channels times weights. */
+typedef struct {
+    const float *begin;             /* [GROUP] per channel, or NULL: what the result holds */
+    const float *w;                 /* [pair][channel][vecs * VLEN] */
+    const ptrdiff_t *at;            /* [pairs] where a pair's first pixel lies, from x */
+    ptrdiff_t pairs, full, rest;    /* a pair is one tap of one input block; `full` of them have 16 channels */
+    ptrdiff_t plane, step;          /* floats between output blocks, and between results */
+} conv_tile;
+void PN_SIMD(pn_conv_tile)(const conv_tile *t, float *y, const float *x, ptrdiff_t pixels, ptrdiff_t vecs);
+
+/* to[i][v] += sum over rows and columns of a[..][i] times vector v of b. */
+typedef struct {
+    ptrdiff_t rows, cols;
+    ptrdiff_t a_row, b_row;         /* floats from row to row; columns are one pixel apart */
+    ptrdiff_t b_plane;              /* between blocks of b */
+} conv_outer;
+void PN_SIMD(pn_conv_outer)(const conv_outer *t, float *to, const float *a, const float *b, ptrdiff_t channels, ptrdiff_t vecs);
+
+/* result = correlate(source) or, when add, result + it. */
+typedef struct {
+    const float *source, *packed;
+    float *result;
+    bool add;
+    const pn_prologue *pro;
+    const pn_epilogue *epi;
+    void *scratch;
+} conv_correlation;
+size_t PN_SIMD(pn_conv_correlate_bytes)(const conv_pass *p, int threads);
+void PN_SIMD(pn_conv_correlate)(pn_pool *pool, const conv_pass *p, conv_correlation c);
+void PN_SIMD(pn_conv_choose_band)(conv_pass *p);
+
+size_t PN_SIMD(pn_conv_weights_bytes)(pn_conv_dims d, int threads);
+void PN_SIMD(pn_conv_weights)(pn_pool *pool, pn_sink dw, const float *x, const float *dy, const pn_prologue *pro,
+                              pn_conv_dims d, void *scratch);
+
+#endif
