@@ -37,7 +37,7 @@ SIMD_SRC  := $(wildcard lib/kernels/simd/*.c)
 TEXT_SRC  := $(wildcard lib/*/*.txt models/*/*.txt)
 PROGRAMS  := $(patsubst examples/posenet-%.c,posenet-%,$(wildcard examples/posenet-*.c))
 PROGRAM_COMMON := $(filter-out examples/posenet-%.c examples/minimal.c examples/gan_step.c,$(wildcard examples/*.c))
-TEST_SRC  := $(wildcard tests/*.c tests/*/*.c)
+TEST_SRC  := $(filter-out tests/fuzz/% tests/fault/%,$(wildcard tests/*.c tests/*/*.c))
 
 LEVELS_x86_64  := base avx2 avx512
 LEVELS_aarch64 := base neon
@@ -72,9 +72,13 @@ $(BUILD)/gen/%.txt.c: %.txt
 	@mkdir -p $(@D)
 	@{ echo 'extern const char pn_text_$(notdir $*)[]; const char pn_text_$(notdir $*)[] = {'; \
 	   od -An -v -tu1 $< | sed 's/  */,/g; s/^,//; s/$$/,/'; echo '0};'; } > $@
-$(BUILD)/obj/%.txt.o $(BUILD)/dbl/%.txt.o: $(BUILD)/gen/%.txt.c
+$(BUILD)/obj/%.txt.o: $(BUILD)/gen/%.txt.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -c $< -o $@
+$(BUILD)/dbl/%.txt.o: $(BUILD)/gen/%.txt.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -c $< -o $@
+.SECONDARY:
 
 $(BUILD)/lib/libposenet.a: $(LIB_OBJ)
 	@mkdir -p $(@D); rm -f $@
@@ -95,8 +99,17 @@ $(BUILD)/bin/gan_step $(BUILD)/bin/minimal: $(BUILD)/bin/%: $(BUILD)/obj/example
 
 # ---- tests -------------------------------------------------------------------------------------------------------------
 
-TEST_CFLAGS = -Itests $(shell pkg-config --cflags check 2>/dev/null)
+TEST_CFLAGS = -Itests -DPN_TEST_DATA='"$(CURDIR)/tests"' $(shell pkg-config --cflags check 2>/dev/null)
 TEST_LIBS   = $(shell pkg-config --libs check 2>/dev/null)
+
+# Every test file ends with `TCase *X_cases(void)`; main.c runs them all, one suite per folder.
+$(BUILD)/gen/cases.def: $(TEST_SRC) FORCE
+	@mkdir -p $(@D)
+	@grep -oE '^TCase \*[a-z0-9_]+_cases\(void\)' $(filter %.c,$^) /dev/null | \
+	  sed -E 's|^tests/([^/]*)/.*TCase \*([a-z0-9_]+)_cases.*|CASES(\1, \2)|' | sort -u > $@.new
+	@cmp -s $@.new $@ || cp $@.new $@
+$(BUILD)/obj/tests/main.o $(BUILD)/dbl/tests/main.o: $(BUILD)/gen/cases.def
+
 $(BUILD)/obj/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(TEST_CFLAGS) -MMD -MP -c $< -o $@
@@ -110,7 +123,17 @@ $(BUILD)/bin/tests-double: $(TEST_SRC:%.c=$(BUILD)/dbl/%.o) $(BUILD)/lib/libpose
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ $(TEST_LIBS) $(LIBS)
 
-.PHONY: all clean help
+# The double build runs beside the float build; its report comes after, and either may fail.
+test: all $(BUILD)/bin/tests $(BUILD)/bin/tests-double
+	@$(BUILD)/bin/tests-double > $(BUILD)/tests-double.log 2>&1 & double=$$!; \
+	$(BUILD)/bin/tests; float=$$?; wait $$double; double=$$?; \
+	echo "The double build:"; cat $(BUILD)/tests-double.log; exit $$((float | double))
+gradcheck: $(BUILD)/bin/tests-double
+	$(BUILD)/bin/tests-double
+
+FORCE:
+
+.PHONY: all clean help test gradcheck FORCE
 clean:
 	rm -rf $(BUILD)
 
