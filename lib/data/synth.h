@@ -1,0 +1,223 @@
+/* synth.h - the synthetic people, inside: body, pose, mesh, wardrobe, paint, picture
+ *
+ *   body (proportions) ──► mesh at rest: skin, head, garments, as sheets of rows x columns ──► bent by the pose
+ *   pose (joint angles) ─┘                       │ surface coordinates                             │ z-buffer
+ *                                                └──► paint: colour of a spot ──► light ──► picture ┘
+ */
+#ifndef PN_SYNTH_H
+#define PN_SYNTH_H
+
+#include "core/core.h"
+#include "data/synth_math.h"
+#include "posenet/synth.h"
+
+/* ---- Body ------------------------------------------------------------------------------------------------------ */
+
+enum {
+    SB_PELVIS, SB_SPINE, SB_CHEST, SB_NECK, SB_HEAD,
+    SB_UPARM_R, SB_FOREARM_R, SB_HAND_R, SB_UPARM_L, SB_FOREARM_L, SB_HAND_L,
+    SB_THIGH_R, SB_SHIN_R, SB_FOOT_R, SB_THIGH_L, SB_SHIN_L, SB_FOOT_L,
+    SYNTH_BONES
+};
+
+typedef enum { SYNTH_RIGHT, SYNTH_LEFT } synth_side;
+static inline double synth_sign(synth_side s) { return s == SYNTH_LEFT ? 1.0 : -1.0; }      /* of x */
+static inline int synth_arm(synth_side s) { return s == SYNTH_LEFT ? SB_UPARM_L : SB_UPARM_R; }
+static inline int synth_leg(synth_side s) { return s == SYNTH_LEFT ? SB_THIGH_L : SB_THIGH_R; }
+
+/* Proportions, standing upright with hanging arms; floor at y = 0, crown at y = 1. */
+typedef struct {
+    bool woman;
+    double build;                   /* -1 thin .. 1 heavy */
+    double bust;
+    v3 rest[SYNTH_BONES];           /* where each bone's joint is */
+    v3 head;                        /* centre of the head */
+    v3 head_half;                   /* half its width, height; z: scale of its depth */
+} synth_body;
+
+extern const int pn_synth_parent[SYNTH_BONES];
+void pn_synth_body_make(synth_body *b, pn_rng *rng);
+/* Surface of the trunk at height y, theta 0 in front and 90 degrees at the person's left, `off` outside the skin. */
+v3 pn_synth_trunk(const synth_body *b, double y, double theta, double off);
+/* Radius of an arm or a leg: t 0 at the shoulder or hip, 1 elbow or knee, 2 wrist or ankle. */
+double pn_synth_arm_radius(const synth_body *b, double t);
+double pn_synth_leg_radius(const synth_body *b, double t);
+
+/* ---- Pose ------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    q4 turn[SYNTH_BONES];           /* from rest, in the world */
+    v3 at[SYNTH_BONES];             /* of the joint */
+    double yaw;                     /* radians; the turn of the whole */
+    bool crop;                      /* ankles, perhaps knees, leave the frame */
+} synth_pose;
+
+typedef struct { double heel; bool narrow; } synth_stance;     /* what the clothes ask: heel height, legs kept together */
+void pn_synth_pose_make(synth_pose *p, const synth_body *b, synth_stance stance, pn_rng *rng, int view);
+
+/* ---- Mesh ------------------------------------------------------------------------------------------------------ */
+
+enum { SYNTH_SHEETS = 96, SYNTH_VERTICES = 20000, SYNTH_TRIANGLES = 2 * SYNTH_VERTICES };
+
+typedef enum { SYNTH_TRUNK, SYNTH_ARM_R, SYNTH_ARM_L, SYNTH_LEG_R, SYNTH_LEG_L, SYNTH_HEAD } synth_region;
+typedef enum { SYNTH_WRAPS = 1, SYNTH_OPEN = 2 } synth_sheet_flag; /* columns close; the inside can be seen */
+
+/* A vertex bends by the turn between its bone's parent (w = 0) and its bone (w = 1), about the bone's joint: unlike a
+ * blend of positions this keeps elbows and knees round. A skirt's vertices instead follow both legs (see mesh). */
+typedef struct {
+    v3 rest;
+    double u, v;                    /* along the surface, in body heights: around, and down */
+    float across, along;            /* the same as a share of the sheet */
+    float w;
+    int16_t bone;                   /* SYNTH_BONES: a skirt */
+} synth_vertex;
+
+typedef struct {
+    int first, rows, cols;          /* vertices first + row * cols + col */
+    int label, material;
+    synth_region region;
+    int flags;
+} synth_sheet;
+
+typedef struct { int vertex[3]; int sheet; } synth_triangle;
+
+typedef struct {
+    synth_sheet sheet[SYNTH_SHEETS];
+    synth_vertex vertex[SYNTH_VERTICES];
+    synth_triangle triangle[SYNTH_TRIANGLES];
+    v3 at[SYNTH_VERTICES], normal[SYNTH_VERTICES];      /* posed */
+    int sheets, vertices, triangles;
+} synth_mesh;
+
+/* Start a sheet; its vertices come zeroed but for across and along. NULL when full: then the sheet is left out. */
+synth_vertex *pn_synth_sheet(synth_mesh *m, synth_sheet sheet);
+/* Bend the mesh, then find normals. */
+void pn_synth_mesh_pose(synth_mesh *m, const synth_body *b, const synth_pose *p);
+
+/* A tube round an arm or leg, between two places along it. */
+typedef struct {
+    synth_side side;
+    bool leg;
+    double from, to;                /* t as in pn_synth_arm_radius; from < 0 adds a round cap at the root */
+    double off_from, off_to;        /* how far outside the skin, at either end */
+    int rows, cols, label, material, flags;
+} synth_tube;
+void pn_synth_tube(synth_mesh *m, const synth_body *b, synth_tube t);
+
+/* A cloth or skin round the trunk, from a hem up to a neckline. */
+typedef struct {
+    double hem, off_hem, off_top;   /* height of the hem; distance from the skin there and at the top */
+    double front, side, back;       /* height of the neckline in front, at the sides, behind */
+    double vee;                     /* 0 round .. 1 pointed neckline */
+    double gap;                     /* half angle left open in front, radians */
+    int rows, cols, label, material, flags;
+} synth_wrap;
+void pn_synth_wrap(synth_mesh *m, const synth_body *b, synth_wrap s);
+
+/* A skirt, from the waist to a hem that may be below the knees. */
+typedef struct {
+    double top, hem, off, flare;    /* heights, distance from the hips, widening per height below the hips */
+    double pleats, pleat_depth;     /* folds around, and how deep at the hem */
+    double gap;
+    int rows, cols, label, material;
+} synth_skirt;
+void pn_synth_skirt(synth_mesh *m, const synth_body *b, synth_skirt s);
+
+/* An ellipsoid or a bent tube on one bone, for small parts. */
+typedef struct { v3 centre, half; int bone, rows, cols, label, material; synth_region region; } synth_blob;
+void pn_synth_blob(synth_mesh *m, synth_blob b);
+typedef struct { v3 from, mid, to; double r_from, r_mid, r_to, flat; int bone, rows, cols, label, material; synth_region region; }
+    synth_strand;
+void pn_synth_strand(synth_mesh *m, synth_strand s);
+
+/* ---- Materials ------------------------------------------------------------------------------------------------- */
+
+typedef enum { SYNTH_CLOTH, SYNTH_SKIN, SYNTH_FACE, SYNTH_HAIR, SYNTH_SHOE } synth_stuff;
+typedef enum {
+    SYNTH_PLAIN, SYNTH_STRIPES, SYNTH_PINSTRIPES, SYNTH_CHECKS, SYNTH_PLAID, SYNTH_DOTS, SYNTH_FLOWERS, SYNTH_DENIM,
+    SYNTH_KNIT, SYNTH_PATTERNS
+} synth_pattern;
+typedef enum { SYNTH_NO_CUT, SYNTH_TOP_CUT, SYNTH_SHIRT_CUT, SYNTH_TROUSER_CUT, SYNTH_DRESS_CUT } synth_cut;
+
+typedef struct {
+    synth_stuff stuff;
+    synth_pattern pattern;
+    synth_cut cut;                  /* seams, buttons, pockets, and how the back differs */
+    v3 colour, second, back;        /* ground, figure, and the ground of the back */
+    double scale;                   /* length of one repeat, in body heights */
+    int print;                      /* 0 none, else the drawing on the chest */
+    int number;                     /* on the back; 0 none */
+    v3 ink;
+    double hem, top;                /* rest heights of the garment's edges, for borders */
+    double folds, gloss;
+    uint32_t seed;
+    v3 iris, lips;                  /* a face's */
+    double beard, makeup;
+} synth_material;
+
+enum { SYNTH_MATERIALS = 16 };
+
+/* A spot to be painted. */
+typedef struct { v3 rest; double u, v, across, along; } synth_spot;
+v3 pn_synth_paint(const synth_material *m, const synth_body *b, const synth_spot *s);
+synth_spot pn_synth_spot(const synth_vertex *a, const synth_vertex *b, const synth_vertex *c, v3 weights);
+double pn_synth_noise(double x, double y, uint32_t seed);      /* smooth, in -1 .. 1, lattice of 1 */
+v3 pn_synth_cloth_colour(pn_rng *rng);
+
+/* ---- Person ---------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    synth_body body;
+    synth_stance stance;
+    synth_material material[SYNTH_MATERIALS];
+    int materials;
+    v3 wall;                        /* colour of the studio */
+    synth_mesh mesh;
+} synth_person;
+
+void pn_synth_person_make(synth_person *p, uint64_t seed, int person);
+/* Parts of it. Skin material is 0, hair 1, face 2. */
+enum { SYNTH_M_SKIN, SYNTH_M_HAIR, SYNTH_M_FACE, SYNTH_M_FREE };
+void pn_synth_dress(synth_person *p, pn_rng *rng);              /* garments, shoes, and the skin that shows */
+void pn_synth_head(synth_person *p, pn_rng *rng);               /* head, neck, ears, hair */
+void pn_synth_hand(synth_mesh *m, const synth_body *b, synth_side side);
+typedef enum { SYNTH_SNEAKER, SYNTH_LOAFER, SYNTH_PUMP, SYNTH_BOOT, SYNTH_FOOTWEAR } synth_footwear;
+void pn_synth_shoe(synth_mesh *m, const synth_body *b, synth_side side, synth_footwear kind, int material);
+
+/* ---- Picture --------------------------------------------------------------------------------------------------- */
+
+enum { SYNTH_SAMPLES = 3 };         /* per pixel and direction; odd, so that one lies at the centre */
+enum { SYNTH_MIN_HEIGHT = 32, SYNTH_MIN_WIDTH = 24 };
+
+typedef struct {
+    ptrdiff_t height, width;
+    float *depth;                   /* towards the viewer; -1e30 where nothing is */
+    int32_t *triangle;              /* -1 where nothing is; may be NULL */
+} synth_buffer;
+
+void pn_synth_raster_clear(synth_buffer *b);
+/* screen: x right, y down in samples, z towards the viewer. */
+void pn_synth_raster(synth_buffer *b, const synth_mesh *m, const v3 *screen);
+/* Weights of the triangle's corners at a place on the screen. */
+v3 pn_synth_weights(const synth_triangle *t, const v3 *screen, double x, double y);
+
+struct pn_synth {
+    pn_ctx *ctx;
+    uint64_t seed;
+    int drawn, view;                /* person in the studio, -1 none */
+    synth_person *person;
+    synth_pose pose;
+    pn_synth_view seen;
+    synth_buffer samples, shadow;
+    v3 *screen, *lit_from;          /* [vertices]: places in the two buffers */
+    double scale, centre_x, centre_y;                   /* world to pixels */
+    float *near_, *soft, *row;      /* [H,W]: depth of the person and its blur; scratch */
+};
+
+/* Geometry without light: pose, projection, z-buffer; enough for the flow. */
+void pn_synth_place(pn_synth *s, uint64_t seed, int person, int view);
+void pn_synth_light(pn_synth *s);
+void pn_synth_annotate(pn_synth *s);
+v3 pn_synth_to_screen(const pn_synth *s, v3 world);    /* in samples */
+
+#endif
