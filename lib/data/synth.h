@@ -62,6 +62,8 @@ enum { SYNTH_SHEETS = 96, SYNTH_VERTICES = 20000, SYNTH_TRIANGLES = 2 * SYNTH_VE
 typedef enum { SYNTH_TRUNK, SYNTH_ARM_R, SYNTH_ARM_L, SYNTH_LEG_R, SYNTH_LEG_L, SYNTH_HEAD } synth_region;
 typedef enum { SYNTH_WRAPS = 1, SYNTH_OPEN = 2 } synth_sheet_flag; /* columns close; the inside can be seen */
 
+#define SYNTH_AROUND 0.085             /* u round the trunk is this times theta, so cloth closes behind */
+
 /* A vertex bends by the turn between its bone's parent (w = 0) and its bone (w = 1), about the bone's joint: unlike a
  * blend of positions this keeps elbows and knees round. A skirt's vertices instead follow both legs (see mesh). */
 typedef struct {
@@ -116,7 +118,8 @@ void pn_synth_wrap(synth_mesh *m, const synth_body *b, synth_wrap s);
 
 /* A skirt, from the waist to a hem that may be below the knees. */
 typedef struct {
-    double top, hem, off, flare;    /* heights, distance from the hips, widening per height below the hips */
+    double top, hem, off_top, off;  /* heights; distance from the skin at the waist and at the hips */
+    double flare;                   /* widening per height below the hips */
     double pleats, pleat_depth;     /* folds around, and how deep at the hem */
     double gap;
     int rows, cols, label, material;
@@ -214,6 +217,8 @@ struct pn_synth {
     float *near_, *soft, *row;      /* [H,W]: depth of the person and its blur; scratch */
 };
 
+/* PN_ERR_LIMIT, in the name of `call`, for a size no person fits or the context does not allow. */
+pn_status pn_synth_size_check(pn_ctx *ctx, const char *call, ptrdiff_t height, ptrdiff_t width);
 /* Geometry without light: pose, projection, z-buffer; enough for the flow. */
 void pn_synth_place(pn_synth *s, uint64_t seed, int person, int view);
 void pn_synth_light(pn_synth *s);

@@ -42,11 +42,13 @@ static v3 head_at(const synth_body *b, double y, double theta, double off)
     const double width = dome ? 0.635 * fall : smooth(p->width, q->width, r->width, s->width, k);
     const double front = dome ? 0.69 * fall : smooth(p->front, q->front, r->front, s->front, k);
     const double rear = dome ? 0.85 * fall : smooth(p->rear, q->rear, r->rear, s->rear, k);
-    const double jaw = b->woman ? 1.0 : 1.0 + 0.09 * synth_bump(y, -0.62, 0.30);
+    const double lift = off, jaw = b->woman ? 1.0 : 1.0 + 0.09 * synth_bump(y, -0.62, 0.30);
+    off *= dome ? fmin(2.2 * fall, 1.0) : 1.0;           /* a shell over the crown closes */
+    const double up = dome ? lift * (1.0 - fall) : 0.0;
     const double x = (width * jaw * size * (b->head_half.x / 0.046) + off) * synth_sgnpow(sn, 0.92);
     const double relief = nose_relief(x / size, y, cs);
     const double z = ((cs > 0.0 ? front * size : rear * size) * b->head_half.z + off) * synth_sgnpow(cs, cs > 0.0 ? 0.92 : 0.9);
-    return v3_make(b->head.x + x, b->head.y + y * size + off * synth_step(0.5, 1.0, y), b->head.z + z + relief * size);
+    return v3_make(b->head.x + x, b->head.y + y * size + up, b->head.z + z + relief * size);
 }
 
 /* Columns crowd in front, where the face is. */
@@ -103,7 +105,7 @@ static void fill_ears(synth_person *p)
 /* ---- Hair ------------------------------------------------------------------------------------------------------ */
 
 typedef enum { CROPPED, SHORT, BOB, LONG, PONYTAIL, BUN, BALD, HAIRCUTS } haircut;
-typedef struct { haircut cut; double part, fringe, length, thick, wave; bool beanie; } hair_style;
+typedef struct { haircut cut; double part, fringe, length, thick, wave, ahead; bool beanie; } hair_style;
 
 static hair_style choose_hair(bool woman, pn_rng *rng)
 {
@@ -117,6 +119,7 @@ static hair_style choose_hair(bool woman, pn_rng *rng)
     h.length = i == LONG ? 0.66 + 0.11 * pn_rng_uniform(rng) : i == BOB ? 0.835 + 0.030 * pn_rng_uniform(rng) : 0.0;
     h.thick = i == CROPPED ? 0.006 : 0.009 + 0.005 * pn_rng_uniform(rng);
     h.wave = pn_rng_uniform(rng);
+    h.ahead = i == LONG && pn_rng_uniform(rng) < 0.55 ? 0.17 : 0.42;    /* falls before the shoulders, or behind */
     h.beanie = pn_rng_uniform(rng) < 0.06;
     return h;
 }
@@ -134,7 +137,7 @@ static double hairline(const hair_style *h, double theta)
 
 static void fill_cap(synth_person *p, const hair_style *h)
 {
-    enum { ROWS = 22, COLS = 49 };
+    enum { ROWS = 26, COLS = 49 };
     synth_vertex *v = pn_synth_sheet(&p->mesh, (synth_sheet){ .rows = ROWS, .cols = COLS, .label = 2,
                                      .material = SYNTH_M_HAIR, .region = SYNTH_HEAD, .flags = SYNTH_WRAPS });
     if (!v) return;
@@ -162,7 +165,7 @@ static void fill_curtain(synth_person *p, const hair_style *h)
     if (!v) return;
     const double top = b->head.y + 0.55 * b->head_half.y;
     for (int i = 0; i < ROWS * COLS; i++, v++) {
-        const double s = 2.0 * v->across - 1.0, open = synth_lerp(0.30, 0.42, v->along);        /* share left for the face */
+        const double s = 2.0 * v->across - 1.0, open = synth_lerp(0.31, h->ahead, v->along);    /* share left for the face */
         const double theta = SYNTH_PI + s * SYNTH_PI * (1.0 - open), away = fabs(fabs(theta - SYNTH_PI) / SYNTH_PI);
         const double tip = h->length + 0.016 * away + 0.010 * pn_synth_noise(6.0 * s, 0.5, p->material[SYNTH_M_HAIR].seed);
         const double y = synth_lerp(top, tip, v->along), on_head = (y - b->head.y) / b->head_half.y;
@@ -178,21 +181,6 @@ static void fill_curtain(synth_person *p, const hair_style *h)
         v->v = top - y;
         v->bone = y > 0.862 ? SB_HEAD : SB_NECK;
         v->w = y > 0.862 ? 1.0f : (float)(0.15 + 0.85 * synth_step(0.79, 0.862, y));
-    }
-}
-
-/* Locks in front of the shoulders. */
-static void fill_locks(synth_person *p, const hair_style *h)
-{
-    const synth_body *b = &p->body;
-    for (int s = 0; s < 2; s++) {
-        const double sign = synth_sign((synth_side)s), x = 0.036 + 0.008 * h->wave;
-        const double low = fmax(h->length + 0.02, 0.70);
-        const v3 chest = pn_synth_trunk(b, low, sign * 0.40 * SYNTH_PI * 0.5, 0.014);
-        pn_synth_strand(&p->mesh, (synth_strand){ .from = { sign * x * 1.05, b->head.y + 0.012, b->head.z - 0.004 },
-                        .mid = { sign * (x + 0.010), 0.845, 0.012 }, .to = { chest.x, low, chest.z }, .r_from = 0.012,
-                        .r_mid = 0.016, .r_to = 0.006, .flat = 0.55, .bone = SB_NECK, .rows = 14, .cols = 11, .label = 2,
-                        .material = SYNTH_M_HAIR, .region = SYNTH_HEAD });
     }
 }
 
@@ -243,7 +231,6 @@ void pn_synth_head(synth_person *p, pn_rng *rng)
     fill_ears(p);
     if (h.cut != BALD) fill_cap(p, &h);
     if (h.cut == BOB || h.cut == LONG) fill_curtain(p, &h);
-    if (h.cut == LONG && pn_rng_uniform(rng) < 0.55) fill_locks(p, &h);
     if (h.cut == PONYTAIL || h.cut == BUN) fill_tail(p, &h);
     if (h.beanie && h.cut != BUN) fill_beanie(p, rng);
 }

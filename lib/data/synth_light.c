@@ -122,7 +122,7 @@ static v3 shade(const pn_synth *s, const lamp *l, int32_t index, double x, doubl
     const double key = synth_clamp((facing + 0.30) / 1.30, 0.0, 1.0) * synth_lerp(0.42, 1.0, sun);
     const double ambient = (0.62 + 0.22 * n.y + 0.16 * fabs(n.z)) * open;
     const double rim = 0.86 + 0.14 * synth_clamp(n.z, 0.0, 1.0);
-    const double light = (0.50 * ambient + 0.62 * key * synth_lerp(0.75, 1.0, open)) * rim * (inside ? 0.55 : 1.0);
+    const double light = (0.68 * ambient + 0.60 * key * synth_lerp(0.75, 1.0, open)) * rim * (inside ? 0.55 : 1.0);
     const v3 half = v3_unit(v3_add(l->key, v3_make(0.0, 0.087, 0.996)));
     const double shine = stuff->gloss * sun * pow(synth_clamp(v3_dot(n, half), 0.0, 1.0), stuff->stuff == SYNTH_HAIR ? 14.0 : 24.0);
     const v3 tint = stuff->stuff == SYNTH_SKIN || stuff->stuff == SYNTH_FACE        /* light that went under the skin */

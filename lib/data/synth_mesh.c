@@ -62,7 +62,7 @@ void pn_synth_tube(synth_mesh *m, const synth_body *b, synth_tube t)
         const double polar = r < cap ? 0.5 * SYNTH_PI * r / cap : 0.5 * SYNTH_PI;
         for (int c = 0; c < t.cols; c++, v++) {
             const double theta = SYNTH_PI * (2.0 * v->across - 1.0), sn = sin(theta), cs = cos(theta);
-            const double rise = 0.95 * g.radius.x * cos(polar);
+            const double rise = 0.90 * g.radius.x * cos(polar);
             v->rest = v3_add(g.at, v3_make(g.radius.x * sin(polar) * sn, rise,
                                            (g.radius.z + (cs < 0.0 ? g.bulge : -0.3 * g.bulge)) * sin(polar) * cs));
             v->u = theta * g.radius.x;
@@ -105,7 +105,7 @@ void pn_synth_wrap(synth_mesh *m, const synth_body *b, synth_wrap s)
             const double y = synth_lerp(neckline(&s, theta), s.hem, v->along);
             const double off = synth_lerp(s.off_top, s.off_hem, synth_step(0.1, 1.0, v->along));
             v->rest = pn_synth_trunk(b, y, theta, off);
-            v->u = theta * 0.085;
+            v->u = theta * SYNTH_AROUND;
             v->v = 0.85 - y;
             bind_trunk(v, b, y);
         }
@@ -125,11 +125,11 @@ void pn_synth_skirt(synth_mesh *m, const synth_body *b, synth_skirt s)
                                             : SYNTH_PI * (2.0 * v->across - 1.0);
             const double theta = turn > SYNTH_PI ? turn - 2.0 * SYNTH_PI : turn;
             const double y = synth_lerp(s.top, s.hem, v->along), below = fmax(hip - y, 0.0);
-            v3 at = pn_synth_trunk(b, fmax(y, hip), theta, s.off * synth_step(s.top + 0.001, hip, y) + 0.008);
+            v3 at = pn_synth_trunk(b, fmax(y, hip), theta, synth_lerp(s.off_top, s.off, synth_step(s.top, hip, y)));
             const double fold = 1.0 + s.pleat_depth * cos(s.pleats * theta) * synth_step(s.top, s.hem, y);
             const double wide = fold * (1.0 + s.flare * below);
             v->rest = v3_make(at.x * wide, y, at.z * wide);
-            v->u = theta * 0.095 * (1.0 + s.flare * below);
+            v->u = theta * SYNTH_AROUND;
             v->v = 0.85 - y;
             if (y >= hip) bind_trunk(v, b, y);
             else v->bone = SYNTH_BONES;
@@ -210,12 +210,12 @@ static leg_section section_of_legs(const synth_body *b, const synth_pose *p, dou
 }
 
 /* Cloth hangs at its own radius unless a leg pushes it out: the larger of the two, rounded. */
-static v3 drape(const synth_vertex *v, const leg_section *s, double hip_clear)
+static v3 drape(const synth_vertex *v, const leg_section *s, double clear)
 {
     const double own = sqrt(v->rest.x * v->rest.x + v->rest.z * v->rest.z), dx = v->rest.x / own, dz = v->rest.z / own;
     double r = own;
     for (int i = 0; i < 2; i++) {
-        const double push = s->x[i] * dx + s->z[i] * dz + s->r[i] + hip_clear;
+        const double push = s->x[i] * dx + s->z[i] * dz + s->r[i] + clear;
         const double soft = 0.012, gap = push - r;
         r = gap > soft ? push : gap < -soft ? r : r + (gap + soft) * (gap + soft) / (4.0 * soft);
     }
@@ -229,8 +229,10 @@ static void place_row(synth_mesh *m, const synth_body *b, const synth_pose *p, c
         for (int i = first; i < first + sheet->cols; i++) m->at[i] = bend(&m->vertex[i], b, p);
         return;
     }
-    const leg_section s = section_of_legs(b, p, m->vertex[first].rest.y);
-    for (int i = first; i < first + sheet->cols; i++) m->at[i] = drape(&m->vertex[i], &s, 0.012);
+    const double y = m->vertex[first].rest.y;
+    const double clear = synth_lerp(-0.012, 0.010, synth_step(0.0, 0.12, b->rest[SB_THIGH_L].y - y));      /* hips are round */
+    const leg_section s = section_of_legs(b, p, y);
+    for (int i = first; i < first + sheet->cols; i++) m->at[i] = drape(&m->vertex[i], &s, clear);
 }
 
 static void find_normals(synth_mesh *m, const synth_sheet *s)

@@ -179,7 +179,7 @@ static v3 paint_cloth(const synth_material *m, const synth_spot *s)
 
 static v3 paint_eye(const synth_material *m, v3 c, double x, double y)   /* x from the middle of the face */
 {
-    const double ex = fabs(x) - 0.295, ey = y - 0.055, lid = 0.066 * sqrt(fmax(1.0 - ex * ex / 0.0196, 0.0));
+    const double ex = fabs(x) - 0.295, ey = y - 0.055, lid = 0.060 * sqrt(fmax(1.0 - ex * ex / 0.0196, 0.0));
     const double brow = 0.205 + 0.05 * synth_step(0.12, 0.34, fabs(x)) - 0.06 * synth_step(0.34, 0.50, fabs(x));
     if (in_line(y, brow, 0.030 - 0.012 * synth_step(0.2, 0.48, fabs(x))) && fabs(x) > 0.13 && fabs(x) < 0.48)
         return v3_mix(c, v3_mul(m->second, 0.75), 0.75);
@@ -187,9 +187,9 @@ static v3 paint_eye(const synth_material *m, v3 c, double x, double y)   /* x fr
         return v3_mul(c, 1.0 - (0.10 + 0.12 * m->makeup) * synth_bump(ex, 0.0, 0.15) * synth_bump(ey, 0.07, 0.08));
     if (ey > lid - 0.006) return v3_mix(c, v3_make(0.10, 0.07, 0.06), 0.85);                    /* lashes */
     if (ey < -lid * 0.8) return v3_mul(c, 0.80);
-    const double r = sqrt(ex * ex + (ey - 0.004) * (ey - 0.004));
+    const double r = sqrt(ex * ex + (ey - 0.010) * (ey - 0.010));
     if (r < 0.030) return v3_make(0.04, 0.03, 0.03);
-    return r < 0.068 ? m->iris : v3_make(0.93, 0.91, 0.90);
+    return r < 0.066 ? m->iris : v3_make(0.86, 0.83, 0.81);
 }
 
 static v3 paint_mouth(const synth_material *m, v3 c, double x, double y)

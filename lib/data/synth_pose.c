@@ -104,7 +104,7 @@ static void set_legs(synth_pose *p, const synth_body *b, synth_stance stance, pn
     double height = b->rest[SB_PELVIS].y + stance.heel;
     for (int s = 0; s < 2; s++) {
         const int hip = synth_leg((synth_side)s);
-        const double length = 0.985 * (b->rest[hip].y - b->rest[hip + 2].y);
+        const double length = 0.994 * (b->rest[hip].y - b->rest[hip + 2].y);
         const v3 from_pelvis = q4_turn(p->turn[SB_PELVIS], bone_vector(b, hip));
         ankle[s] = v3_make(feet[s].x, ankle_height(b, shoe + feet[s].lift), feet[s].z);
         const double dx = p->at[SB_PELVIS].x + from_pelvis.x - ankle[s].x, dz = from_pelvis.z - ankle[s].z;

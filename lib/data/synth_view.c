@@ -85,10 +85,10 @@ static bool found(const pn_synth *s, v3 screen, kind_of_joint kind, synth_side s
     const synth_sheet *over = &s->person->mesh.sheet[index];
     const synth_region arm = side == SYNTH_LEFT ? SYNTH_ARM_L : SYNTH_ARM_R, leg = side == SYNTH_LEFT ? SYNTH_LEG_L : SYNTH_LEG_R;
     switch (kind) {
-    case OF_FACE: return over->label == 13 && over->region == SYNTH_HEAD && gap < 0.025;
+    case OF_FACE: return over->label == 13 && over->region == SYNTH_HEAD && gap < 0.030;
     case OF_ARM: return over->region == arm || gap < 0.030;
     case OF_LEG: return over->region == leg || (over->region == SYNTH_TRUNK ? gap < 0.125 : gap < 0.030);
-    default: return gap < (over->region == SYNTH_TRUNK || over->region == SYNTH_HEAD ? 0.125 : 0.105);
+    default: return gap < 0.155;
     }
 }
 
@@ -109,7 +109,7 @@ static v3 on_head(const pn_synth *s, double x, double y, double z)      /* in sh
 
 static void set_face(pn_synth *s)
 {
-    set_joint(s, PN_NOSE, on_head(s, 0.0, -0.24, 0.90), OF_FACE, SYNTH_LEFT);
+    set_joint(s, PN_NOSE, on_head(s, 0.0, -0.23, 0.80), OF_FACE, SYNTH_LEFT);
     for (int i = 0; i < 2; i++) {
         const double sign = synth_sign((synth_side)i);
         const v3 eye = q4_turn(s->pose.turn[SB_HEAD], v3_make(0.30 * sign, 0.0, 0.95));
@@ -247,14 +247,17 @@ static pn_status furnish(pn_synth *s, ptrdiff_t height, ptrdiff_t width)
     return all ? PN_OK : PN_ERR_NOMEM;
 }
 
-pn_synth *pn_synth_new(pn_ctx *ctx, ptrdiff_t height, ptrdiff_t width)
+pn_status pn_synth_size_check(pn_ctx *ctx, const char *call, ptrdiff_t height, ptrdiff_t width)
 {
     const ptrdiff_t side = pn_ctx_limits(ctx)->image_side;
-    if (height < SYNTH_MIN_HEIGHT || width < SYNTH_MIN_WIDTH || height > side || width > side) {
-        pn_fail(ctx, PN_ERR_LIMIT, "pn_synth_new: size is %tdx%td, expected %dx%d to %tdx%td; a person needs that many pixels", height,
-                width, SYNTH_MIN_HEIGHT, SYNTH_MIN_WIDTH, side, side);
-        return NULL;
-    }
+    if (height >= SYNTH_MIN_HEIGHT && width >= SYNTH_MIN_WIDTH && height <= side && width <= side) return PN_OK;
+    return pn_fail(ctx, PN_ERR_LIMIT, "%s: size is %tdx%td, expected %dx%d to %tdx%td; 256x176 is the field's", call, height, width,
+                   SYNTH_MIN_HEIGHT, SYNTH_MIN_WIDTH, side, side);
+}
+
+pn_synth *pn_synth_new(pn_ctx *ctx, ptrdiff_t height, ptrdiff_t width)
+{
+    if (pn_synth_size_check(ctx, "pn_synth_new", height, width)) return NULL;
     pn_synth *s = pn_alloc(ctx, 1, sizeof *s);
     if (!s) return NULL;
     s->ctx = ctx;

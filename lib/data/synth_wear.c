@@ -63,7 +63,8 @@ static synth_material choose_cloth(use u, synth_cut cut, pn_rng *rng)
     m.ink = contrast_to(m.colour, rng);
     const bool two_faced = m.pattern != SYNTH_DENIM && chance(rng, 0.22);
     m.back = two_faced ? v3_mix(m.colour, m.second, 0.55) : v3_mul(m.colour, 0.93);
-    m.scale = repeat[m.pattern] * between(rng, 0.75, 1.35);
+    const double round = 2.0 * SYNTH_PI * SYNTH_AROUND;         /* a whole number of repeats, so the seam behind matches */
+    m.scale = round / floor(round / (repeat[m.pattern] * between(rng, 0.75, 1.35)) + 0.5);
     if (u == FOR_TOP && m.pattern == SYNTH_PLAIN && cut == SYNTH_TOP_CUT && chance(rng, 0.55)) {
         m.print = 1 + (int)pn_rng_below(rng, 7);
         if (chance(rng, 0.5)) m.number = 1 + (int)pn_rng_below(rng, 99);
@@ -88,7 +89,7 @@ static int limb_label(synth_side s, bool leg) { return (leg ? 16 : 14) + (s == S
 static void sleeves(synth_person *p, double to, double loose, int label, int material)
 {
     for (int s = 0; s < 2; s++)
-        pn_synth_tube(&p->mesh, &p->body, (synth_tube){ .side = (synth_side)s, .from = -1.0, .to = to, .off_from = 0.0045 + 0.3 * loose,
+        pn_synth_tube(&p->mesh, &p->body, (synth_tube){ .side = (synth_side)s, .from = -1.0, .to = to, .off_from = fmin(0.0045 + 0.3 * loose, 0.006),
                       .off_to = 0.004 + loose, .rows = 6 + (int)(10.0 * to), .cols = 19, .label = label, .material = material,
                       .flags = SYNTH_OPEN });
 }
@@ -119,8 +120,8 @@ static void bare_chest(synth_person *p)
 /* front, side, back, how pointed, sleeve's end; negative: none */
 typedef struct { double front, side, back, vee; } neck;
 static const neck necks[] = {
-    { 0.824, 0.838, 0.841, 0.0 }, { 0.795, 0.834, 0.832, 0.0 }, { 0.768, 0.836, 0.838, 1.0 }, { 0.819, 0.826, 0.828, 0.0 },
-    { 0.848, 0.850, 0.850, 0.0 },
+    { 0.824, 0.843, 0.841, 0.0 }, { 0.797, 0.838, 0.832, 0.0 }, { 0.772, 0.842, 0.839, 1.0 }, { 0.819, 0.830, 0.829, 0.0 },
+    { 0.848, 0.852, 0.850, 0.0 },
 };
 static const neck strappy[] = { { 0.775, 0.826, 0.800, 0.0 }, { 0.765, 0.824, 0.790, 0.6 }, { 0.800, 0.828, 0.815, 0.0 } };
 
@@ -155,6 +156,7 @@ static void wear_top(synth_person *p, bool tucked, bool under_coat, pn_rng *rng)
     if (shirt) m.number = m.print = 0;
     const int cloth = add_material(p, m);
     synth_material other = m;
+    other.back = v3_mul(m.colour, 0.93);
     if (chance(rng, 0.22)) { other.pattern = SYNTH_PLAIN; other.colour = m.second; other.back = v3_mul(m.second, 0.93); }
     const int arm = add_material(p, other);
     trunk_cloth(p, n, (synth_wrap){ .hem = m.hem, .off_hem = tucked ? 0.005 : 0.011 + loose, .off_top = 0.0045, .label = 5, .material = cloth });
@@ -174,15 +176,16 @@ static void wear_coat(synth_person *p, pn_rng *rng)
     m.hem = lengthy ? between(rng, 0.30, 0.42) : between(rng, 0.475, 0.53);
     m.top = 0.84;
     m.folds *= 0.7;
+    m.back = v3_mul(m.colour, 0.93);
     const int cloth = add_material(p, m);
     synth_material arm = m;
     if (chance(rng, 0.25)) { arm.colour = m.second; arm.back = v3_mul(m.second, 0.93); arm.pattern = SYNTH_PLAIN; }
     const int arms = add_material(p, arm);
     const double body = lengthy ? 0.50 : m.hem;
-    trunk_cloth(p, &(neck){ 0.815, 0.846, 0.853, 0.9 },
+    trunk_cloth(p, &(neck){ 0.815, 0.850, 0.848, 0.9 },
                 (synth_wrap){ .hem = body, .off_hem = 0.024, .off_top = 0.012, .gap = gap, .label = 7, .material = cloth });
     if (lengthy)
-        pn_synth_skirt(&p->mesh, &p->body, (synth_skirt){ .top = 0.52, .hem = m.hem, .off = 0.017, .flare = 0.5, .gap = gap,
+        pn_synth_skirt(&p->mesh, &p->body, (synth_skirt){ .top = 0.52, .hem = m.hem, .off_top = 0.023, .off = 0.025, .flare = 0.5, .gap = gap,
                        .rows = 16, .cols = 49, .label = 7, .material = cloth });
     sleeves(p, 1.95, 0.008, 7, arms);
     bare_arms(p, 2.0);
@@ -196,6 +199,7 @@ static void wear_trousers(synth_person *p, bool over, pn_rng *rng)
     m.top = over ? 0.615 : 0.595;
     m.hem = 0.44;
     m.gloss = 0.03;
+    m.back = v3_mul(m.colour, 0.92);
     const int cloth = add_material(p, m);
     const double wide = shorts ? 0.012 : fit < 0.45 ? 0.003 : fit < 0.85 ? 0.010 : 0.034;
     pn_synth_wrap(&p->mesh, &p->body, (synth_wrap){ .hem = 0.445, .off_hem = 0.005, .off_top = over ? 0.009 : 0.004, .front = m.top,
@@ -214,7 +218,7 @@ static void wear_skirt(synth_person *p, bool over, pn_rng *rng)
     m.hem = kind < 0.5 ? between(rng, 0.35, 0.40) : kind < 0.85 ? between(rng, 0.25, 0.32) : between(rng, 0.10, 0.17);
     const double flare = chance(rng, 0.4) ? 0.1 : between(rng, 1.2, 3.2) * (m.hem > 0.2 ? 1.0 : 0.45);
     p->stance.narrow = flare < 0.5 && m.hem < 0.36;
-    pn_synth_skirt(&p->mesh, &p->body, (synth_skirt){ .top = m.top, .hem = m.hem, .off = 0.008, .flare = flare,
+    pn_synth_skirt(&p->mesh, &p->body, (synth_skirt){ .top = m.top, .hem = m.hem, .off_top = over ? 0.009 : 0.006, .off = 0.010, .flare = flare,
                    .pleats = 14.0, .pleat_depth = flare > 0.5 ? 0.045 : 0.0, .rows = 26, .cols = 73, .label = 12,
                    .material = add_material(p, m) });
     bare_legs(p, 0.15);
@@ -231,7 +235,7 @@ static void wear_dress(synth_person *p, bool under_coat, pn_rng *rng)
     p->stance.narrow = flare < 0.5 && m.hem < 0.36;
     const int cloth = add_material(p, m);
     trunk_cloth(p, n, (synth_wrap){ .hem = 0.595, .off_hem = 0.0085, .off_top = 0.0045, .label = 6, .material = cloth });
-    pn_synth_skirt(&p->mesh, &p->body, (synth_skirt){ .top = 0.61, .hem = m.hem, .off = 0.010, .flare = flare, .pleats = 13.0,
+    pn_synth_skirt(&p->mesh, &p->body, (synth_skirt){ .top = 0.61, .hem = m.hem, .off_top = 0.009, .off = 0.011, .flare = flare, .pleats = 13.0,
                    .pleat_depth = flare > 0.5 ? 0.04 : 0.0, .rows = 30, .cols = 73, .label = 6, .material = cloth });
     bare_legs(p, 0.15);
     if (under_coat) return;
