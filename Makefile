@@ -54,7 +54,12 @@ DBL_OBJ  := $(LIB_SRC:%.c=$(BUILD)/dbl/%.o) $(TEXT_SRC:%.txt=$(BUILD)/dbl/%.txt.
 
 all: $(BUILD)/lib/libposenet.a $(BUILD)/lib/libposenet.so $(PROGRAMS:%=$(BUILD)/bin/%)
 
-$(BUILD)/obj/%.o: %.c
+# models/model.h is installed as posenet/model.h, and included by that name.
+MODEL_H := $(BUILD)/gen/posenet/model.h
+$(MODEL_H): models/model.h
+	@mkdir -p $(@D); cp $< $@
+
+$(BUILD)/obj/%.o: %.c | $(MODEL_H)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 $(BUILD)/dbl/%.o: %.c

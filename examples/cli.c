@@ -190,7 +190,7 @@ static int config_line(void *user, const char *section, const char *name, const 
     return text && c->result == CLI_GO_ON;
 }
 
-static int read_config(const cli_program *p, const char *file)
+int cli_read_config(const cli_program *p, const char *file)
 {
     config c = { p, file, CLI_GO_ON };
     const int line = ini_parse(file, config_line, &c);
@@ -215,7 +215,7 @@ static int take_argument(const cli_program *p, int argc, char **argv, int *i)
     if (o.kind == CLI_FLAG) return equals ? cli_usage(p, "--%s takes no value", name) : take(p, &o, NULL);
     const char *value = equals ? equals + 1 : *i + 1 < argc ? argv[++*i] : NULL;
     if (!value) return cli_usage(p, "--%s needs a value", name);
-    return is_config ? read_config(p, value) : take(p, &o, value);
+    return is_config ? cli_read_config(p, value) : take(p, &o, value);
 }
 
 int cli_parse(const cli_program *p, int argc, char **argv)

@@ -40,6 +40,8 @@ typedef struct {
  * wins over an earlier one. --config FILE reads "name = value" lines as if they stood in its place; "set.key = value" is
  * --set key=value. */
 int cli_parse(const cli_program *p, int argc, char **argv);
+/* Read such a file first, as --resume does with a run's own config.ini. */
+int cli_read_config(const cli_program *p, const char *file);
 /* Explain a mistake the way cli_parse does; returns CLI_USAGE. */
 int cli_usage(const cli_program *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

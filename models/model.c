@@ -219,6 +219,7 @@ void pn_model_free(pn_model *m)
 }
 
 const pn_model_kind *pn_model_kind_of(const pn_model *m) { return m->kind; }
+pn_ctx *pn_model_ctx(const pn_model *m) { return m->ctx; }
 const char *pn_model_preset_of(const pn_model *m) { return m->preset; }
 const char *pn_model_task_of(const pn_model *m) { return m->task; }
 

@@ -12,7 +12,7 @@
 
 typedef struct { const char *key, *value, *help; } pn_model_option;             /* value: the default */
 typedef struct { const char *name, *settings; } pn_model_preset;                /* settings: "base=16 cap=128" */
-typedef struct { const char *name, *help; } pn_model_choice;                    /* a task or a stage */
+typedef struct { const char *name, *help; double share; } pn_model_choice;      /* a task or a stage; share of the steps in `auto` */
 struct pn_model_face;
 
 typedef struct {
@@ -22,6 +22,7 @@ typedef struct {
     const pn_model_preset *presets;
     const pn_model_choice *tasks;
     const pn_model_choice *stages;                      /* in the order they are trained */
+    const char *const *losses;                          /* of all stages together, "total" first; ends with NULL */
     const struct pn_model_face *face;
 } pn_model_kind;
 
@@ -46,6 +47,7 @@ typedef struct {
 PN_API pn_model *pn_model_new(pn_ctx *ctx, const pn_model_opt *opt);
 PN_API void pn_model_free(pn_model *m);
 PN_API const pn_model_kind *pn_model_kind_of(const pn_model *m);
+PN_API pn_ctx *pn_model_ctx(const pn_model *m);
 PN_API const char *pn_model_get(const pn_model *m, const char *key);           /* an option's resolved value; NULL: no such option */
 PN_API const char *pn_model_preset_of(const pn_model *m);
 PN_API const char *pn_model_task_of(const pn_model *m);

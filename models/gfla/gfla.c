@@ -43,9 +43,14 @@ static const pn_model_preset presets[] = {
 };
 static const pn_model_choice tasks[] = { { "pose", "a person in a new pose" }, { 0 } };
 static const pn_model_choice stages[] = {
-    { "flow", "the flow estimator alone: correctness and regularisation" },
-    { "full", "everything, from the picture's losses" },
+    { "flow", "the flow estimator alone: correctness and regularisation", 0.2 },
+    { "full", "everything, from the picture's losses", 0.8 },
     { 0 },
+};
+
+/* Total, the terms in the order of gfla.h, the discriminator's. */
+static const char *const loss_names[] = {
+    "total", "l1", "correctness", "content", "style", "regularisation", "adversarial", "discriminator", NULL,
 };
 
 typedef struct {
@@ -216,14 +221,10 @@ static void describe_discriminator(gfla_training *t, pn_shape image)
 
 static void name_losses(gfla_training *t)
 {
-    static const char *const names[GFLA_TERMS] = {
-        [GFLA_L1] = "l1", [GFLA_CORRECTNESS] = "correctness", [GFLA_CONTENT] = "content", [GFLA_STYLE] = "style",
-        [GFLA_REGULARISATION] = "regularisation", [GFLA_ADVERSARIAL] = "adversarial",
-    };
-    t->base.loss_name[t->base.losses++] = "total";
+    t->base.loss_name[t->base.losses++] = loss_names[0];
     for (int i = 0; i < GFLA_TERMS; i++)
-        if (t->losses.term[i]) t->base.loss_name[t->base.losses++] = names[i];
-    if (t->dis) t->base.loss_name[t->base.losses++] = "discriminator";
+        if (t->losses.term[i]) t->base.loss_name[t->base.losses++] = loss_names[1 + i];
+    if (t->dis) t->base.loss_name[t->base.losses++] = loss_names[1 + GFLA_TERMS];
 }
 
 static pn_status make_optimisers(gfla_training *t)
@@ -385,5 +386,5 @@ static const pn_model_face face = {
 const pn_model_kind gfla_kind = {
     .name = "gfla", .summary = "global-flow local-attention (Ren et al., CVPR 2020)",
     .multiple = 32, .height = 256, .width = 256,
-    .options = options, .presets = presets, .tasks = tasks, .stages = stages, .face = &face,
+    .options = options, .presets = presets, .tasks = tasks, .stages = stages, .losses = loss_names, .face = &face,
 };

@@ -1,0 +1,148 @@
+/* examples/pictures.c - sheets of pictures, and what lies inside a model made visible */
+#include "pictures.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { GAP = 2 };
+
+pn_status sheet_new(pn_ctx *ctx, int rows, int columns, ptrdiff_t height, ptrdiff_t width, pn_image *out)
+{
+    const pn_status status = pn_image_new(ctx, rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3, out);
+    if (!status) memset(out->pixels, 255, (size_t)(out->height * out->width * 3));
+    return status;
+}
+
+static void paste(pn_image *sheet, int row, int column, const pn_image *tile)
+{
+    for (ptrdiff_t y = 0; y < tile->height; y++) {
+        const ptrdiff_t at = (row * (tile->height + GAP) + y) * sheet->width + column * (tile->width + GAP);
+        memcpy(sheet->pixels + 3 * at, tile->pixels + 3 * y * tile->width, (size_t)(3 * tile->width));
+    }
+}
+
+void sheet_put(pn_image *sheet, int row, int column, ptrdiff_t height, ptrdiff_t width, const float *values)
+{
+    const ptrdiff_t plane = height * width;
+    for (ptrdiff_t y = 0; y < height; y++)
+        for (ptrdiff_t x = 0; x < width; x++)
+            for (int c = 0; c < 3; c++) {
+                const float v = (values[c * plane + y * width + x] + 1) * 127.5f;
+                const ptrdiff_t at = (row * (height + GAP) + y) * sheet->width + column * (width + GAP) + x;
+                sheet->pixels[3 * at + c] = (uint8_t)(v > 0 ? v < 255 ? v : 255 : 0);
+            }
+}
+
+void sheet_put_pose(pn_ctx *ctx, pn_image *sheet, int row, int column, ptrdiff_t height, ptrdiff_t width, const pn_pose *pose)
+{
+    pn_image tile;
+    if (pn_image_new(ctx, height, width, 3, &tile)) return;
+    pn_pose_draw(pose, &tile);
+    paste(sheet, row, column, &tile);
+    pn_image_free(ctx, &tile);
+}
+
+/* ---- One pair at a time ------------------------------------------------------------------------------------------------ */
+
+pn_status painter_new(painter *p, pn_model *model, ptrdiff_t height, ptrdiff_t width)
+{
+    *p = (painter){ .ctx = pn_model_ctx(model), .height = height, .width = width };
+    const size_t plane = (size_t)(height * width) * sizeof(float);
+    p->generation = pn_generation_new(model, 1, height, width);
+    if (!p->generation) return pn_ctx_status(p->ctx);
+    float **pictures[] = { &p->source, &p->target, &p->image }, **poses[] = { &p->pose_source, &p->pose_target };
+    bool ok = true;
+    for (int i = 0; i < 3; i++) ok = (*pictures[i] = pn_ctx_alloc(p->ctx, 3 * plane)) && ok;
+    for (int i = 0; i < 2; i++) ok = (*poses[i] = pn_ctx_alloc(p->ctx, PN_JOINTS * plane)) && ok;
+    if (ok) return PN_OK;
+    painter_free(p);
+    return PN_ERR_NOMEM;
+}
+
+void painter_free(painter *p)
+{
+    float *const arrays[] = { p->source, p->target, p->image, p->pose_source, p->pose_target };
+    if (!p->ctx) return;
+    for (int i = 0; i < 5; i++) pn_ctx_release(p->ctx, arrays[i]);
+    pn_generation_free(p->generation);
+    *p = (painter){ 0 };
+}
+
+pn_status painter_paint(painter *p, const pn_pair *pair)
+{
+    pn_status status = pn_person_load(p->ctx, pair->source, p->height, p->width, PN_FILTER_TRIANGLE, p->source, p->pose_source);
+    if (!status) status = pn_person_load(p->ctx, pair->target, p->height, p->width, PN_FILTER_TRIANGLE, p->target, p->pose_target);
+    const pn_model_input in = { .source = p->source, .pose_source = p->pose_source, .pose_target = p->pose_target };
+    return status ? status : pn_generation_run(p->generation, &in, p->image);
+}
+
+static pn_status paint_row(painter *p, const pn_pair *pair, pn_image *sheet, int row)
+{
+    const pn_status status = painter_paint(p, pair);
+    if (status) return status;
+    const pn_person *t = pair->target;
+    const pn_pose pose = pn_pose_scale(&t->pose, (double)t->grid_height, (double)t->grid_width, (double)p->height, (double)p->width);
+    sheet_put(sheet, row, 0, p->height, p->width, p->source);
+    sheet_put_pose(p->ctx, sheet, row, 1, p->height, p->width, &pose);
+    sheet_put(sheet, row, 2, p->height, p->width, p->image);
+    sheet_put(sheet, row, 3, p->height, p->width, p->target);
+    return PN_OK;
+}
+
+pn_status paint_sheet(painter *p, const pn_dataset *d, int rows, const char *path)
+{
+    const ptrdiff_t pairs = pn_dataset_pairs(d);
+    if (pairs < rows) rows = (int)pairs;
+    pn_image sheet;
+    pn_status status = sheet_new(p->ctx, rows, 4, p->height, p->width, &sheet);
+    if (status) return status;
+    for (int r = 0; !status && r < rows; r++) status = paint_row(p, pn_dataset_pair(d, r * pairs / rows), &sheet, r);
+    if (!status) status = pn_image_write(p->ctx, path, &sheet);
+    pn_image_free(p->ctx, &sheet);
+    return status;
+}
+
+/* ---- Views --------------------------------------------------------------------------------------------------------------- */
+
+static void hue(double angle, double strength, uint8_t rgb[3])
+{
+    for (int c = 0; c < 3; c++) {
+        const double lobe = 0.5 + 0.5 * cos(angle - c * 2.0943951023931953);
+        rgb[c] = (uint8_t)(255 * (1 - strength * (1 - lobe)));
+    }
+}
+
+static void flow_pixels(const float *flow, ptrdiff_t count, pn_image *out)
+{
+    double longest = 1e-6;
+    for (ptrdiff_t i = 0; i < count; i++) {
+        const double length = hypot((double)flow[i], (double)flow[count + i]);
+        if (isfinite(length) && length > longest) longest = length;
+    }
+    for (ptrdiff_t i = 0; i < count; i++) {
+        const double u = (double)flow[i], v = (double)flow[count + i], strength = hypot(u, v) / longest;
+        hue(atan2(v, u), isfinite(strength) ? strength : 0, out->pixels + 3 * i);
+    }
+}
+
+static uint8_t grey(double v) { return (uint8_t)(v > 0 ? v < 1 ? 255 * v : 255 : 0); }
+
+pn_status view_picture(pn_ctx *ctx, const pn_view *view, const float *values, pn_image *out)
+{
+    const ptrdiff_t h = view->shape.dim[2], w = view->shape.dim[3], taps = view->shape.dim[1];
+    ptrdiff_t k = 1;
+    while (view->kind == PN_VIEW_ATTENTION && k * k < taps) k++;
+    const pn_status status = pn_image_new(ctx, k * h, k * w, 3, out);
+    if (status) return status;
+    if (view->kind == PN_VIEW_FLOW) {
+        flow_pixels(values, h * w, out);
+        return PN_OK;
+    }
+    for (ptrdiff_t y = 0; y < k * h; y++)               /* attention: one tile a tap, as it lies around the flow */
+        for (ptrdiff_t x = 0; x < k * w; x++) {
+            const ptrdiff_t tap = y / h * k + x / w;
+            const uint8_t v = grey((double)values[(tap * h + y % h) * w + x % w]);
+            memset(out->pixels + 3 * (y * k * w + x), v, 3);
+        }
+    return PN_OK;
+}

@@ -1,0 +1,33 @@
+/* pictures.h - sheets of pictures that programs write: tiles in rows, flows and masks in colours */
+#ifndef PICTURES_H
+#define PICTURES_H
+
+#include "posenet.h"
+#include "posenet/data.h"
+#include "posenet/model.h"
+
+/* A white sheet of rows x columns tiles. */
+pn_status sheet_new(pn_ctx *ctx, int rows, int columns, ptrdiff_t height, ptrdiff_t width, pn_image *out);
+/* values: [3,height,width] in [-1,1]. */
+void sheet_put(pn_image *sheet, int row, int column, ptrdiff_t height, ptrdiff_t width, const float *values);
+void sheet_put_pose(pn_ctx *ctx, pn_image *sheet, int row, int column, ptrdiff_t height, ptrdiff_t width, const pn_pose *pose);
+
+/* Arrays that one pair needs to be generated from, and a plan that does it, one picture at a time. */
+typedef struct {
+    pn_ctx *ctx;
+    pn_generation *generation;
+    ptrdiff_t height, width;
+    float *source, *target, *pose_source, *pose_target, *image;
+} painter;
+pn_status painter_new(painter *p, pn_model *model, ptrdiff_t height, ptrdiff_t width);
+void painter_free(painter *p);
+/* Fill source and poses from the pair, and the picture from the model; truth too, where the target has a picture. */
+pn_status painter_paint(painter *p, const pn_pair *pair);
+
+/* Write rows of source, target pose, generated, truth for pairs spread over d. */
+pn_status paint_sheet(painter *p, const pn_dataset *d, int rows, const char *path);
+
+/* One view as a picture: flow by direction (hue) and length (saturation), mask in grey, attention as its k x k tiles. */
+pn_status view_picture(pn_ctx *ctx, const pn_view *view, const float *values, pn_image *out);
+
+#endif

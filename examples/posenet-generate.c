@@ -1,0 +1,239 @@
+/* examples/posenet-generate.c - people in new poses: a list of pairs, or one picture; and what the model looked at */
+#include "cli.h"
+#include "pictures.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+typedef struct {
+    const char *weights, *model, *data, *pairs, *out, *source, *source_pose, *target_pose, *source_parsing, *dump;
+    cli_size size, kp_size;
+    cli_list set;
+    cli_common common;
+} request;
+
+static const char usage[] =
+    "  posenet-generate --weights FILE --data DIR --pairs CSV --out DIR\n"
+    "  posenet-generate --weights FILE --source IMG --source-pose KP --target-pose KP --out FILE.png|.jpg|.npy\n"
+    "\n"
+    "KP is a file.json as OpenPose writes it, or file.csv:image-name, a row of an annotation file. Key points are in\n"
+    "pixels of the picture they belong to; the target's share the source picture's frame unless --kp-size says otherwise.\n"
+    "An .npy file gets the raw float32 [3,H,W] in [-1,1].\n";
+
+enum { OPTIONS = 14 };
+static void fill_options(request *r, cli_option o[OPTIONS])
+{
+    int n = 0;
+    o[n++] = (cli_option){ "weights", "FILE", "a checkpoint, or weights under the published names", CLI_TEXT, { .text = &r->weights } };
+    o[n++] = (cli_option){ "model", "NAME", "whose weights these are, when they do not say", CLI_TEXT, { .text = &r->model } };
+    o[n++] = (cli_option){ "data", "DIR", "data set that the pairs belong to", CLI_TEXT, { .text = &r->data } };
+    o[n++] = (cli_option){ "pairs", "CSV", "columns from,to (the data set's test pairs)", CLI_TEXT, { .text = &r->pairs } };
+    o[n++] = (cli_option){ "out", "PATH", "folder of a list's pictures; file of one picture", CLI_TEXT, { .text = &r->out } };
+    o[n++] = (cli_option){ "source", "IMG", "JPEG or PNG of the person", CLI_TEXT, { .text = &r->source } };
+    o[n++] = (cli_option){ "source-pose", "KP", "its key points", CLI_TEXT, { .text = &r->source_pose } };
+    o[n++] = (cli_option){ "target-pose", "KP", "the pose to show", CLI_TEXT, { .text = &r->target_pose } };
+    o[n++] = (cli_option){ "source-parsing", "PNG", "label map of the source, for models that read one", CLI_TEXT, { .text = &r->source_parsing } };
+    o[n++] = (cli_option){ "size", "HxW", "of the result (what the weights were trained at)", CLI_SIZE, { .size = &r->size } };
+    o[n++] = (cli_option){ "kp-size", "HxW", "grid the key points refer to", CLI_SIZE, { .size = &r->kp_size } };
+    o[n++] = (cli_option){ "dump", "DIR", "also write flow, mask and attention", CLI_TEXT, { .text = &r->dump } };
+    o[n++] = (cli_option){ "set", "KEY=VALUE", "an option of the model; may be repeated", CLI_LIST, { .list = &r->set } };
+    o[n] = (cli_option){ .kind = CLI_END };
+}
+
+typedef struct {
+    const cli_program *program;
+    const request *ask;
+    pn_ctx *ctx;
+    pn_weights *weights;
+    pn_model *model;
+    cli_size size;
+    painter painter;
+} session;
+
+/* ---- The model ------------------------------------------------------------------------------------------------------------- */
+
+/* --size, else what the weights were trained at, else the model's own. */
+static cli_size size_for(const session *s)
+{
+    const pn_model_kind *kind = pn_model_kind_of(s->model);
+    const char *noted = pn_weights_note(s->weights, "pn.size");
+    cli_size size = s->ask->size;
+    if (!size.height && noted && sscanf(noted, "%tdx%td", &size.height, &size.width) != 2) size.height = 0;
+    return size.height ? size : (cli_size){ kind->height, kind->width };
+}
+
+static pn_status open_model(session *s)
+{
+    const request *r = s->ask;
+    s->weights = pn_weights_open(s->ctx, r->weights);
+    if (!s->weights) return pn_ctx_status(s->ctx);
+    const pn_model_opt opt = { .name = r->model, .set = r->set.item, .n_set = r->set.count, .weights = s->weights };
+    s->model = pn_model_new(s->ctx, &opt);
+    if (!s->model) return pn_ctx_status(s->ctx);
+    s->size = size_for(s);
+    const pn_status status = pn_model_load(s->model, s->weights);
+    if (status) return status;
+    if (r->source_parsing) pn_ctx_warn(s->ctx, "%s reads no label map; --source-parsing is not used", pn_model_kind_of(s->model)->name);
+    const pn_status planned = painter_new(&s->painter, s->model, s->size.height, s->size.width);
+    if (!planned && !r->common.quiet)
+        fprintf(stderr, "%s: size %tdx%td, %.1f MiB for all values and packed weights\n", s->program->name, s->size.height,
+                s->size.width, (double)pn_generation_bytes(s->painter.generation) / 1048576);
+    return planned;
+}
+
+/* ---- What lies inside ----------------------------------------------------------------------------------------------------- */
+
+static pn_status dump_view(session *s, int i, const char *stem)
+{
+    const pn_view view = pn_generation_view(s->painter.generation, i);
+    char path[4096];
+    float *values = pn_ctx_alloc(s->ctx, (size_t)pn_shape_count(view.shape) * sizeof *values);
+    if (!values) return PN_ERR_NOMEM;
+    pn_image picture = { 0 };
+    pn_status status = pn_generation_get(s->painter.generation, i, values);
+    snprintf(path, sizeof path, "%s/%s%s%s.npy", s->ask->dump, stem, *stem ? "_" : "", view.name);
+    if (!status) status = pn_npy_write(s->ctx, path, view.shape, values);
+    if (!status) status = view_picture(s->ctx, &view, values, &picture);
+    snprintf(path, sizeof path, "%s/%s%s%s.png", s->ask->dump, stem, *stem ? "_" : "", view.name);
+    if (!status) status = pn_image_write(s->ctx, path, &picture);
+    pn_image_free(s->ctx, &picture);
+    pn_ctx_release(s->ctx, values);
+    return status;
+}
+
+static pn_status dump(session *s, const char *stem)
+{
+    pn_status status = PN_OK;
+    if (!s->ask->dump) return status;
+    for (int i = 0; !status && i < pn_generation_views(s->painter.generation); i++) status = dump_view(s, i, stem);
+    return status;
+}
+
+/* A folder may exist; anything else is the next write's error to explain. */
+static void make_folder(const char *path) { if (path) (void)mkdir(path, 0777); }
+
+/* ---- One picture ------------------------------------------------------------------------------------------------------------- */
+
+static pn_status write_result(session *s, const char *path)
+{
+    const size_t n = strlen(path);
+    if (n > 4 && strcmp(path + n - 4, ".npy") == 0)
+        return pn_npy_write(s->ctx, path, pn_shape3(3, s->size.height, s->size.width), s->painter.image);
+    pn_image picture;
+    pn_status status = pn_image_new(s->ctx, s->size.height, s->size.width, 3, &picture);
+    if (status) return status;
+    pn_image_from_floats(s->painter.image, &picture);
+    status = pn_image_write(s->ctx, path, &picture);
+    pn_image_free(s->ctx, &picture);
+    return status;
+}
+
+static pn_status read_pose(session *s, const char *kp, const pn_image *frame, float *heatmaps)
+{
+    pn_pose pose;
+    ptrdiff_t grid[2];
+    const pn_status status = pn_pose_read(s->ctx, kp, &pose, grid);
+    if (status) return status;
+    const cli_size said = s->ask->kp_size;
+    const ptrdiff_t h = said.height ? said.height : grid[0] ? grid[0] : frame->height;
+    const ptrdiff_t w = said.height ? said.width : grid[0] ? grid[1] : frame->width;
+    const pn_pose scaled = pn_pose_scale(&pose, (double)h, (double)w, (double)s->size.height, (double)s->size.width);
+    pn_pose_heatmaps(&scaled, s->size.height, s->size.width, 6, heatmaps);
+    return PN_OK;
+}
+
+static pn_status one_picture(session *s)
+{
+    const request *r = s->ask;
+    pn_image picture = { 0 }, resized = { 0 };
+    pn_status status = pn_image_read(s->ctx, r->source, &picture);
+    if (!status) status = pn_image_resize(s->ctx, &picture, s->size.height, s->size.width, PN_FILTER_TRIANGLE, &resized);
+    if (!status) status = read_pose(s, r->source_pose, &picture, s->painter.pose_source);
+    if (!status) status = read_pose(s, r->target_pose, &picture, s->painter.pose_target);
+    if (!status) pn_image_to_floats(&resized, s->painter.source);
+    const pn_model_input in = { .source = s->painter.source, .pose_source = s->painter.pose_source,
+                                .pose_target = s->painter.pose_target };
+    if (!status) status = pn_generation_run(s->painter.generation, &in, s->painter.image);
+    if (!status) status = write_result(s, r->out);
+    make_folder(r->dump);
+    if (!status) status = dump(s, "");
+    pn_image_free(s->ctx, &picture);
+    pn_image_free(s->ctx, &resized);
+    if (!status) printf("%s\n", r->out);
+    return status;
+}
+
+/* ---- A list of pairs ----------------------------------------------------------------------------------------------------------- */
+
+static int stem_length(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return (int)(dot ? dot - name : (ptrdiff_t)strlen(name));
+}
+
+static pn_status one_pair(session *s, const pn_pair *pair)
+{
+    char path[4096], stem[1024];
+    const char *from = pair->source->name, *to = pair->target->name;
+    snprintf(stem, sizeof stem, "%.*s_2_%.*s", stem_length(from), from, stem_length(to), to);
+    snprintf(path, sizeof path, "%s/%s_vis.png", s->ask->out, stem);
+    pn_status status = painter_paint(&s->painter, pair);
+    if (!status) status = write_result(s, path);
+    return status ? status : dump(s, stem);
+}
+
+static pn_status list_of_pairs(session *s)
+{
+    const request *r = s->ask;
+    const pn_dataset_opt opt = { .kp_height = r->kp_size.height, .kp_width = r->kp_size.width, .pairs = r->pairs };
+    pn_dataset *d = pn_dataset_open(s->ctx, r->data, "test", &opt);
+    if (!d) return pn_ctx_status(s->ctx);
+    make_folder(r->out);
+    make_folder(r->dump);
+    const ptrdiff_t n = pn_dataset_pairs(d);
+    cli_progress progress = cli_progress_begin(s->program, 0, n);
+    pn_status status = PN_OK;
+    for (ptrdiff_t i = 0; !status && i < n; i++) {
+        status = one_pair(s, pn_dataset_pair(d, i));
+        cli_progress_show(&progress, i + 1, "%s", "");
+    }
+    cli_progress_end(&progress);
+    if (!status) printf("%td pictures in %s\n", n, r->out);
+    pn_dataset_free(d);
+    return status;
+}
+
+/* ---- main -------------------------------------------------------------------------------------------------------------------------- */
+
+static int check(const cli_program *p, const request *r)
+{
+    if (!r->weights) return cli_usage(p, "--weights is missing");
+    if (!r->out) return cli_usage(p, "--out is missing");
+    if (r->source && r->data) return cli_usage(p, "--source and --data exclude each other: one picture, or a list");
+    if (!r->source && !r->data) return cli_usage(p, "neither --source nor --data was given: one picture, or a list");
+    if (r->source && (!r->source_pose || !r->target_pose)) return cli_usage(p, "--source needs --source-pose and --target-pose");
+    return CLI_GO_ON;
+}
+
+int main(int argc, char **argv)
+{
+    static request r;
+    static cli_option options[OPTIONS];
+    fill_options(&r, options);
+    const cli_program program = { .name = "posenet-generate", .summary = "people in new poses", .usage = usage, .options = options,
+                                  .common = &r.common };
+    int code = cli_parse(&program, argc, argv);
+    if (code == CLI_GO_ON) code = check(&program, &r);
+    if (code != CLI_GO_ON) return code;
+    session s = { .program = &program, .ask = &r, .ctx = cli_context(&program) };
+    if (!s.ctx) return CLI_FAILED;
+    const pn_status status = open_model(&s) ? pn_ctx_status(s.ctx) : r.source ? one_picture(&s) : list_of_pairs(&s);
+    code = status ? cli_failed(&program, s.ctx) : CLI_OK;
+    painter_free(&s.painter);
+    pn_model_free(s.model);
+    pn_weights_free(s.weights);
+    pn_ctx_free(s.ctx);
+    return code;
+}
