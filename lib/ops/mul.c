@@ -1,0 +1,55 @@
+/* lib/ops/mul.c - a * b, b repeated where it has extent 1: contract in posenet/ops.h, loops in kernels/{ref,simd}/pointwise.c */
+#include "ops/repeat.h"
+
+enum { A, B };
+
+static pn_repeat repeat_of(const pn_run *r, const pn_node *node)
+{
+    return pn_repeat_of(node->in[A]->shape, pn_map_in(r, node, A).b, node->in[B]->shape, pn_map_in(r, node, B).b);
+}
+
+static void sizes(const pn_run *r, const pn_node *node, pn_sizes *out)
+{
+    out->scratch_bwd = r->kernels->pointwise.reduce_scratch(repeat_of(r, node));
+}
+
+static void forward(const pn_run *r, const pn_node *node)
+{
+    r->kernels->pointwise.mul(r->pool, (pn_sink){ pn_out(r, node), false }, pn_in(r, node, A), pn_in(r, node, B), repeat_of(r, node));
+}
+
+static void backward(const pn_run *r, const pn_node *node)
+{
+    const pn_repeat repeat = repeat_of(r, node);
+    const pn_sink da = pn_sink_in(r, node, A), db = pn_sink_in(r, node, B);
+    const pn_real *dy = pn_grad_out(r, node);
+    if (db.data && pn_shape_equal(node->in[A]->shape, node->in[B]->shape))
+        r->kernels->pointwise.mul(r->pool, db, dy, pn_in(r, node, A), repeat);
+    else if (db.data)
+        r->kernels->pointwise.reduce(r->pool, db, dy, pn_in(r, node, A), 1, repeat, pn_scratch(r));
+    if (da.data) r->kernels->pointwise.mul(r->pool, da, dy, pn_in(r, node, B), repeat);
+}
+
+static unsigned needs(const pn_node *node, unsigned wanted)
+{
+    (void)node;
+    return (wanted & PN_INPUT(A) ? PN_INPUT(B) : 0) | (wanted & PN_INPUT(B) ? PN_INPUT(A) : 0);
+}
+
+const pn_op pn_op_mul = {
+    .name = "mul", .in_place = PN_INPUT(A), .needs = needs, .sizes = sizes, .forward = forward, .backward = backward,
+};
+
+/* One channel for all: b has no blocks to share with a. */
+static const pn_op one_channel = {
+    .name = "mul", .layout = { PN_LAYOUT_ANY, PN_LAYOUT_PLANAR }, .in_place = PN_INPUT(A), .needs = needs, .sizes = sizes,
+    .forward = forward, .backward = backward,
+};
+
+pn_tensor *pn_mul(pn_graph *g, pn_tensor *a, pn_tensor *b)
+{
+    pn_tensor *const in[] = { a, b };
+    if (!pn_op_begin(g, &pn_op_mul, in, 2) || !pn_expect_repeats(g, a, b)) return NULL;
+    const pn_node *node = pn_op_record(g, pn_repeats_channels(a, b) ? &one_channel : &pn_op_mul, a->shape, in, 2);
+    return node ? node->out : NULL;
+}
