@@ -41,7 +41,7 @@ static const pn_model_preset presets[] = {
     { "tiny", "base=16 cap=128 flow_base=8 flow_cap=64 hidden=32 d_base=8 d_cap=32 vgg_narrow=4 lr=1e-3" },
     { 0 },
 };
-static const pn_model_choice tasks[] = { { "pose", "a person in a new pose" }, { 0 } };
+static const pn_model_choice tasks[] = { { "pose", "a person in a new pose", 1 }, { 0 } };
 static const pn_model_choice stages[] = {
     { "flow", "the flow estimator alone: correctness and regularisation", 0.2 },
     { "full", "everything, from the picture's losses", 0.8 },
