@@ -378,6 +378,7 @@ void pn_dataset_free(pn_dataset *d)
 ptrdiff_t pn_dataset_pairs(const pn_dataset *d) { return d->pairs; }
 const pn_pair *pn_dataset_pair(const pn_dataset *d, ptrdiff_t i) { return &d->pair[i]; }
 ptrdiff_t pn_dataset_skipped(const pn_dataset *d) { return d->skipped; }
+pn_ctx *pn_dataset_ctx(const pn_dataset *d) { return d->ctx; }
 const char *pn_dataset_parsing(const pn_dataset *d) { return d->labelling; }
 
 const pn_person *pn_dataset_find(const pn_dataset *d, const char *name)

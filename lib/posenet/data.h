@@ -132,6 +132,7 @@ PN_API const pn_person *pn_dataset_find(const pn_dataset *d, const char *name); 
 PN_API const char *pn_dataset_parsing(const pn_dataset *d);     /* labelling of its parsing maps; "" if it has none */
 /* Pairs skipped because key points or a picture are missing. */
 PN_API ptrdiff_t pn_dataset_skipped(const pn_dataset *d);
+PN_API pn_ctx *pn_dataset_ctx(const pn_dataset *d);             /* the one it was opened with */
 
 /* What `posenet-data check` finds. */
 typedef struct {

@@ -211,7 +211,6 @@ START_TEST(json_becomes_rows_and_a_row_is_found_by_name)
 }
 END_TEST
 
-TCase *lists_cases(void);
 TCase *lists_cases(void)
 {
     TCase *tc = tcase_create("lists");

@@ -311,7 +311,6 @@ START_TEST(real_photographs_open_in_all_three_layouts)
 }
 END_TEST
 
-TCase *loader_cases(void);
 TCase *loader_cases(void)
 {
     TCase *tc = tcase_create("loader");

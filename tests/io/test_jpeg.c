@@ -95,7 +95,6 @@ START_TEST(other_bytes_are_refused_with_advice)
 }
 END_TEST
 
-TCase *jpeg_cases(void);
 TCase *jpeg_cases(void)
 {
     TCase *tc = tcase_create("jpeg");

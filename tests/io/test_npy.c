@@ -88,7 +88,6 @@ START_TEST(what_cannot_be_is_refused_with_advice)
 }
 END_TEST
 
-TCase *npy_cases(void);
 TCase *npy_cases(void)
 {
     TCase *tc = tcase_create("npy");

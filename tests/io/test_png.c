@@ -155,7 +155,6 @@ START_TEST(published_parsing_pngs_have_their_labels)
 }
 END_TEST
 
-TCase *png_cases(void);
 TCase *png_cases(void)
 {
     TCase *tc = tcase_create("png");

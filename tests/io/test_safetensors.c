@@ -123,7 +123,6 @@ START_TEST(another_kind_of_file_is_pointed_to_the_converter)
 }
 END_TEST
 
-TCase *safetensors_cases(void);
 TCase *safetensors_cases(void)
 {
     TCase *tc = tcase_create("safetensors");
