@@ -23,6 +23,10 @@ static inline ptrdiff_t pn_at(pn_map m, ptrdiff_t n, ptrdiff_t c, ptrdiff_t y, p
 
 /* Where a gradient goes: NULL when nobody needs it. The first write sets, later ones add. */
 typedef struct { pn_real *data; bool add; } pn_sink;
+static inline void pn_put(pn_sink s, ptrdiff_t i, double v)
+{
+    s.data[i] = (pn_real)(s.add ? (double)s.data[i] + v : v);
+}
 
 #include "kernels/conv.h"
 #include "kernels/matmul.h"
