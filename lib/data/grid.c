@@ -21,7 +21,7 @@ pn_kp_grid pn_grid_detect(const pn_annotations *a)
         }
     if (present < POINTS_NEEDED) return (pn_kp_grid){ 0, 0, "fewer than 200 points: too few to tell 256x176 from 256x256" };
     if ((double)beyond > SHARE_BEYOND * (double)present) return (pn_kp_grid){ 256, 256, "more than 1% of x lie beyond 175" };
-    return (pn_kp_grid){ 256, 176, "at most 1% of x lie beyond 175" };
+    return (pn_kp_grid){ 256, 176, "at most 1% of x lie beyond 175 (say --kp-size HxW if that is wrong)" };
 }
 
 /* ---- dataset.ini ------------------------------------------------------------------------------------------------- */
@@ -78,6 +78,12 @@ pn_status pn_dataset_ini_read(pn_ctx *ctx, const char *folder, pn_dataset_ini *o
 enum { SUFFIX_MAX = 5 };
 static const double CONFIDENCE = 0.1;                   /* what PATN's estimator keeps */
 
+static bool is_json(const char *name)
+{
+    const size_t n = strlen(name);
+    return n > SUFFIX_MAX && strcmp(name + n - SUFFIX_MAX, ".json") == 0;
+}
+
 static pn_status pose_from_json(pn_ctx *ctx, const char *path, pn_pose *pose)
 {
     pn_bytes file;
@@ -132,8 +138,7 @@ static pn_status pose_from_csv(pn_ctx *ctx, const char *path, const char *image,
 pn_status pn_pose_read(pn_ctx *ctx, const char *kp, pn_pose *pose, ptrdiff_t grid[2])
 {
     grid[0] = grid[1] = 0;
-    const size_t n = strlen(kp);
-    if (n > SUFFIX_MAX && strcmp(kp + n - SUFFIX_MAX, ".json") == 0) return pose_from_json(ctx, kp, pose);
+    if (is_json(kp)) return pose_from_json(ctx, kp, pose);
     const char *split = strstr(kp, ".csv:");
     if (!split)
         return pn_fail(ctx, PN_ERR_ARG, "key points '%s': expected file.json or file.csv:image-name", kp);
@@ -196,6 +201,23 @@ static pn_status put_file(pn_ctx *ctx, pn_writer *w, const char *path, size_t *r
     return status;
 }
 
+/* A file, or the .json files of a folder in the order of their names. */
+static pn_status put_path(pn_ctx *ctx, pn_writer *w, const char *path, size_t *rows)
+{
+    if (!pn_folder_exists(ctx, path)) return put_file(ctx, w, path, rows);
+    pn_names names;
+    pn_status status = pn_folder_list(ctx, path, &names);
+    if (status) return status;
+    for (size_t i = 0; !status && i < names.count; i++) {
+        if (!is_json(names.name[i])) continue;
+        char *file = pn_format(ctx, "%s/%s", path, names.name[i]);
+        status = file ? put_file(ctx, w, file, rows) : PN_ERR_NOMEM;
+        pn_free(ctx, file);
+    }
+    pn_names_free(ctx, &names);
+    return status;
+}
+
 pn_status pn_pose_json_to_csv(pn_ctx *ctx, const char *const *json, size_t count, const char *csv, size_t *rows)
 {
     pn_writer w;
@@ -204,7 +226,7 @@ pn_status pn_pose_json_to_csv(pn_ctx *ctx, const char *const *json, size_t count
     static const char header[] = "name:keypoints_y:keypoints_x\n";
     size_t made = 0;
     status = pn_writer_put(&w, header, sizeof header - 1);
-    for (size_t i = 0; !status && i < count; i++) status = put_file(ctx, &w, json[i], &made);
+    for (size_t i = 0; !status && i < count; i++) status = put_path(ctx, &w, json[i], &made);
     if (status) {
         pn_writer_cancel(&w);
         return status;

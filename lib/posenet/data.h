@@ -76,8 +76,8 @@ PN_API void pn_pose_clear(pn_pose *pose);
  * Errors:   a message that names the file, and for a missing row the nearest thing to do.
  */
 PN_API pn_status pn_pose_read(pn_ctx *ctx, const char *kp, pn_pose *pose, ptrdiff_t grid[2]);
-/* name:keypoints_y:keypoints_x from JSON files: each file name, without its _keypoints.json, plus ".jpg" is a row, unless the
- * file names its pictures itself. Coordinates are truncated to whole pixels. Atomic. */
+/* name:keypoints_y:keypoints_x from JSON files and folders of them: each file name, without its _keypoints.json, plus ".jpg" is
+ * a row, unless the file names its pictures itself. Coordinates are truncated to whole pixels. Atomic. */
 PN_API pn_status pn_pose_json_to_csv(pn_ctx *ctx, const char *const *json, size_t count, const char *csv, size_t *rows);
 
 /* ---- Label maps ------------------------------------------------------------------------------------------------ */

@@ -1,0 +1,175 @@
+/* examples/posenet-data.c - data sets: make synthetic ones, check real ones, draw and convert key points */
+#include "cli.h"
+#include "posenet/data.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    const char *name, *summary;
+    int (*run)(int argc, char **argv);
+} verb;
+
+/* ---- check ------------------------------------------------------------------------------------------------------------- */
+
+static void print_check(const pn_check *c)
+{
+    printf("%-8s %9s %9s %7s %10s %8s %8s %9s %8s %10s\n", "split", "pictures", "annotated", "nobody", "duplicates", "missing", "pairs",
+           "no points", "no image", "grid");
+    for (ptrdiff_t i = 0; i < c->splits; i++) {
+        const pn_split_check *s = &c->split[i];
+        char grid[48] = "?";
+        if (s->grid_height) snprintf(grid, sizeof grid, "%tdx%td", s->grid_height, s->grid_width);
+        if (!s->annotated) snprintf(grid, sizeof grid, "-");
+        printf("%-8s %9td %9td %7td %10td %8td %8td %9td %8td %10s\n", s->name, s->pictures, s->annotated, s->nobody, s->duplicates,
+               s->missing, s->pairs, s->unannotated_pairs, s->pictureless_pairs, grid);
+    }
+    printf("picture sizes (height x width):");
+    for (int i = 0; i < c->sizes && i < 16; i++) printf("%s %tdx%td (%td)", i ? "," : "", c->size[i].height, c->size[i].width, c->size[i].count);
+    printf("%s\n", c->sizes > 16 ? ", and others" : c->sizes ? "" : " none");
+    for (ptrdiff_t i = 0; i < c->problems_kept; i++) printf("bad: %s\n", c->problem[i]);
+    if (c->problems > c->problems_kept) printf("bad: and %td more\n", c->problems - c->problems_kept);
+    if (c->problems) printf("%td problems\n", c->problems);
+    else printf("no problems\n");
+}
+
+static int run_check(int argc, char **argv)
+{
+    cli_common common = { 0 };
+    cli_size kp_size = { 0, 0 };
+    cli_list rest = { .count = 0 };
+    const cli_option options[] = {
+        { "kp-size", "HxW", "grid that the key points refer to", CLI_SIZE, { .size = &kp_size } },
+        { .kind = CLI_END },
+    };
+    const cli_program program = {
+        .name = "posenet-data check", .summary = "read all of a data set, pictures included, and say what is wrong",
+        .usage = "  posenet-data check DIR\n\nExits with 3 when something is wrong.\n", .options = options, .common = &common, .rest = &rest,
+    };
+    const int done = cli_parse(&program, argc, argv);
+    if (done != CLI_GO_ON) return done;
+    if (rest.count != 1) return cli_usage(&program, "expected one folder, not %d", rest.count);
+    pn_ctx *ctx = cli_context(&program);
+    if (!ctx) return CLI_FAILED;
+    pn_check check;
+    int code = CLI_OK;
+    if (pn_dataset_check(ctx, rest.item[0], &(pn_dataset_opt){ .kp_height = kp_size.height, .kp_width = kp_size.width }, &check)) {
+        code = cli_failed(&program, ctx);
+    } else {
+        print_check(&check);
+        if (check.problems) code = CLI_BAD_DATA;
+        pn_check_free(ctx, &check);
+    }
+    pn_ctx_free(ctx);
+    return code;
+}
+
+/* ---- draw -------------------------------------------------------------------------------------------------------------- */
+
+typedef struct { const char *image, *pose, *out; cli_size kp_size; } drawing;
+
+static pn_status draw(pn_ctx *ctx, const drawing *d)
+{
+    pn_pose pose;
+    ptrdiff_t grid[2];
+    pn_image image;
+    pn_status status = pn_pose_read(ctx, d->pose, &pose, grid);
+    if (!status) status = pn_image_read(ctx, d->image, &image);
+    if (status) return status;
+    if (d->kp_size.height) {
+        grid[0] = d->kp_size.height;
+        grid[1] = d->kp_size.width;
+    }
+    if (grid[0]) pose = pn_pose_scale(&pose, (double)grid[0], (double)grid[1], (double)image.height, (double)image.width);
+    pn_pose_draw(&pose, &image);
+    status = pn_image_write(ctx, d->out, &image);
+    pn_image_free(ctx, &image);
+    return status;
+}
+
+static int run_draw(int argc, char **argv)
+{
+    cli_common common = { 0 };
+    drawing d = { .image = NULL };
+    const cli_option options[] = {
+        { "image", "IMG", "JPEG or PNG to draw over", CLI_TEXT, { .text = &d.image } },
+        { "pose", "KP", "its key points", CLI_TEXT, { .text = &d.pose } },
+        { "out", "FILE", "picture to write, .png or .jpg", CLI_TEXT, { .text = &d.out } },
+        { "kp-size", "HxW", "grid that the key points refer to (the picture's pixels)", CLI_SIZE, { .size = &d.kp_size } },
+        { .kind = CLI_END },
+    };
+    const cli_program program = {
+        .name = "posenet-data draw", .summary = "key points and limbs over a picture",
+        .usage = "  posenet-data draw --image IMG --pose KP --out FILE\n\n"
+                 "KP is file.json (OpenPose, COCO) or file.csv:image-name (a row of an annotation file).\n",
+        .options = options, .common = &common,
+    };
+    const int done = cli_parse(&program, argc, argv);
+    if (done != CLI_GO_ON) return done;
+    if (!d.image || !d.pose || !d.out) return cli_usage(&program, "--%s is missing", !d.image ? "image" : !d.pose ? "pose" : "out");
+    pn_ctx *ctx = cli_context(&program);
+    if (!ctx) return CLI_FAILED;
+    const int code = draw(ctx, &d) ? cli_failed(&program, ctx) : CLI_OK;
+    if (!code) printf("%s\n", d.out);
+    pn_ctx_free(ctx);
+    return code;
+}
+
+/* ---- keypoints ---------------------------------------------------------------------------------------------------------- */
+
+static int run_keypoints(int argc, char **argv)
+{
+    cli_common common = { 0 };
+    const char *out = NULL;
+    cli_list rest = { .count = 0 };
+    const cli_option options[] = {
+        { "out", "CSV", "annotation file to write", CLI_TEXT, { .text = &out } },
+        { .kind = CLI_END },
+    };
+    const cli_program program = {
+        .name = "posenet-data keypoints", .summary = "key points of OpenPose, COCO or AlphaPose JSON as an annotation file",
+        .usage = "  posenet-data keypoints --out CSV FILE.json|DIR...\n\n"
+                 "Of each picture the surest person is taken. x_keypoints.json becomes the row of x.jpg, unless the JSON names\n"
+                 "its pictures itself.\n",
+        .options = options, .common = &common, .rest = &rest,
+    };
+    const int done = cli_parse(&program, argc, argv);
+    if (done != CLI_GO_ON) return done;
+    if (!out) return cli_usage(&program, "--out is missing");
+    if (!rest.count) return cli_usage(&program, "expected JSON files or folders of them");
+    pn_ctx *ctx = cli_context(&program);
+    if (!ctx) return CLI_FAILED;
+    size_t rows;
+    int code = CLI_OK;
+    if (pn_pose_json_to_csv(ctx, rest.item, (size_t)rest.count, out, &rows)) code = cli_failed(&program, ctx);
+    else printf("%s: %zu rows\n", out, rows);
+    pn_ctx_free(ctx);
+    return code;
+}
+
+/* ---- All ------------------------------------------------------------------------------------------------------------------ */
+
+static const verb verbs[] = {
+    { "check", "read all of a data set and say what is wrong", run_check },
+    { "draw", "key points over a picture", run_draw },
+    { "keypoints", "OpenPose or COCO JSON to an annotation file", run_keypoints },
+};
+enum { VERBS = sizeof verbs / sizeof *verbs };
+
+static void print_verbs(FILE *to)
+{
+    fprintf(to, "posenet-data: data sets for person image generation\n\n");
+    for (int i = 0; i < VERBS; i++) fprintf(to, "  posenet-data %-10s %s\n", verbs[i].name, verbs[i].summary);
+    fprintf(to, "\nEach takes --help. Exit status: 0 ok, 1 failed, 2 usage, 3 bad data.\n");
+}
+
+int main(int argc, char **argv)
+{
+    for (int i = 0; argc > 1 && i < VERBS; i++)
+        if (strcmp(argv[1], verbs[i].name) == 0) return verbs[i].run(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "--help") == 0) return print_verbs(stdout), CLI_OK;
+    if (argc > 1 && strcmp(argv[1], "--version") == 0) return printf("posenet-data %s\n", pn_version()), CLI_OK;
+    if (argc > 1) fprintf(stderr, "posenet-data: '%s' is none of its verbs\n", argv[1]);
+    print_verbs(stderr);
+    return CLI_USAGE;
+}
