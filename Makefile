@@ -1,9 +1,19 @@
 # libposenet: `make demo` and `make test` install what is missing, build on all cores, and do their work.
 #
-#   make            library and programs in build/bin
-#   make test       every test, float and double
-#   make demo       synthetic people, training, pictures and scores in build/demo
-#   make help       the other words
+#   make              library and programs, in build/lib and build/bin
+#   make test         every test, of the float and of the double build
+#   make demo         synthetic people, training, pictures and scores, in build/demo
+#   make install      PREFIX=/usr/local DESTDIR=: library, headers, posenet.pc, programs
+#   make gradcheck    the double build's tests alone: gradients against differences
+#   make asan         the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make ubsan tsan   under UndefinedBehaviorSanitizer (both builds), under ThreadSanitizer
+#   make fuzz         every decoder under libFuzzer, FUZZ_SECONDS=20 each (needs clang)
+#   make fault        whole scenarios with every allocation and every write refused in turn
+#   make soak         random graphs, SOAK_ROUNDS=2000 of each kind
+#   make bench        what a convolution, an attention, a step cost here; BENCH_ARGS="--filter conv"
+#   make check-deps check-symbols     the layers include downwards only; what is exported is what is public
+#   make format       clang-format over everything
+#   make clean        remove build/
 
 VERSION := 0.1.0
 BUILD   ?= build
@@ -16,11 +26,59 @@ WERROR  ?= -Werror
 SANITIZE ?=
 ARCH    := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
 
-MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2) --no-print-directory
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := all
 
-PACKAGES := libpng libjpeg libcjson openblas inih
-HAVE_PACKAGES := $(shell pkg-config --exists $(PACKAGES) 2>/dev/null && echo yes)
+# ---- what must be installed --------------------------------------------------------------------------------------------
+
+# pkg-config's name and Debian's, of what the library needs; of what the tests need.
+LIBRARIES      := libpng:libpng-dev libjpeg:libjpeg-dev libcjson:libcjson-dev openblas:libopenblas-dev inih:libinih-dev
+TEST_LIBRARIES := check:check
+
+GOALS     := $(or $(MAKECMDGOALS),all)
+ALONE     := clean help format check-deps
+SELF_HELP := test gradcheck asan ubsan tsan fuzz fault soak demo bench
+TESTING   := test gradcheck asan ubsan tsan fault soak run-tests tests
+WANTED    := $(LIBRARIES) $(if $(filter $(TESTING),$(GOALS)),$(TEST_LIBRARIES))
+ifneq ($(filter-out $(ALONE),$(GOALS)),)
+MISSING   := $(shell command -v pkg-config >/dev/null || echo pkg-config; for l in $(WANTED); do \
+               pkg-config --exists $${l%:*} 2>/dev/null || echo $$l | cut -d: -f2; done)
+endif
+
+help:
+	@sed -n 's/^\#   //p' $(firstword $(MAKEFILE_LIST))
+clean:
+	rm -rf $(BUILD)
+format:
+	@command -v clang-format >/dev/null || { echo "clang-format is missing; apt-get install clang-format" >&2; exit 1; }
+	clang-format -i $$(find lib models examples tests bench -name '*.[ch]')
+check-deps:
+	@sh tests/meta/check_deps.sh
+.PHONY: help clean format check-deps
+
+ifneq ($(MISSING),)
+
+# Packages first; then everything again, since what pkg-config says has been read before they were there.
+$(filter-out $(ALONE),$(GOALS)): packages ;
+.PHONY: packages $(GOALS)
+packages:
+ifneq ($(and $(filter $(SELF_HELP),$(GOALS)),$(if $(PN_INSTALLED),,yes)),)
+	@run=; if [ "$$(id -u)" != 0 ]; then run="sudo -n"; fi; \
+	if ! command -v apt-get >/dev/null || ! $$run true 2>/dev/null; then \
+	  echo "missing: $(MISSING); install them (Debian: apt-get install $(MISSING)) and run make $(GOALS) again" >&2; exit 1; fi; \
+	echo "installing $(MISSING)"; $$run apt-get update -qq && \
+	$$run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(MISSING) >/dev/null
+	@$(MAKE) PN_INSTALLED=yes $(filter-out $(ALONE),$(GOALS))
+else
+	@echo "missing: $(MISSING); install them (Debian: apt-get install $(MISSING)) and run make $(GOALS) again" >&2; exit 1
+endif
+
+else
+
+PACKAGES   := $(foreach l,$(LIBRARIES),$(firstword $(subst :, ,$(l))))
 DEP_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 DEP_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 
@@ -37,7 +95,7 @@ SIMD_SRC  := $(wildcard lib/kernels/simd/*.c)
 TEXT_SRC  := $(wildcard lib/*/*.txt models/*/*.txt)
 PROGRAMS  := $(patsubst examples/posenet-%.c,posenet-%,$(wildcard examples/posenet-*.c))
 PROGRAM_COMMON := $(filter-out examples/posenet-%.c examples/minimal.c examples/gan_step.c,$(wildcard examples/*.c))
-TEST_SRC  := $(filter-out tests/fuzz/% tests/fault/%,$(wildcard tests/*.c tests/*/*.c))
+TEST_SRC  := $(filter-out tests/fuzz/%,$(wildcard tests/*.c tests/*/*.c))
 
 LEVELS_x86_64  := base avx2 avx512
 LEVELS_aarch64 := base neon
@@ -52,7 +110,8 @@ LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(TEXT_OBJ) \
             $(foreach l,$(LEVELS),$(SIMD_SRC:%.c=$(BUILD)/obj/%.$(l).o))
 DBL_OBJ  := $(LIB_SRC:%.c=$(BUILD)/dbl/%.o) $(TEXT_SRC:%.txt=$(BUILD)/dbl/%.txt.o)
 
-all: $(BUILD)/lib/libposenet.a $(BUILD)/lib/libposenet.so $(PROGRAMS:%=$(BUILD)/bin/%)
+INSTALLED_PROGRAMS := $(PROGRAMS:%=$(BUILD)/bin/%) $(if $(wildcard bench/*.c),$(BUILD)/bin/posenet-bench)
+all: $(BUILD)/lib/libposenet.a $(BUILD)/lib/libposenet.so $(INSTALLED_PROGRAMS)
 
 # models/model.h is installed as posenet/model.h, and included by that name.
 MODEL_H := $(BUILD)/gen/posenet/model.h
@@ -62,7 +121,7 @@ $(MODEL_H): models/model.h
 $(BUILD)/obj/%.o: %.c | $(MODEL_H)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
-$(BUILD)/dbl/%.o: %.c
+$(BUILD)/dbl/%.o: %.c | $(MODEL_H)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -DPN_REAL_DOUBLE -MMD -MP -c $< -o $@
 define simd_rule
@@ -104,7 +163,8 @@ $(BUILD)/bin/gan_step $(BUILD)/bin/minimal: $(BUILD)/bin/%: $(BUILD)/obj/example
 
 # ---- tests -------------------------------------------------------------------------------------------------------------
 
-TEST_CFLAGS = -Itests -DPN_TEST_DATA='"$(CURDIR)/tests"' $(shell pkg-config --cflags check 2>/dev/null)
+TEST_CFLAGS = -Itests -DPN_TEST_DATA='"$(CURDIR)/tests"' -DPN_TEST_BIN='"$(abspath $(BUILD))/bin"' \
+              $(shell pkg-config --cflags check 2>/dev/null)
 TEST_LIBS   = $(shell pkg-config --libs check 2>/dev/null)
 
 # Every test file ends with `TCase *X_cases(void)`; main.c runs them all, one suite per folder.
@@ -115,10 +175,10 @@ $(BUILD)/gen/cases.def: $(TEST_SRC) FORCE
 	@cmp -s $@.new $@ || cp $@.new $@
 $(BUILD)/obj/tests/main.o $(BUILD)/dbl/tests/main.o: $(BUILD)/gen/cases.def
 
-$(BUILD)/obj/tests/%.o: tests/%.c
+$(BUILD)/obj/tests/%.o: tests/%.c | $(MODEL_H)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(TEST_CFLAGS) -MMD -MP -c $< -o $@
-$(BUILD)/dbl/tests/%.o: tests/%.c
+$(BUILD)/dbl/tests/%.o: tests/%.c | $(MODEL_H)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(TEST_CFLAGS) -DPN_REAL_DOUBLE -MMD -MP -c $< -o $@
 $(BUILD)/bin/tests: $(TEST_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/lib/libposenet.a
@@ -128,18 +188,108 @@ $(BUILD)/bin/tests-double: $(TEST_SRC:%.c=$(BUILD)/dbl/%.o) $(BUILD)/lib/libpose
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ $(TEST_LIBS) $(LIBS)
 
-# The double build runs beside the float build; its report comes after, and either may fail.
+# Both builds run side by side; either may fail. Check's totals come last.
 test: all $(BUILD)/bin/tests $(BUILD)/bin/tests-double
-	@$(BUILD)/bin/tests-double > $(BUILD)/tests-double.log 2>&1 & double=$$!; \
-	$(BUILD)/bin/tests; float=$$?; wait $$double; double=$$?; \
-	echo "The double build:"; cat $(BUILD)/tests-double.log; exit $$((float | double))
+	@$(BUILD)/bin/tests > $(BUILD)/tests.log 2>&1 & one=$$!; \
+	$(BUILD)/bin/tests-double > $(BUILD)/tests-double.log 2>&1; double=$$?; wait $$one; float=$$?; \
+	echo "The double build, for gradients:"; cat $(BUILD)/tests-double.log; \
+	echo "The library as it is installed:"; cat $(BUILD)/tests.log; exit $$((float | double))
 gradcheck: $(BUILD)/bin/tests-double
 	$(BUILD)/bin/tests-double
+tests: $(BUILD)/bin/tests $(BUILD)/bin/tests-double
+run-tests: all $(BUILD)/bin/tests
+	$(BUILD)/bin/tests
+soak: $(BUILD)/bin/tests
+	PN_TEST_ROUNDS=$(or $(SOAK_ROUNDS),2000) CK_DEFAULT_TIMEOUT=36000 CK_RUN_SUITE=graph $(BUILD)/bin/tests
+fault: all $(BUILD)/bin/tests
+	CK_RUN_SUITE=fault CK_DEFAULT_TIMEOUT=1200 $(BUILD)/bin/tests
+
+# ---- the same with other instruments, in build folders of their own ------------------------------------------------------
+
+CHECKED := OPT="-O1 -g -fno-omit-frame-pointer"
+asan:
+	@$(MAKE) BUILD=$(BUILD)/asan $(CHECKED) SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" run-tests
+ubsan:
+	@$(MAKE) BUILD=$(BUILD)/ubsan $(CHECKED) SANITIZE="-fsanitize=undefined -fno-sanitize-recover=all" test
+tsan:
+	@$(MAKE) BUILD=$(BUILD)/tsan $(CHECKED) SANITIZE="-fsanitize=thread" run-tests
+
+# tests/fuzz/fuzz_X.c each hold an LLVMFuzzerTestOneInput; what X has choked on lies in tests/fuzz/corpus/X.
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz:
+	@command -v clang >/dev/null || { echo "fuzzing needs clang; apt-get install clang" >&2; exit 1; }
+	@$(MAKE) CC=clang BUILD=$(BUILD)/fuzz $(CHECKED) SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" run-fuzzers
+$(BUILD)/bin/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/lib/libposenet.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(TEST_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+run-fuzzers: $(FUZZERS:%=$(BUILD)/bin/%)
+	@for f in $(FUZZERS); do name=$${f#fuzz_}; mkdir -p $(BUILD)/corpus/$$name; echo "$$f"; \
+	  $(BUILD)/bin/$$f -max_total_time=$(or $(FUZZ_SECONDS),20) -rss_limit_mb=3000 -timeout=10 -print_final_stats=1 \
+	    -artifact_prefix=$(BUILD)/corpus/$$name- $(BUILD)/corpus/$$name $$(ls -d tests/fuzz/corpus/$$name 2>/dev/null) \
+	    > $(BUILD)/corpus/$$name.log 2>&1 || { tail -40 $(BUILD)/corpus/$$name.log; exit 1; }; \
+	  grep number_of_executed_units $(BUILD)/corpus/$$name.log; done
+
+# What the library exports is exactly what its public headers declare.
+check-symbols: $(BUILD)/lib/libposenet.so
+	@cat $(PUBLIC_HEADERS) | sed -nE 's/^PN_API [^(]*[ *]([a-z][a-z0-9_]*)\(.*/\1/p' | sort -u > $(BUILD)/declared
+	@nm -D --defined-only $< | awk '{ print $$NF }' | sort -u > $(BUILD)/exported
+	@diff -u --label declared --label exported $(BUILD)/declared $(BUILD)/exported && \
+	  echo "$$(wc -l < $(BUILD)/exported) symbols, all declared and all exported"
+
+# ---- bench: bench/**/bench_X.c each hold a `const pn_bench_case bench_X[]` ---------------------------------------------------
+
+BENCH_SRC := $(wildcard bench/*.c bench/*/*.c)
+$(BUILD)/gen/bench.def: $(BENCH_SRC) FORCE
+	@mkdir -p $(@D)
+	@grep -ohE '^const pn_bench_case bench_[a-z0-9_]+\[\]' $(filter %.c,$^) /dev/null | \
+	  sed -E 's|.*bench_([a-z0-9_]+).*|BENCH(\1)|' | sort -u > $@.new
+	@cmp -s $@.new $@ || cp $@.new $@
+$(BUILD)/obj/bench/%.o: bench/%.c | $(MODEL_H) $(BUILD)/gen/bench.def
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -Ibench -MMD -MP -c $< -o $@
+$(BUILD)/bin/posenet-bench: $(BENCH_SRC:%.c=$(BUILD)/obj/%.o) $(PROGRAM_COMMON:%.c=$(BUILD)/obj/%.o) $(BUILD)/lib/libposenet.a
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
+bench: $(if $(BENCH_SRC),$(BUILD)/bin/posenet-bench)
+	@$(if $(BENCH_SRC),$(BUILD)/bin/posenet-bench $(BENCH_ARGS),echo "there is no bench yet")
+
+# ---- demo ----------------------------------------------------------------------------------------------------------------------
+
+demo: all
+	@BIN=$(BUILD)/bin OUT=$(BUILD)/demo sh examples/demo.sh
+
+# ---- install -------------------------------------------------------------------------------------------------------------------
+
+PUBLIC_HEADERS := lib/posenet.h $(wildcard lib/posenet/*.h) models/model.h
+define POSENET_PC
+prefix=$(PREFIX)
+includedir=$${prefix}/include
+libdir=$${prefix}/lib
+
+Name: posenet
+Description: Neural networks in C, and person image generation with them
+Version: $(VERSION)
+Requires.private: $(PACKAGES)
+Libs: -L$${libdir} -lposenet
+Libs.private: -lm -pthread
+Cflags: -I$${includedir}
+endef
+export POSENET_PC
+INTO := $(DESTDIR)$(PREFIX)
+install: all
+	install -d $(INTO)/lib/pkgconfig $(INTO)/include/posenet $(INTO)/bin $(INTO)/share/man/man1
+	install -m 644 $(BUILD)/lib/libposenet.a $(INTO)/lib
+	install -m 755 $(BUILD)/lib/libposenet.so $(INTO)/lib/libposenet.so.0
+	ln -sf libposenet.so.0 $(INTO)/lib/libposenet.so
+	install -m 644 lib/posenet.h $(INTO)/include
+	install -m 644 $(wildcard lib/posenet/*.h) models/model.h $(INTO)/include/posenet
+	echo "$$POSENET_PC" > $(INTO)/lib/pkgconfig/posenet.pc
+	$(if $(INSTALLED_PROGRAMS),install -m 755 $(INSTALLED_PROGRAMS) $(INTO)/bin)
+	$(if $(wildcard docs/man/*.1),install -m 644 $(wildcard docs/man/*.1) $(INTO)/share/man/man1)
 
 FORCE:
+.PHONY: all test gradcheck tests run-tests soak fault asan ubsan tsan fuzz run-fuzzers check-symbols bench demo install FORCE
 
-.PHONY: all clean help test gradcheck FORCE
-clean:
-	rm -rf $(BUILD)
+-include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/*san/*' -not -path '$(BUILD)/fuzz/*' 2>/dev/null)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+endif

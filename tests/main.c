@@ -4,6 +4,8 @@
  * CK_VERBOSITY=verbose, CK_TIMEOUT_MULTIPLIER=10 under valgrind.
  */
 #define _GNU_SOURCE
+#include "core/cpu.h"
+
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,13 +22,30 @@ static const struct { const char *suite; TCase *(*make)(void); } cases[] = {
     { NULL, NULL }
 };
 
-int main(void)
+/* Programs are the float build's alone; what takes long runs when asked for by name. */
+static int runs(const char *suite)
 {
+    const char *wanted = getenv("CK_RUN_SUITE");
+    if (strcmp(suite, "fault") == 0) return wanted && strcmp(wanted, suite) == 0;
+    return sizeof(pn_real) == sizeof(float) || strcmp(suite, "examples") != 0;
+}
+
+static int print_isas(void)
+{
+    for (pn_isa isa = PN_ISA_REF; isa <= PN_ISA_NEON; isa++)
+        if (pn_isa_available(isa)) printf("%s\n", pn_isa_name(isa));
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--isas") == 0) return print_isas();
     setenv("CK_DEFAULT_TIMEOUT", "120", 0);             /* seconds per test: loaded machines and sanitizers are slow */
     SRunner *runner = srunner_create(NULL);
     Suite *suite = NULL;
     for (size_t i = 0; cases[i].suite; i++) {
-        if (!suite || strcmp(cases[i].suite, cases[i - 1].suite) != 0) {
+        if (!runs(cases[i].suite)) continue;
+        if (!suite || i == 0 || strcmp(cases[i].suite, cases[i - 1].suite) != 0) {
             suite = suite_create(cases[i].suite);
             srunner_add_suite(runner, suite);
         }
