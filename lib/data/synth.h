@@ -119,7 +119,7 @@ void pn_synth_wrap(synth_mesh *m, const synth_body *b, synth_wrap s);
 /* A skirt, from the waist to a hem that may be below the knees. */
 typedef struct {
     double top, hem, off_top, off;  /* heights; distance from the skin at the waist and at the hips */
-    double flare;                   /* widening per height below the hips */
+    double flare;                   /* widening per height below the hips; the cloth's repeats are an even number */
     double pleats, pleat_depth;     /* folds around, and how deep at the hem */
     double gap;
     int rows, cols, label, material;
@@ -140,7 +140,7 @@ typedef enum {
     SYNTH_PLAIN, SYNTH_STRIPES, SYNTH_PINSTRIPES, SYNTH_CHECKS, SYNTH_PLAID, SYNTH_DOTS, SYNTH_FLOWERS, SYNTH_DENIM,
     SYNTH_KNIT, SYNTH_PATTERNS
 } synth_pattern;
-typedef enum { SYNTH_NO_CUT, SYNTH_TOP_CUT, SYNTH_SHIRT_CUT, SYNTH_TROUSER_CUT, SYNTH_DRESS_CUT } synth_cut;
+typedef enum { SYNTH_NO_CUT, SYNTH_TOP_CUT, SYNTH_SHIRT_CUT, SYNTH_TROUSER_CUT, SYNTH_DRESS_CUT, SYNTH_SLEEVE_CUT } synth_cut;
 
 typedef struct {
     synth_stuff stuff;

@@ -17,8 +17,8 @@ const int pn_synth_parent[SYNTH_BONES] = {
 typedef struct { double y, width[2], front[2], rear[2]; } slice;
 
 static const slice trunk[] = {
-    { 0.445, { 0.058, 0.058 }, { 0.046, 0.044 }, { 0.054, 0.056 } },
-    { 0.470, { 0.082, 0.086 }, { 0.058, 0.055 }, { 0.064, 0.067 } },
+    { 0.445, { 0.056, 0.056 }, { 0.040, 0.038 }, { 0.042, 0.043 } },
+    { 0.470, { 0.080, 0.084 }, { 0.052, 0.049 }, { 0.059, 0.062 } },
     { 0.505, { 0.091, 0.098 }, { 0.061, 0.058 }, { 0.069, 0.075 } },
     { 0.540, { 0.090, 0.096 }, { 0.061, 0.058 }, { 0.064, 0.068 } },
     { 0.575, { 0.085, 0.085 }, { 0.059, 0.054 }, { 0.055, 0.055 } },
@@ -30,9 +30,10 @@ static const slice trunk[] = {
     { 0.790, { 0.107, 0.092 }, { 0.056, 0.048 }, { 0.057, 0.050 } },
     { 0.808, { 0.102, 0.087 }, { 0.047, 0.040 }, { 0.052, 0.045 } },
     { 0.820, { 0.086, 0.072 }, { 0.041, 0.035 }, { 0.048, 0.041 } },
-    { 0.832, { 0.064, 0.053 }, { 0.036, 0.031 }, { 0.044, 0.038 } },
-    { 0.845, { 0.047, 0.037 }, { 0.033, 0.028 }, { 0.040, 0.034 } },
-    { 0.864, { 0.036, 0.029 }, { 0.031, 0.026 }, { 0.036, 0.031 } },
+    { 0.832, { 0.068, 0.056 }, { 0.036, 0.031 }, { 0.044, 0.038 } },
+    { 0.845, { 0.051, 0.040 }, { 0.033, 0.028 }, { 0.040, 0.034 } },
+    { 0.858, { 0.039, 0.031 }, { 0.030, 0.025 }, { 0.035, 0.030 } },
+    { 0.870, { 0.027, 0.021 }, { 0.022, 0.018 }, { 0.027, 0.022 } },      /* inside the neck */
 };
 enum { SLICES = sizeof trunk / sizeof *trunk };
 
@@ -68,7 +69,7 @@ v3 pn_synth_trunk(const synth_body *b, double y, double theta, double off)
     const double x = (s.width * wide + off) * synth_sgnpow(sn, 0.86);
     double z = ((cs > 0.0 ? s.front : s.rear) * deep + off) * synth_sgnpow(cs, 0.86);
     const double cup = exp(-pow((fabs(x) - 0.043) / 0.030, 2.0) - pow((y - 0.735) / 0.030, 2.0));
-    const double seat = exp(-pow((fabs(x) - 0.042) / 0.034, 2.0) - pow((y - 0.495) / 0.036, 2.0));
+    const double seat = exp(-pow((fabs(x) - 0.042) / 0.034, 2.0) - pow((y - 0.507) / 0.036, 2.0));
     if (cs > 0.0) z += b->bust * cup;
     else z -= (b->woman ? 0.012 : 0.008) * seat;
     const double lean = -0.012 * synth_step(0.74, 0.85, y) + 0.004 * synth_bump(y, 0.60, 0.05);
@@ -99,7 +100,7 @@ double pn_synth_leg_radius(const synth_body *b, double t)
 
 static void place_limbs(synth_body *b, synth_side side)
 {
-    const double s = synth_sign(side), shoulder = (b->woman ? 0.0915 : 0.1060) * (1.0 + 0.07 * b->build);
+    const double s = synth_sign(side), shoulder = (b->woman ? 0.0890 : 0.1030) * (1.0 + 0.07 * b->build);
     const int arm = synth_arm(side), leg = synth_leg(side);
     b->rest[arm] = v3_make(s * shoulder, 0.779, -0.008);
     b->rest[arm + 1] = v3_make(s * shoulder, 0.779 - (b->woman ? 0.156 : 0.162), -0.008);
@@ -114,13 +115,13 @@ void pn_synth_body_make(synth_body *b, pn_rng *rng)
     b->woman = pn_rng_uniform(rng) < 0.6;
     b->build = synth_clamp(0.42 * pn_rng_normal(rng) - 0.1, -0.9, 1.0);
     b->bust = b->woman ? 0.012 + 0.010 * pn_rng_uniform(rng) : 0.003;
-    const double head = 1.0 + 0.05 * (2.0 * pn_rng_uniform(rng) - 1.0), face = 1.0 + 0.05 * (2.0 * pn_rng_uniform(rng) - 1.0);
+    const double head = 1.0 + 0.04 * (2.0 * pn_rng_uniform(rng) - 1.0), face = 1.0 + 0.05 * (2.0 * pn_rng_uniform(rng) - 1.0);
     b->rest[SB_PELVIS] = v3_make(0.0, 0.520, 0.0);
     b->rest[SB_SPINE] = v3_make(0.0, 0.595, 0.0);
     b->rest[SB_CHEST] = v3_make(0.0, 0.675, -0.004);
     b->rest[SB_NECK] = v3_make(0.0, 0.832, -0.014);
     b->rest[SB_HEAD] = v3_make(0.0, 0.880, -0.004);
-    b->head_half = v3_make((b->woman ? 0.0455 : 0.0465) * head * face, 0.0655 * head, head);
+    b->head_half = v3_make((b->woman ? 0.0463 : 0.0473) * head * face, 0.0670 * head, head);
     b->head = v3_make(0.0, 1.0 - b->head_half.y, 0.004);
     place_limbs(b, SYNTH_RIGHT);
     place_limbs(b, SYNTH_LEFT);

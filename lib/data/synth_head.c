@@ -6,8 +6,8 @@ typedef struct { double y, width, front, rear; } slice;
 static const slice skull[] = {
     { -1.00, 0.10, 0.52, -0.34 }, { -0.93, 0.26, 0.66, -0.16 }, { -0.80, 0.40, 0.70, -0.02 },
     { -0.60, 0.515, 0.71, 0.16 }, { -0.40, 0.575, 0.72, 0.36 }, { -0.15, 0.625, 0.725, 0.62 },
-    { 0.10, 0.655, 0.725, 0.80 }, { 0.35, 0.675, 0.74, 0.88 },  { 0.60, 0.630, 0.68, 0.84 },
-    { 0.80, 0.500, 0.53, 0.68 },  { 0.93, 0.300, 0.31, 0.42 },  { 1.00, 0.00, 0.00, 0.00 },
+    { 0.10, 0.655, 0.725, 0.80 }, { 0.35, 0.675, 0.74, 0.88 },  { 0.60, 0.635, 0.69, 0.85 },
+    { 0.80, 0.550, 0.60, 0.74 },  { 0.93, 0.359, 0.39, 0.48 },  { 1.00, 0.00, 0.00, 0.00 },
 };
 enum { SLICES = sizeof skull / sizeof *skull };
 
@@ -16,15 +16,15 @@ static double smooth(double a, double b, double c, double d, double k)
     return b + 0.5 * k * (c - a + k * (2.0 * a - 5.0 * b + 4.0 * c - d + k * (3.0 * (b - c) + d - a)));
 }
 
-static double nose_relief(double x, double y, double cs)        /* x, y as shares of half the height */
+static double face_relief(bool woman, double x, double y, double cs)        /* x, y as shares of half the height */
 {
     if (cs < 0.0) return 0.0;
     const double bridge = synth_step(-0.34, -0.22, y) * (1.0 - synth_step(-0.22, 0.22, y));
-    const double nose = 0.25 * bridge * synth_bump(x, 0.0, 0.095 - 0.04 * synth_step(-0.2, 0.2, y));
+    const double nose = (woman ? 0.21 : 0.25) * bridge * synth_bump(x, 0.0, 0.095 - 0.04 * synth_step(-0.2, 0.2, y));
     const double eyes = -0.055 * (synth_bump(x, 0.30, 0.14) + synth_bump(x, -0.30, 0.14)) * synth_bump(y, 0.06, 0.11);
     const double lips = 0.050 * synth_bump(x, 0.0, 0.19) * synth_bump(y, -0.51, 0.085);
     const double chin = 0.035 * synth_bump(x, 0.0, 0.16) * synth_bump(y, -0.82, 0.10);
-    const double brow = 0.030 * synth_bump(y, 0.22, 0.08) * synth_step(0.5, 0.2, fabs(x));
+    const double brow = (woman ? 0.012 : 0.030) * synth_bump(y, 0.22, 0.08) * synth_step(0.5, 0.2, fabs(x));
     return nose + eyes + lips + chin + brow;
 }
 
@@ -37,16 +37,16 @@ static v3 head_at(const synth_body *b, double y, double theta, double off)
     const slice *p = &skull[i > 0 ? i - 1 : 0], *q = &skull[i], *r = &skull[i + 1], *s = &skull[i + 2 < SLICES ? i + 2 : i + 1];
     const double size = b->head_half.y, sn = sin(theta), cs = cos(theta);
     /* Near the crown a spline would overshoot: the radius there is that of a dome. */
-    const bool dome = i >= SLICES - 3;
+    const bool dome = y >= 0.6;
     const double fall = dome ? sqrt(fmax(1.0 - pow((y - 0.6) / 0.4, 2.0), 0.0)) : 1.0;
     const double width = dome ? 0.635 * fall : smooth(p->width, q->width, r->width, s->width, k);
     const double front = dome ? 0.69 * fall : smooth(p->front, q->front, r->front, s->front, k);
     const double rear = dome ? 0.85 * fall : smooth(p->rear, q->rear, r->rear, s->rear, k);
-    const double lift = off, jaw = b->woman ? 1.0 : 1.0 + 0.09 * synth_bump(y, -0.62, 0.30);
-    off *= dome ? fmin(2.2 * fall, 1.0) : 1.0;           /* a shell over the crown closes */
-    const double up = dome ? lift * (1.0 - fall) : 0.0;
+    const double jaw = b->woman ? 1.0 : 1.0 + 0.09 * synth_bump(y, -0.62, 0.30);
+    const double up = dome ? off * (y - 0.6) / 0.4 : 0.0;
+    off *= fall;                        /* a shell over the crown closes */
     const double x = (width * jaw * size * (b->head_half.x / 0.046) + off) * synth_sgnpow(sn, 0.92);
-    const double relief = nose_relief(x / size, y, cs);
+    const double relief = face_relief(b->woman, x / size, y, cs);
     const double z = ((cs > 0.0 ? front * size : rear * size) * b->head_half.z + off) * synth_sgnpow(cs, cs > 0.0 ? 0.92 : 0.9);
     return v3_make(b->head.x + x, b->head.y + y * size + up, b->head.z + z + relief * size);
 }
@@ -120,7 +120,8 @@ static hair_style choose_hair(bool woman, pn_rng *rng)
     h.thick = i == CROPPED ? 0.006 : 0.009 + 0.005 * pn_rng_uniform(rng);
     h.wave = pn_rng_uniform(rng);
     h.ahead = i == LONG && pn_rng_uniform(rng) < 0.55 ? 0.17 : 0.42;    /* falls before the shoulders, or behind */
-    h.beanie = pn_rng_uniform(rng) < 0.06;
+    h.beanie = i != BUN && pn_rng_uniform(rng) < 0.06;
+    if (h.beanie) h.thick = 0.006;      /* pressed flat under it */
     return h;
 }
 
@@ -141,13 +142,15 @@ static void fill_cap(synth_person *p, const hair_style *h)
     synth_vertex *v = pn_synth_sheet(&p->mesh, (synth_sheet){ .rows = ROWS, .cols = COLS, .label = 2,
                                      .material = SYNTH_M_HAIR, .region = SYNTH_HEAD, .flags = SYNTH_WRAPS });
     if (!v) return;
+    const bool falls = h->cut == BOB || h->cut == LONG;
     for (int i = 0; i < ROWS * COLS; i++, v++) {
         const double theta = face_theta(v->across), edge = hairline(h, theta);
         const double angle = acos(synth_clamp(edge, -1.0, 1.0)), y = cos(angle * v->along);
         const double body = synth_step(1.0, 0.72, v->along);            /* thin at the edge, full above it */
         const double parting = 1.0 - 0.5 * synth_bump(theta, h->part, 0.22) * synth_step(0.5, 0.9, y);
-        const double lump = 1.0 + 0.20 * pn_synth_noise(theta * 2.2, 3.0 * y, p->material[SYNTH_M_HAIR].seed);
-        v->rest = head_at(&p->body, y, theta, 0.0012 + h->thick * body * parting * lump * (1.0 + 0.3 * synth_step(0.2, 0.9, y)));
+        const double thin = falls ? synth_lerp(0.40, 1.0, synth_step(0.35, 0.60, y)) : 1.0;         /* under the curtain */
+        const double lump = 1.0 + 0.20 * pn_synth_noise(2.0 * sin(theta) + 2.0 * y, 2.0 * cos(theta) + 3.0 * y, p->material[SYNTH_M_HAIR].seed);
+        v->rest = head_at(&p->body, y, theta, 0.0012 + h->thick * thin * body * parting * lump * (1.0 + 0.3 * synth_step(0.2, 0.9, y)));
         v->u = theta * 0.05;
         v->v = v->along * angle * 0.066;
         v->bone = SB_HEAD;
@@ -163,13 +166,13 @@ static void fill_curtain(synth_person *p, const hair_style *h)
     synth_vertex *v = pn_synth_sheet(&p->mesh, (synth_sheet){ .rows = ROWS, .cols = COLS, .label = 2,
                                      .material = SYNTH_M_HAIR, .region = SYNTH_HEAD, .flags = SYNTH_OPEN });
     if (!v) return;
-    const double top = b->head.y + 0.55 * b->head_half.y;
+    const double top = b->head.y + 0.72 * b->head_half.y;
     for (int i = 0; i < ROWS * COLS; i++, v++) {
         const double s = 2.0 * v->across - 1.0, open = synth_lerp(0.31, h->ahead, v->along);    /* share left for the face */
         const double theta = SYNTH_PI + s * SYNTH_PI * (1.0 - open), away = fabs(fabs(theta - SYNTH_PI) / SYNTH_PI);
         const double tip = h->length + 0.016 * away + 0.010 * pn_synth_noise(6.0 * s, 0.5, p->material[SYNTH_M_HAIR].seed);
         const double y = synth_lerp(top, tip, v->along), on_head = (y - b->head.y) / b->head_half.y;
-        const v3 head = head_at(b, synth_clamp(on_head, -0.20, 0.60), theta, h->thick * 1.05);
+        const v3 head = head_at(b, synth_clamp(on_head, -0.20, 0.72), theta, h->thick * (0.90 + 0.35 * synth_step(0.72, 0.58, on_head)));
         const double below = synth_step(0.02, 0.07, b->head.y - y);
         const v3 trunk = pn_synth_trunk(b, synth_clamp(y, 0.5, 0.812), theta, 0.016);
         const double narrow = synth_clamp(0.052 / fmax(fabs(trunk.x), 1e-6), 0.0, 1.0);
@@ -232,5 +235,5 @@ void pn_synth_head(synth_person *p, pn_rng *rng)
     if (h.cut != BALD) fill_cap(p, &h);
     if (h.cut == BOB || h.cut == LONG) fill_curtain(p, &h);
     if (h.cut == PONYTAIL || h.cut == BUN) fill_tail(p, &h);
-    if (h.beanie && h.cut != BUN) fill_beanie(p, rng);
+    if (h.beanie) fill_beanie(p, rng);
 }

@@ -62,7 +62,7 @@ void pn_synth_tube(synth_mesh *m, const synth_body *b, synth_tube t)
         const double polar = r < cap ? 0.5 * SYNTH_PI * r / cap : 0.5 * SYNTH_PI;
         for (int c = 0; c < t.cols; c++, v++) {
             const double theta = SYNTH_PI * (2.0 * v->across - 1.0), sn = sin(theta), cs = cos(theta);
-            const double rise = 0.90 * g.radius.x * cos(polar);
+            const double rise = 0.74 * g.radius.x * cos(polar);
             v->rest = v3_add(g.at, v3_make(g.radius.x * sin(polar) * sn, rise,
                                            (g.radius.z + (cs < 0.0 ? g.bulge : -0.3 * g.bulge)) * sin(polar) * cs));
             v->u = theta * g.radius.x;
@@ -119,6 +119,7 @@ void pn_synth_skirt(synth_mesh *m, const synth_body *b, synth_skirt s)
                                      .flags = SYNTH_OPEN | (s.gap > 0.0 ? 0 : SYNTH_WRAPS) });
     if (!v) return;
     const double hip = b->rest[SB_THIGH_L].y;
+    const double around = SYNTH_AROUND * (s.flare > 0.8 ? 1.5 : 1.0);   /* more cloth in a wide one */
     for (int r = 0; r < s.rows; r++) {
         for (int c = 0; c < s.cols; c++, v++) {
             const double turn = s.gap > 0.0 ? s.gap + (2.0 * SYNTH_PI - 2.0 * s.gap) * v->across
@@ -129,7 +130,7 @@ void pn_synth_skirt(synth_mesh *m, const synth_body *b, synth_skirt s)
             const double fold = 1.0 + s.pleat_depth * cos(s.pleats * theta) * synth_step(s.top, s.hem, y);
             const double wide = fold * (1.0 + s.flare * below);
             v->rest = v3_make(at.x * wide, y, at.z * wide);
-            v->u = theta * SYNTH_AROUND;
+            v->u = theta * around;
             v->v = 0.85 - y;
             if (y >= hip) bind_trunk(v, b, y);
             else v->bone = SYNTH_BONES;

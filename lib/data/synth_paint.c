@@ -171,6 +171,7 @@ static v3 paint_cloth(const synth_material *m, const synth_spot *s)
     case SYNTH_SHIRT_CUT: return cut_shirt(m, c, s, front);
     case SYNTH_TROUSER_CUT: return cut_trousers(m, c, s, front);
     case SYNTH_DRESS_CUT: return cut_dress(m, c, s, front);
+    case SYNTH_SLEEVE_CUT: return s->along > 0.955 ? v3_mul(c, 0.82) : c;
     default: return c;
     }
 }
@@ -181,12 +182,13 @@ static v3 paint_eye(const synth_material *m, v3 c, double x, double y)   /* x fr
 {
     const double ex = fabs(x) - 0.295, ey = y - 0.055, lid = 0.060 * sqrt(fmax(1.0 - ex * ex / 0.0196, 0.0));
     const double brow = 0.205 + 0.05 * synth_step(0.12, 0.34, fabs(x)) - 0.06 * synth_step(0.34, 0.50, fabs(x));
-    if (in_line(y, brow, 0.030 - 0.012 * synth_step(0.2, 0.48, fabs(x))) && fabs(x) > 0.13 && fabs(x) < 0.48)
-        return v3_mix(c, v3_mul(m->second, 0.75), 0.75);
+    if (in_line(y, brow, (m->makeup > 0.0 ? 0.022 : 0.030) - 0.010 * synth_step(0.2, 0.48, fabs(x))) && fabs(x) > 0.13 && fabs(x) < 0.48)
+        return v3_mix(c, v3_mul(m->second, 0.75), m->makeup > 0.0 ? 0.55 : 0.72);
     if (fabs(ex) > 0.155 || ey > lid + 0.035 || ey < -lid * 0.8 - 0.012)
-        return v3_mul(c, 1.0 - (0.10 + 0.12 * m->makeup) * synth_bump(ex, 0.0, 0.15) * synth_bump(ey, 0.07, 0.08));
-    if (ey > lid - 0.006) return v3_mix(c, v3_make(0.10, 0.07, 0.06), 0.85);                    /* lashes */
+        return v3_mul(c, 1.0 - (0.05 + 0.10 * m->makeup) * synth_bump(ex, 0.0, 0.15) * synth_bump(ey, 0.07, 0.08));
+    if (ey > lid - 0.006) return v3_mix(c, v3_make(0.10, 0.07, 0.06), 0.72);                    /* lashes */
     if (ey < -lid * 0.8) return v3_mul(c, 0.80);
+    if ((ex - 0.022) * (ex - 0.022) + (ey - 0.034) * (ey - 0.034) < 0.0003) return v3_make(1.0, 1.0, 1.0);      /* a lamp in it */
     const double r = sqrt(ex * ex + (ey - 0.010) * (ey - 0.010));
     if (r < 0.030) return v3_make(0.04, 0.03, 0.03);
     return r < 0.066 ? m->iris : v3_make(0.86, 0.83, 0.81);

@@ -63,8 +63,8 @@ static synth_material choose_cloth(use u, synth_cut cut, pn_rng *rng)
     m.ink = contrast_to(m.colour, rng);
     const bool two_faced = m.pattern != SYNTH_DENIM && chance(rng, 0.22);
     m.back = two_faced ? v3_mix(m.colour, m.second, 0.55) : v3_mul(m.colour, 0.93);
-    const double round = 2.0 * SYNTH_PI * SYNTH_AROUND;         /* a whole number of repeats, so the seam behind matches */
-    m.scale = round / floor(round / (repeat[m.pattern] * between(rng, 0.75, 1.35)) + 0.5);
+    const double round = 2.0 * SYNTH_PI * SYNTH_AROUND;         /* an even number of repeats: the seam behind matches */
+    m.scale = round / (2.0 * floor(0.5 * round / (repeat[m.pattern] * between(rng, 0.75, 1.35)) + 0.5));
     if (u == FOR_TOP && m.pattern == SYNTH_PLAIN && cut == SYNTH_TOP_CUT && chance(rng, 0.55)) {
         m.print = 1 + (int)pn_rng_below(rng, 7);
         if (chance(rng, 0.5)) m.number = 1 + (int)pn_rng_below(rng, 99);
@@ -113,7 +113,7 @@ static void bare_legs(synth_person *p, double from)
 
 static void bare_chest(synth_person *p)
 {
-    pn_synth_wrap(&p->mesh, &p->body, (synth_wrap){ .hem = 0.70, .front = 0.852, .side = 0.852, .back = 0.852, .rows = 16,
+    pn_synth_wrap(&p->mesh, &p->body, (synth_wrap){ .hem = 0.70, .front = 0.869, .side = 0.869, .back = 0.869, .rows = 20,
                   .cols = 33, .label = 13, .material = SYNTH_M_SKIN });
 }
 
@@ -148,7 +148,7 @@ static void trunk_cloth(synth_person *p, const neck *n, synth_wrap s)
 static void wear_top(synth_person *p, bool tucked, bool under_coat, pn_rng *rng)
 {
     const bool shirt = chance(rng, p->body.woman ? 0.15 : 0.30);
-    const double sleeve = choose_sleeve(false, p->body.woman, rng), loose = between(rng, 0.002, 0.012);
+    const double sleeve = choose_sleeve(false, p->body.woman && !shirt, rng), loose = between(rng, 0.002, 0.012);
     synth_material m = choose_cloth(FOR_TOP, shirt ? SYNTH_SHIRT_CUT : SYNTH_TOP_CUT, rng);
     const neck *n = sleeve < 0.0 ? &strappy[pn_rng_below(rng, 3)] : shirt ? &necks[4] : &necks[pn_rng_below(rng, p->body.woman ? 4 : 3)];
     m.hem = tucked ? 0.59 : between(rng, 0.485, 0.535);
@@ -157,10 +157,11 @@ static void wear_top(synth_person *p, bool tucked, bool under_coat, pn_rng *rng)
     const int cloth = add_material(p, m);
     synth_material other = m;
     other.back = v3_mul(m.colour, 0.93);
+    other.cut = SYNTH_SLEEVE_CUT;
     if (chance(rng, 0.22)) { other.pattern = SYNTH_PLAIN; other.colour = m.second; other.back = v3_mul(m.second, 0.93); }
     const int arm = add_material(p, other);
     trunk_cloth(p, n, (synth_wrap){ .hem = m.hem, .off_hem = tucked ? 0.005 : 0.011 + loose, .off_top = 0.0045, .label = 5, .material = cloth });
-    if (shirt || chance(rng, 0.06))
+    if (shirt || (n == &necks[0] && chance(rng, 0.25)))
         pn_synth_wrap(&p->mesh, &p->body, (synth_wrap){ .hem = 0.828, .off_hem = 0.010, .off_top = 0.006, .front = 0.852, .side = 0.860,
                       .back = 0.866, .gap = shirt ? 0.14 : 0.0, .rows = 5, .cols = 33, .label = 5, .material = cloth, .flags = SYNTH_OPEN });
     if (under_coat) return;
@@ -179,6 +180,7 @@ static void wear_coat(synth_person *p, pn_rng *rng)
     m.back = v3_mul(m.colour, 0.93);
     const int cloth = add_material(p, m);
     synth_material arm = m;
+    arm.cut = SYNTH_SLEEVE_CUT;
     if (chance(rng, 0.25)) { arm.colour = m.second; arm.back = v3_mul(m.second, 0.93); arm.pattern = SYNTH_PLAIN; }
     const int arms = add_material(p, arm);
     const double body = lengthy ? 0.50 : m.hem;
@@ -239,7 +241,9 @@ static void wear_dress(synth_person *p, bool under_coat, pn_rng *rng)
                    .pleat_depth = flare > 0.5 ? 0.04 : 0.0, .rows = 30, .cols = 73, .label = 6, .material = cloth });
     bare_legs(p, 0.15);
     if (under_coat) return;
-    if (sleeve > 0.0) sleeves(p, sleeve, 0.005, 6, cloth);
+    m.cut = SYNTH_SLEEVE_CUT;
+    m.back = v3_mul(m.colour, 0.93);
+    if (sleeve > 0.0) sleeves(p, sleeve, 0.005, 6, add_material(p, m));
     bare_arms(p, sleeve > 0.0 ? sleeve - 0.2 : -1.0);
 }
 
