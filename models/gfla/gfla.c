@@ -60,6 +60,7 @@ typedef struct {
     gfla_discriminator_net d;
     gfla_weights full, flow;
     pn_gan gan;
+    bool said_filters;                                  /* that there is no VGG19: once is enough */
 } gfla_model;
 enum { G, D };                                          /* parts */
 
@@ -179,6 +180,8 @@ typedef struct {
     gfla_losses losses;
 } gfla_training;
 
+enum { VGG_SEED = 19 };
+
 /* Without a file: orthogonal filters of a fixed seed, whatever the run's seed, so that runs can be compared. */
 static pn_status load_vgg(gfla_training *t, int narrow)
 {
@@ -188,11 +191,12 @@ static pn_status load_vgg(gfla_training *t, int narrow)
     if (!t->vgg_params) return PN_ERR_NOMEM;
     const pn_scope top = pn_scope_top(t->vgg_params, (pn_init){ PN_INIT_ORTHOGONAL, sqrt(2) });
     t->vgg = pn_vgg19_make(&top, file ? 1 : narrow);
-    if (!file) {
+    if (!file && !((gfla_model *)t->base.model)->said_filters) {
+        ((gfla_model *)t->base.model)->said_filters = true;
         pn_ctx_warn(ctx, "no VGG19 file was given: content, style and correctness look through fixed-seed orthogonal filters%s; their "
                     "values compare only with runs that do the same", narrow > 1 ? ", narrowed" : "");
-        return pn_params_init(t->vgg_params, 19);
     }
+    if (!file) return pn_params_init(t->vgg_params, VGG_SEED);
     pn_weights *w = pn_weights_open(ctx, file);
     if (!w) return pn_ctx_status(ctx);
     const pn_status status = pn_weights_load(w, "", t->vgg_params, PN_LOAD_EXACT, NULL);
