@@ -11,6 +11,12 @@
 #include "data/synth_math.h"
 #include "posenet/synth.h"
 
+static inline double synth_between(pn_rng *r, double low, double high)
+{
+    return low + (high - low) * pn_rng_uniform(r);
+}
+static inline bool synth_chance(pn_rng *r, double p) { return pn_rng_uniform(r) < p; }
+
 /* ---- Body ------------------------------------------------------------------------------------------------------ */
 
 enum {
@@ -52,7 +58,8 @@ typedef struct {
     bool crop;                      /* ankles, perhaps knees, leave the frame */
 } synth_pose;
 
-typedef struct { double heel; bool narrow; } synth_stance;     /* what the clothes ask: heel height, legs kept together */
+/* what the clothes ask: heel height, legs kept together */
+typedef struct { double heel; bool narrow; } synth_stance;
 void pn_synth_pose_make(synth_pose *p, const synth_body *b, synth_stance stance, pn_rng *rng, int view);
 
 /* ---- Mesh ------------------------------------------------------------------------------------------------------ */
@@ -129,8 +136,12 @@ void pn_synth_skirt(synth_mesh *m, const synth_body *b, synth_skirt s);
 /* An ellipsoid or a bent tube on one bone, for small parts. */
 typedef struct { v3 centre, half; int bone, rows, cols, label, material; synth_region region; } synth_blob;
 void pn_synth_blob(synth_mesh *m, synth_blob b);
-typedef struct { v3 from, mid, to; double r_from, r_mid, r_to, flat; int bone, rows, cols, label, material; synth_region region; }
-    synth_strand;
+typedef struct {
+    v3 from, mid, to;               /* a quadratic curve */
+    double r_from, r_mid, r_to, flat;                   /* radii; depth as a share of the width */
+    int bone, rows, cols, label, material;
+    synth_region region;
+} synth_strand;
 void pn_synth_strand(synth_mesh *m, synth_strand s);
 
 /* ---- Materials ------------------------------------------------------------------------------------------------- */
@@ -140,7 +151,9 @@ typedef enum {
     SYNTH_PLAIN, SYNTH_STRIPES, SYNTH_PINSTRIPES, SYNTH_CHECKS, SYNTH_PLAID, SYNTH_DOTS, SYNTH_FLOWERS, SYNTH_DENIM,
     SYNTH_KNIT, SYNTH_PATTERNS
 } synth_pattern;
-typedef enum { SYNTH_NO_CUT, SYNTH_TOP_CUT, SYNTH_SHIRT_CUT, SYNTH_TROUSER_CUT, SYNTH_DRESS_CUT, SYNTH_SLEEVE_CUT } synth_cut;
+typedef enum {
+    SYNTH_NO_CUT, SYNTH_TOP_CUT, SYNTH_SHIRT_CUT, SYNTH_TROUSER_CUT, SYNTH_DRESS_CUT, SYNTH_SLEEVE_CUT
+} synth_cut;
 
 typedef struct {
     synth_stuff stuff;
@@ -207,7 +220,7 @@ v3 pn_synth_weights(const synth_triangle *t, const v3 *screen, double x, double 
 struct pn_synth {
     pn_ctx *ctx;
     uint64_t seed;
-    int drawn, view;                /* person in the studio, -1 none */
+    int drawn;                      /* person in the studio, -1 none */
     synth_person *person;
     synth_pose pose;
     pn_synth_view seen;

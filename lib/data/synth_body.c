@@ -39,12 +39,9 @@ enum { SLICES = sizeof trunk / sizeof *trunk };
 
 typedef struct { double width, front, rear; } section;
 
-static section slice_of(int i, int sex) { return (section){ trunk[i].width[sex], trunk[i].front[sex], trunk[i].rear[sex] }; }
-
-/* Catmull-Rom through four values: a smooth silhouette from few slices. */
-static double spline(double a, double b, double c, double d, double k)
+static section slice_of(int i, int sex)
 {
-    return b + 0.5 * k * (c - a + k * (2.0 * a - 5.0 * b + 4.0 * c - d + k * (3.0 * (b - c) + d - a)));
+    return (section){ trunk[i].width[sex], trunk[i].front[sex], trunk[i].rear[sex] };
 }
 
 static section section_at(const synth_body *b, double y)
@@ -55,8 +52,9 @@ static section section_at(const synth_body *b, double y)
     const double k = synth_clamp((y - trunk[i].y) / (trunk[i + 1].y - trunk[i].y), 0.0, 1.0);
     const section p = slice_of(i > 0 ? i - 1 : 0, sex), q = slice_of(i, sex), r = slice_of(i + 1, sex),
                   s = slice_of(i + 2 < SLICES ? i + 2 : SLICES - 1, sex);
-    return (section){ spline(p.width, q.width, r.width, s.width, k), spline(p.front, q.front, r.front, s.front, k),
-                      spline(p.rear, q.rear, r.rear, s.rear, k) };
+    return (section){ synth_spline(p.width, q.width, r.width, s.width, k),
+                      synth_spline(p.front, q.front, r.front, s.front, k),
+                      synth_spline(p.rear, q.rear, r.rear, s.rear, k) };
 }
 
 v3 pn_synth_trunk(const synth_body *b, double y, double theta, double off)
@@ -81,7 +79,7 @@ static double profile(const double r[11], double t)
 {
     const double at = synth_clamp(t, 0.0, 2.0) * 5.0;
     const int i = at < 9.0 ? (int)at : 9;
-    return spline(r[i > 0 ? i - 1 : 0], r[i], r[i + 1], r[i + 2 < 11 ? i + 2 : 10], at - i);
+    return synth_spline(r[i > 0 ? i - 1 : 0], r[i], r[i + 1], r[i + 2 < 11 ? i + 2 : 10], at - i);
 }
 
 double pn_synth_arm_radius(const synth_body *b, double t)
@@ -115,7 +113,8 @@ void pn_synth_body_make(synth_body *b, pn_rng *rng)
     b->woman = pn_rng_uniform(rng) < 0.6;
     b->build = synth_clamp(0.42 * pn_rng_normal(rng) - 0.1, -0.9, 1.0);
     b->bust = b->woman ? 0.012 + 0.010 * pn_rng_uniform(rng) : 0.003;
-    const double head = 1.0 + 0.04 * (2.0 * pn_rng_uniform(rng) - 1.0), face = 1.0 + 0.05 * (2.0 * pn_rng_uniform(rng) - 1.0);
+    const double head = 1.0 + 0.04 * (2.0 * pn_rng_uniform(rng) - 1.0),
+                 face = 1.0 + 0.05 * (2.0 * pn_rng_uniform(rng) - 1.0);
     b->rest[SB_PELVIS] = v3_make(0.0, 0.520, 0.0);
     b->rest[SB_SPINE] = v3_make(0.0, 0.595, 0.0);
     b->rest[SB_CHEST] = v3_make(0.0, 0.675, -0.004);

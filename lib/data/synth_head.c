@@ -1,7 +1,7 @@
 /* lib/data/synth_head.c - head, face relief, neck, ears and hair of a synthetic person */
 #include "data/synth.h"
 
-/* A head from chin (-1) to crown (1): half width, depth before and behind the centre, as shares of half the height. */
+/* From chin (-1) to crown (1): half width, depth before and behind the centre, as shares of half the head's height. */
 typedef struct { double y, width, front, rear; } slice;
 static const slice skull[] = {
     { -1.00, 0.10, 0.52, -0.34 }, { -0.93, 0.26, 0.66, -0.16 }, { -0.80, 0.40, 0.70, -0.02 },
@@ -10,11 +10,6 @@ static const slice skull[] = {
     { 0.80, 0.550, 0.60, 0.74 },  { 0.93, 0.359, 0.39, 0.48 },  { 1.00, 0.00, 0.00, 0.00 },
 };
 enum { SLICES = sizeof skull / sizeof *skull };
-
-static double smooth(double a, double b, double c, double d, double k)
-{
-    return b + 0.5 * k * (c - a + k * (2.0 * a - 5.0 * b + 4.0 * c - d + k * (3.0 * (b - c) + d - a)));
-}
 
 static double face_relief(bool woman, double x, double y, double cs)        /* x, y as shares of half the height */
 {
@@ -34,20 +29,22 @@ static v3 head_at(const synth_body *b, double y, double theta, double off)
     int i = 0;
     while (i < SLICES - 2 && y > skull[i + 1].y) i++;
     const double k = synth_clamp((y - skull[i].y) / (skull[i + 1].y - skull[i].y), 0.0, 1.0);
-    const slice *p = &skull[i > 0 ? i - 1 : 0], *q = &skull[i], *r = &skull[i + 1], *s = &skull[i + 2 < SLICES ? i + 2 : i + 1];
+    const slice *p = &skull[i > 0 ? i - 1 : 0], *q = &skull[i], *r = &skull[i + 1],
+                 *s = &skull[i + 2 < SLICES ? i + 2 : i + 1];
     const double size = b->head_half.y, sn = sin(theta), cs = cos(theta);
     /* Near the crown a spline would overshoot: the radius there is that of a dome. */
     const bool dome = y >= 0.6;
     const double fall = dome ? sqrt(fmax(1.0 - pow((y - 0.6) / 0.4, 2.0), 0.0)) : 1.0;
-    const double width = dome ? 0.635 * fall : smooth(p->width, q->width, r->width, s->width, k);
-    const double front = dome ? 0.69 * fall : smooth(p->front, q->front, r->front, s->front, k);
-    const double rear = dome ? 0.85 * fall : smooth(p->rear, q->rear, r->rear, s->rear, k);
+    const double width = dome ? 0.635 * fall : synth_spline(p->width, q->width, r->width, s->width, k);
+    const double front = dome ? 0.69 * fall : synth_spline(p->front, q->front, r->front, s->front, k);
+    const double rear = dome ? 0.85 * fall : synth_spline(p->rear, q->rear, r->rear, s->rear, k);
     const double jaw = b->woman ? 1.0 : 1.0 + 0.09 * synth_bump(y, -0.62, 0.30);
     const double up = dome ? off * (y - 0.6) / 0.4 : 0.0;
     off *= fall;                        /* a shell over the crown closes */
     const double x = (width * jaw * size * (b->head_half.x / 0.046) + off) * synth_sgnpow(sn, 0.92);
     const double relief = face_relief(b->woman, x / size, y, cs);
-    const double z = ((cs > 0.0 ? front * size : rear * size) * b->head_half.z + off) * synth_sgnpow(cs, cs > 0.0 ? 0.92 : 0.9);
+    const double deep = (cs > 0.0 ? front : rear) * size * b->head_half.z;
+    const double z = (deep + off) * synth_sgnpow(cs, cs > 0.0 ? 0.92 : 0.9);
     return v3_make(b->head.x + x, b->head.y + y * size + up, b->head.z + z + relief * size);
 }
 
@@ -61,8 +58,10 @@ static double face_theta(double across)
 static void fill_skull(synth_person *p)
 {
     enum { ROWS = 36, COLS = 49 };
-    synth_vertex *v = pn_synth_sheet(&p->mesh, (synth_sheet){ .rows = ROWS, .cols = COLS, .label = 13,
-                                     .material = SYNTH_M_FACE, .region = SYNTH_HEAD, .flags = SYNTH_WRAPS });
+    synth_vertex *v = pn_synth_sheet(&p->mesh,
+                                     (synth_sheet){ .rows = ROWS, .cols = COLS, .label = 13,
+                                                    .material = SYNTH_M_FACE, .region = SYNTH_HEAD,
+                                                    .flags = SYNTH_WRAPS });
     if (!v) return;
     for (int i = 0; i < ROWS * COLS; i++, v++) {
         const double y = -cos(SYNTH_PI * (0.06 + 0.94 * (1.0 - v->along))), theta = face_theta(v->across);
@@ -78,8 +77,10 @@ static void fill_neck(synth_person *p)
 {
     enum { ROWS = 10, COLS = 25 };
     const synth_body *b = &p->body;
-    synth_vertex *v = pn_synth_sheet(&p->mesh, (synth_sheet){ .rows = ROWS, .cols = COLS, .label = 13,
-                                     .material = SYNTH_M_SKIN, .region = SYNTH_HEAD, .flags = SYNTH_WRAPS });
+    synth_vertex *v = pn_synth_sheet(&p->mesh,
+                                     (synth_sheet){ .rows = ROWS, .cols = COLS, .label = 13,
+                                                    .material = SYNTH_M_SKIN, .region = SYNTH_HEAD,
+                                                    .flags = SYNTH_WRAPS });
     if (!v) return;
     const double radius = b->woman ? 0.0255 : 0.0320;
     for (int i = 0; i < ROWS * COLS; i++, v++) {
@@ -97,8 +98,9 @@ static void fill_ears(synth_person *p)
 {
     for (int s = 0; s < 2; s++) {
         const v3 at = head_at(&p->body, -0.02, synth_sign((synth_side)s) * 0.54 * SYNTH_PI, 0.0005);
-        pn_synth_blob(&p->mesh, (synth_blob){ .centre = at, .half = { 0.0050, 0.0145, 0.0085 }, .bone = SB_HEAD, .rows = 8,
-                      .cols = 9, .label = 13, .material = SYNTH_M_SKIN, .region = SYNTH_HEAD });
+        pn_synth_blob(&p->mesh,
+                      (synth_blob){ .centre = at, .half = { 0.0050, 0.0145, 0.0085 }, .bone = SB_HEAD, .rows = 8,
+                                    .cols = 9, .label = 13, .material = SYNTH_M_SKIN, .region = SYNTH_HEAD });
     }
 }
 
@@ -109,7 +111,8 @@ typedef struct { haircut cut; double part, fringe, length, thick, wave, ahead; b
 
 static hair_style choose_hair(bool woman, pn_rng *rng)
 {
-    static const double share[2][HAIRCUTS] = { { .42, .42, .04, .02, .01, .03, .06 }, { .02, .11, .24, .35, .14, .14, 0. } };
+    static const double share[2][HAIRCUTS] = { { .42, .42, .04, .02, .01, .03, .06 },
+                                               { .02, .11, .24, .35, .14, .14, 0. } };
     double r = pn_rng_uniform(rng);
     int i = 0;
     while (i < HAIRCUTS - 1 && r >= share[woman][i]) r -= share[woman][i++];
@@ -128,8 +131,10 @@ static hair_style choose_hair(bool woman, pn_rng *rng)
 /* Where hair ends, as y on the head, going round from the forehead (0) to the nape. */
 static double hairline(const hair_style *h, double theta)
 {
-    const double away = fabs(theta) / SYNTH_PI, forehead = h->fringe > 0.0 ? 0.36 : 0.66 + 0.10 * synth_bump(theta, h->part, 0.25);
-    const double temple = h->fringe > 0.0 ? 0.20 : 0.42, ear = h->cut == CROPPED ? 0.10 : -0.02, nape = h->cut == CROPPED ? -0.42 : -0.58;
+    const double away = fabs(theta) / SYNTH_PI,
+                 forehead = h->fringe > 0.0 ? 0.36 : 0.66 + 0.10 * synth_bump(theta, h->part, 0.25);
+    const double temple = h->fringe > 0.0 ? 0.20 : 0.42, ear = h->cut == CROPPED ? 0.10 : -0.02,
+                 nape = h->cut == CROPPED ? -0.42 : -0.58;
     if (away < 0.25) return synth_lerp(forehead, temple, synth_step(0.10, 0.25, away));
     if (away < 0.42) return synth_lerp(temple, ear - 0.10, synth_step(0.25, 0.42, away));      /* sideburns */
     if (away < 0.56) return synth_lerp(ear - 0.10, ear + 0.12, synth_step(0.42, 0.50, away));  /* over the ear */
@@ -139,18 +144,23 @@ static double hairline(const hair_style *h, double theta)
 static void fill_cap(synth_person *p, const hair_style *h)
 {
     enum { ROWS = 26, COLS = 49 };
-    synth_vertex *v = pn_synth_sheet(&p->mesh, (synth_sheet){ .rows = ROWS, .cols = COLS, .label = 2,
-                                     .material = SYNTH_M_HAIR, .region = SYNTH_HEAD, .flags = SYNTH_WRAPS });
+    synth_vertex *v = pn_synth_sheet(&p->mesh,
+                                     (synth_sheet){ .rows = ROWS, .cols = COLS, .label = 2,
+                                                    .material = SYNTH_M_HAIR, .region = SYNTH_HEAD,
+                                                    .flags = SYNTH_WRAPS });
     if (!v) return;
+    const uint32_t seed = p->material[SYNTH_M_HAIR].seed;
     const bool falls = h->cut == BOB || h->cut == LONG;
     for (int i = 0; i < ROWS * COLS; i++, v++) {
         const double theta = face_theta(v->across), edge = hairline(h, theta);
         const double angle = acos(synth_clamp(edge, -1.0, 1.0)), y = cos(angle * v->along);
         const double body = synth_step(1.0, 0.72, v->along);            /* thin at the edge, full above it */
         const double parting = 1.0 - 0.5 * synth_bump(theta, h->part, 0.22) * synth_step(0.5, 0.9, y);
-        const double thin = falls ? synth_lerp(0.40, 1.0, synth_step(0.35, 0.60, y)) : 1.0;         /* under the curtain */
-        const double lump = 1.0 + 0.20 * pn_synth_noise(2.0 * sin(theta) + 2.0 * y, 2.0 * cos(theta) + 3.0 * y, p->material[SYNTH_M_HAIR].seed);
-        v->rest = head_at(&p->body, y, theta, 0.0012 + h->thick * thin * body * parting * lump * (1.0 + 0.3 * synth_step(0.2, 0.9, y)));
+        /* under the curtain */
+        const double thin = falls ? synth_lerp(0.40, 1.0, synth_step(0.35, 0.60, y)) : 1.0;
+        const double lump = 1.0 + 0.20 * pn_synth_noise(2.0 * (sin(theta) + y), 2.0 * cos(theta) + 3.0 * y, seed);
+        v->rest = head_at(&p->body, y, theta,
+                          0.0012 + h->thick * thin * body * parting * lump * (1.0 + 0.3 * synth_step(0.2, 0.9, y)));
         v->u = theta * 0.05;
         v->v = v->along * angle * 0.066;
         v->bone = SB_HEAD;
@@ -163,22 +173,29 @@ static void fill_curtain(synth_person *p, const hair_style *h)
 {
     enum { ROWS = 22, COLS = 37 };
     const synth_body *b = &p->body;
-    synth_vertex *v = pn_synth_sheet(&p->mesh, (synth_sheet){ .rows = ROWS, .cols = COLS, .label = 2,
-                                     .material = SYNTH_M_HAIR, .region = SYNTH_HEAD, .flags = SYNTH_OPEN });
+    synth_vertex *v = pn_synth_sheet(&p->mesh,
+                                     (synth_sheet){ .rows = ROWS, .cols = COLS, .label = 2,
+                                                    .material = SYNTH_M_HAIR, .region = SYNTH_HEAD,
+                                                    .flags = SYNTH_OPEN });
     if (!v) return;
+    const uint32_t seed = p->material[SYNTH_M_HAIR].seed;
     const double top = b->head.y + 0.72 * b->head_half.y;
     for (int i = 0; i < ROWS * COLS; i++, v++) {
-        const double s = 2.0 * v->across - 1.0, open = synth_lerp(0.31, h->ahead, v->along);    /* share left for the face */
+        /* share left for the face */
+        const double s = 2.0 * v->across - 1.0, open = synth_lerp(0.31, h->ahead, v->along);
         const double theta = SYNTH_PI + s * SYNTH_PI * (1.0 - open), away = fabs(fabs(theta - SYNTH_PI) / SYNTH_PI);
-        const double tip = h->length + 0.016 * away + 0.010 * pn_synth_noise(6.0 * s, 0.5, p->material[SYNTH_M_HAIR].seed);
+        const double tip = h->length + 0.016 * away + 0.010 * pn_synth_noise(6.0 * s, 0.5, seed);
         const double y = synth_lerp(top, tip, v->along), on_head = (y - b->head.y) / b->head_half.y;
-        const v3 head = head_at(b, synth_clamp(on_head, -0.20, 0.72), theta, h->thick * (0.90 + 0.35 * synth_step(0.72, 0.58, on_head)));
+        const v3 head = head_at(b, synth_clamp(on_head, -0.20, 0.72), theta,
+                                h->thick * (0.90 + 0.35 * synth_step(0.72, 0.58, on_head)));
         const double below = synth_step(0.02, 0.07, b->head.y - y);
         const v3 trunk = pn_synth_trunk(b, synth_clamp(y, 0.5, 0.812), theta, 0.016);
         const double narrow = synth_clamp(0.052 / fmax(fabs(trunk.x), 1e-6), 0.0, 1.0);
         const double wave = 1.0 + 0.05 * h->wave * below * sin(90.0 * y + 3.0 * s);
-        const double x = synth_lerp(head.x, synth_clamp(trunk.x, -0.058, 0.058) * synth_lerp(0.95, 0.8, v->along), below) * wave;
-        const double z = synth_lerp(head.z, fmin(trunk.z, head.z + 0.02) * synth_lerp(1.0, narrow, 0.1), below * synth_step(0.90, 0.82, y));
+        const double on_back = synth_clamp(trunk.x, -0.058, 0.058) * synth_lerp(0.95, 0.8, v->along);
+        const double behind = fmin(trunk.z, head.z + 0.02) * synth_lerp(1.0, narrow, 0.1);
+        const double x = synth_lerp(head.x, on_back, below) * wave;
+        const double z = synth_lerp(head.z, behind, below * synth_step(0.90, 0.82, y));
         v->rest = v3_make(x, y, z);
         v->u = s * 0.12;
         v->v = top - y;
@@ -192,31 +209,38 @@ static void fill_tail(synth_person *p, const hair_style *h)
     const synth_body *b = &p->body;
     const v3 back = head_at(b, 0.40, SYNTH_PI, h->thick);
     if (h->cut == BUN) {
-        const v3 at = p->body.woman && h->part > 0.1 ? head_at(b, 0.80, SYNTH_PI, 0.016) : v3_add(back, v3_make(0., 0., -0.008));
-        pn_synth_blob(&p->mesh, (synth_blob){ .centre = at, .half = { 0.024, 0.022, 0.022 }, .bone = SB_HEAD, .rows = 12,
-                      .cols = 17, .label = 2, .material = SYNTH_M_HAIR, .region = SYNTH_HEAD });
+        const bool high = b->woman && h->part > 0.1;
+        const v3 at = high ? head_at(b, 0.80, SYNTH_PI, 0.016) : v3_add(back, v3_make(0.0, 0.0, -0.008));
+        pn_synth_blob(&p->mesh,
+                      (synth_blob){ .centre = at, .half = { 0.024, 0.022, 0.022 }, .bone = SB_HEAD, .rows = 12,
+                                    .cols = 17, .label = 2, .material = SYNTH_M_HAIR, .region = SYNTH_HEAD });
         return;
     }
     const double end = 0.76 + 0.05 * h->wave;
     const v3 shoulder = pn_synth_trunk(b, end, SYNTH_PI, 0.016);
-    pn_synth_strand(&p->mesh, (synth_strand){ .from = v3_add(back, v3_make(0.0, 0.0, 0.004)),
-                    .mid = v3_add(back, v3_make(0.0, -0.02, -0.050)), .to = { h->part * 0.02, end, shoulder.z },
-                    .r_from = 0.010, .r_mid = 0.024, .r_to = 0.006, .flat = 0.8, .bone = SB_HEAD, .rows = 16, .cols = 13,
-                    .label = 2, .material = SYNTH_M_HAIR, .region = SYNTH_HEAD });
+    pn_synth_strand(&p->mesh,
+                    (synth_strand){ .from = v3_add(back, v3_make(0.0, 0.0, 0.004)),
+                                    .mid = v3_add(back, v3_make(0.0, -0.02, -0.050)),
+                                    .to = { h->part * 0.02, end, shoulder.z }, .r_from = 0.010, .r_mid = 0.024,
+                                    .r_to = 0.006, .flat = 0.8, .bone = SB_HEAD, .rows = 16, .cols = 13,
+                                    .label = 2, .material = SYNTH_M_HAIR, .region = SYNTH_HEAD });
 }
 
 static void fill_beanie(synth_person *p, pn_rng *rng)
 {
     enum { ROWS = 16, COLS = 41 };
     if (p->materials == SYNTH_MATERIALS) return;
-    synth_vertex *v = pn_synth_sheet(&p->mesh, (synth_sheet){ .rows = ROWS, .cols = COLS, .label = 1,
-                                     .material = p->materials, .region = SYNTH_HEAD, .flags = SYNTH_WRAPS });
+    synth_vertex *v = pn_synth_sheet(&p->mesh,
+                                     (synth_sheet){ .rows = ROWS, .cols = COLS, .label = 1,
+                                                    .material = p->materials, .region = SYNTH_HEAD,
+                                                    .flags = SYNTH_WRAPS });
     const v3 colour = pn_synth_cloth_colour(rng);
     p->material[p->materials++] = (synth_material){ .stuff = SYNTH_CLOTH, .pattern = SYNTH_KNIT, .colour = colour,
         .second = v3_mul(colour, 0.8), .back = colour, .scale = 0.012, .folds = 0.4, .seed = pn_rng_u32(rng) };
     if (!v) return;
     for (int i = 0; i < ROWS * COLS; i++, v++) {
-        const double theta = face_theta(v->across), edge = synth_lerp(0.42, 0.02, synth_step(0.1, 0.5, fabs(theta) / SYNTH_PI));
+        const double theta = face_theta(v->across),
+                     edge = synth_lerp(0.42, 0.02, synth_step(0.1, 0.5, fabs(theta) / SYNTH_PI));
         const double y = cos(acos(edge) * v->along), cuff = 0.004 * synth_step(0.70, 0.74, v->along);
         v->rest = head_at(&p->body, y, theta, 0.017 + cuff);
         v->u = theta * 0.05;

@@ -1,7 +1,7 @@
 /* lib/data/synth_light.c - light, shadow and studio: from surfaces to a photograph
  *
- * One soft key light with a shadow map, light from all around that depth differences dim (Luft et al. 2006), small folds
- * in cloth, a light wall that runs into the floor, and shadows where the feet stand.
+ * One soft key light with a shadow map, light from all around that depth differences dim (Luft et al. 2006), small
+ * folds in cloth, a light wall that runs into the floor, and shadows where the feet stand.
  */
 #include "data/synth.h"
 
@@ -17,7 +17,7 @@ synth_spot pn_synth_spot(const synth_vertex *a, const synth_vertex *b, const syn
     };
 }
 
-/* ---- Shadow map --------------------------------------------------------------------------------------------------- */
+/* ---- Shadow map ------------------------------------------------------------------------------------------------ */
 
 static v3 to_lamp(const lamp *l, v3 p)
 {
@@ -50,16 +50,19 @@ static double lit(const pn_synth *s, const lamp *l, v3 world)   /* 0 in shadow .
 {
     const v3 p = to_lamp(l, world);
     const double x = floor(p.x - 0.5), y = floor(p.y - 0.5), kx = p.x - 0.5 - x, ky = p.y - 0.5 - y;
-    if (!(x >= 0.0 && y >= 0.0 && x + 1.0 < (double)s->shadow.width && y + 1.0 < (double)s->shadow.height)) return 1.0;
+    if (!(x >= 0.0 && y >= 0.0 && x + 1.0 < (double)s->shadow.width && y + 1.0 < (double)s->shadow.height))
+        return 1.0;
     const float *d = &s->shadow.depth[(ptrdiff_t)y * s->shadow.width + (ptrdiff_t)x];
     const double bias = 0.010 + 2.0 / l->scale, z = p.z + bias;
-    const double a = (double)d[0] < z, b = (double)d[1] < z, c = (double)d[s->shadow.width] < z, e = (double)d[s->shadow.width + 1] < z;
+    const double a = (double)d[0] < z, b = (double)d[1] < z, c = (double)d[s->shadow.width] < z,
+                 e = (double)d[s->shadow.width + 1] < z;
     return synth_lerp(synth_lerp(a, b, kx), synth_lerp(c, e, kx), ky);
 }
 
-/* ---- Ambient: what is behind its surroundings is dimmer ----------------------------------------------------------- */
+/* ---- Ambient: what is behind its surroundings is dimmer -------------------------------------------------------- */
 
-static void blur_lines(const float *in, float *out, ptrdiff_t lines, ptrdiff_t length, const ptrdiff_t stride[2], ptrdiff_t radius)
+static void blur_lines(const float *in, float *out, ptrdiff_t lines, ptrdiff_t length, const ptrdiff_t stride[2],
+                       ptrdiff_t radius)
 {
     for (ptrdiff_t k = 0; k < lines; k++) {
         const float *from = in + k * stride[0];
@@ -71,7 +74,8 @@ static void blur_lines(const float *in, float *out, ptrdiff_t lines, ptrdiff_t l
         }
         for (ptrdiff_t i = 0; i < length; i++) {
             to[i * stride[1]] = (float)(sum / (double)(2 * radius + 1));
-            const ptrdiff_t next = i + radius + 1 < length ? i + radius + 1 : length - 1, last = i - radius > 0 ? i - radius : 0;
+            const ptrdiff_t next = i + radius + 1 < length ? i + radius + 1 : length - 1,
+                            last = i - radius > 0 ? i - radius : 0;
             sum += (double)from[next * stride[1]] - (double)from[last * stride[1]];
         }
     }
@@ -83,7 +87,8 @@ static void measure_depth(pn_synth *s)
     const double wall = -0.35;
     for (ptrdiff_t y = 0; y < height; y++) {
         for (ptrdiff_t x = 0; x < width; x++) {
-            const ptrdiff_t i = (y * SYNTH_SAMPLES + SYNTH_SAMPLES / 2) * s->samples.width + x * SYNTH_SAMPLES + SYNTH_SAMPLES / 2;
+            const ptrdiff_t i = (y * SYNTH_SAMPLES + SYNTH_SAMPLES / 2) * s->samples.width + x * SYNTH_SAMPLES
+                            + SYNTH_SAMPLES / 2;
             s->near_[y * width + x] = (float)(s->samples.triangle[i] < 0 ? wall : (double)s->samples.depth[i]);
         }
     }
@@ -94,14 +99,31 @@ static void measure_depth(pn_synth *s)
     blur_lines(s->row, s->soft, width, height, columns, radius);
 }
 
-/* ---- A surface ----------------------------------------------------------------------------------------------------- */
+/* ---- A surface ------------------------------------------------------------------------------------------------- */
 
-static v3 fold(const synth_material *m, v3 normal, const synth_spot *p)
+/* Where down a sleeve or trouser leg the joint is that creases it, and how much: more, the more it is bent. */
+typedef struct { double joint, depth; } crease;
+
+static crease crease_of(const pn_synth *s, synth_region region)
+{
+    static const int bones[] = { [SYNTH_ARM_R] = SB_UPARM_R, [SYNTH_ARM_L] = SB_UPARM_L, [SYNTH_LEG_R] = SB_THIGH_R,
+                                 [SYNTH_LEG_L] = SB_THIGH_L };
+    if (region == SYNTH_TRUNK || region == SYNTH_HEAD) return (crease){ .joint = 9.0 };
+    const int bone = bones[region];
+    const v3 down = { 0.0, -1.0, 0.0 };
+    const double bent = 1.0 - v3_dot(q4_turn(s->pose.turn[bone], down), q4_turn(s->pose.turn[bone + 1], down));
+    return (crease){ .joint = s->person->body.rest[bone].y - s->person->body.rest[bone + 1].y,
+                     .depth = synth_clamp(0.12 + 2.5 * bent, 0.0, 1.0) };
+}
+
+static v3 fold(const synth_material *m, v3 normal, const synth_spot *p, crease at)
 {
     const double broad = pn_synth_noise(p->u * 26.0 + 7.0, p->v * 15.0, m->seed + 11);
     const double fine = pn_synth_noise(p->u * 60.0, p->v * 46.0 + 0.6 * p->u * 60.0, m->seed + 12);
+    const double strength = fabs(p->v - at.joint) < 0.10 ? at.depth * synth_bump(p->v, at.joint, 0.035) : 0.0;
+    const double wrinkle = strength > 0.0 ? strength * sin(330.0 * p->v + 6.0 * broad + 25.0 * p->u) : 0.0;
     const double k = 0.30 * m->folds;
-    return v3_unit(v3_add(normal, v3_make(k * (broad + 0.5 * fine), 0.6 * k * (fine - broad), 0.0)));
+    return v3_unit(v3_add(normal, v3_make(k * (broad + 0.5 * fine), k * (0.6 * (fine - broad) + 1.1 * wrinkle), 0.0)));
 }
 
 static v3 shade(const pn_synth *s, const lamp *l, int32_t index, double x, double y, double open)
@@ -112,11 +134,12 @@ static v3 shade(const pn_synth *s, const lamp *l, int32_t index, double x, doubl
     const synth_material *stuff = &s->person->material[m->sheet[t->sheet].material];
     const v3 w = pn_synth_weights(t, s->screen, x, y);
     const synth_spot spot = pn_synth_spot(&m->vertex[ia], &m->vertex[ib], &m->vertex[ic], w);
-    v3 n = v3_unit(v3_add(v3_add(v3_mul(m->normal[ia], w.x), v3_mul(m->normal[ib], w.y)), v3_mul(m->normal[ic], w.z)));
+    v3 n = v3_unit(v3_add(v3_add(v3_mul(m->normal[ia], w.x), v3_mul(m->normal[ib], w.y)),
+                          v3_mul(m->normal[ic], w.z)));
     const v3 at = v3_add(v3_add(v3_mul(m->at[ia], w.x), v3_mul(m->at[ib], w.y)), v3_mul(m->at[ic], w.z));
     const bool inside = n.z * 0.996 + n.y * 0.087 < -0.02;                              /* the lining */
     if (inside) n = v3_mul(n, -1.0);
-    if (stuff->folds > 0.0) n = fold(stuff, n, &spot);
+    if (stuff->folds > 0.0) n = fold(stuff, n, &spot, crease_of(s, m->sheet[t->sheet].region));
     const v3 paint = pn_synth_paint(stuff, &s->person->body, &spot);
     const double facing = v3_dot(n, l->key), sun = facing > 0.0 ? lit(s, l, at) : 0.0;
     const double key = synth_clamp((facing + 0.30) / 1.30, 0.0, 1.0) * synth_lerp(0.42, 1.0, sun);
@@ -124,13 +147,15 @@ static v3 shade(const pn_synth *s, const lamp *l, int32_t index, double x, doubl
     const double rim = 0.86 + 0.14 * synth_clamp(n.z, 0.0, 1.0);
     const double light = (0.68 * ambient + 0.60 * key * synth_lerp(0.75, 1.0, open)) * rim * (inside ? 0.55 : 1.0);
     const v3 half = v3_unit(v3_add(l->key, v3_make(0.0, 0.087, 0.996)));
-    const double shine = stuff->gloss * sun * pow(synth_clamp(v3_dot(n, half), 0.0, 1.0), stuff->stuff == SYNTH_HAIR ? 14.0 : 24.0);
-    const v3 tint = stuff->stuff == SYNTH_SKIN || stuff->stuff == SYNTH_FACE        /* light that went under the skin */
+    const double sharp = stuff->stuff == SYNTH_HAIR ? 14.0 : 24.0;
+    const double shine = stuff->gloss * sun * pow(synth_clamp(v3_dot(n, half), 0.0, 1.0), sharp);
+    /* light that went under the skin */
+    const v3 tint = stuff->stuff == SYNTH_SKIN || stuff->stuff == SYNTH_FACE
         ? v3_make(1.0 + 0.10 * (1.0 - key), 1.0, 1.0 - 0.04 * (1.0 - key)) : v3_make(1.0, 1.0, 1.0);
     return v3_add(v3_mul(v3_each(paint, tint), light), v3_make(shine, shine, 0.95 * shine));
 }
 
-/* ---- Studio -------------------------------------------------------------------------------------------------------- */
+/* ---- Studio ---------------------------------------------------------------------------------------------------- */
 
 typedef struct { double x, y, wide, flat, dark; } stain;
 typedef struct { stain on_floor[5]; int count; double floor; } ground;
@@ -162,7 +187,8 @@ static v3 backdrop(const pn_synth *s, const ground *g, double x, double y)
 {
     const double height = (double)s->seen.picture.height, width = (double)s->seen.picture.width;
     const double dx = (x - 0.42 * width) / width, dy = (y - 0.36 * height) / height;
-    const double bend = synth_step(g->floor - 0.16 * s->scale, g->floor + 0.02 * s->scale, y);      /* wall into floor */
+    /* wall into floor */
+    const double bend = synth_step(g->floor - 0.16 * s->scale, g->floor + 0.02 * s->scale, y);
     double light = 1.045 - 0.16 * (dx * dx + 0.6 * dy * dy) - 0.035 * bend;
     for (int i = 0; i < g->count; i++) {
         const stain *k = &g->on_floor[i];
@@ -171,8 +197,6 @@ static v3 backdrop(const pn_synth *s, const ground *g, double x, double y)
     }
     return v3_mul(s->person->wall, light);
 }
-
-static uint8_t byte_of(double v) { return (uint8_t)(synth_clamp(v, 0.0, 1.0) * 255.0 + 0.5); }
 
 static v3 develop(const pn_synth *s, const lamp *l, const ground *g, ptrdiff_t x, ptrdiff_t y)
 {
@@ -200,9 +224,9 @@ void pn_synth_light(pn_synth *s)
         for (ptrdiff_t x = 0; x < width; x++) {
             const v3 c = develop(s, &l, &g, x, y);
             uint8_t *out = &s->seen.picture.pixels[3 * (y * width + x)];
-            out[0] = byte_of(c.x);
-            out[1] = byte_of(c.y);
-            out[2] = byte_of(c.z);
+            out[0] = synth_byte(c.x);
+            out[1] = synth_byte(c.y);
+            out[2] = synth_byte(c.z);
         }
     }
 }

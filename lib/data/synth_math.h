@@ -6,6 +6,7 @@
 #define PN_SYNTH_MATH_H
 
 #include <math.h>
+#include <stdint.h>
 
 #define SYNTH_PI 3.14159265358979323846
 
@@ -83,6 +84,12 @@ static inline double synth_bump(double v, double centre, double width)  /* 1 at 
     return exp(-k * k);
 }
 static inline double synth_sgnpow(double v, double e) { return v < 0.0 ? -pow(-v, e) : pow(v, e); }
+/* Catmull-Rom between b (k = 0) and c (k = 1): a smooth silhouette from few slices. */
+static inline double synth_spline(double a, double b, double c, double d, double k)
+{
+    return b + 0.5 * k * (c - a + k * (2.0 * a - 5.0 * b + 4.0 * c - d + k * (3.0 * (b - c) + d - a)));
+}
 static inline double synth_rad(double degrees) { return degrees * (SYNTH_PI / 180.0); }
+static inline uint8_t synth_byte(double v) { return (uint8_t)(synth_clamp(v, 0.0, 1.0) * 255.0 + 0.5); }
 
 #endif

@@ -35,7 +35,8 @@ static ring limb_ring(const synth_body *b, const synth_tube *t, double at, doubl
     const double r = (t->leg ? pn_synth_leg_radius(b, at) : pn_synth_arm_radius(b, at)) + off;
     const double calf = t->leg ? 0.010 * synth_bump(at, 1.32, 0.30) : 0.0;
     const double wrist = t->leg ? 0.0 : 0.12 * synth_step(1.5, 2.0, at);        /* wrists are wider than thick */
-    return (ring){ v3_mix(from, to, at < 1.0 ? at : at - 1.0), v3_make(r * (1.0 - wrist), 0.0, r * (1.0 + wrist)), calf };
+    return (ring){ v3_mix(from, to, at < 1.0 ? at : at - 1.0), v3_make(r * (1.0 - wrist), 0.0, r * (1.0 + wrist)),
+                   calf };
 }
 
 static void bind_limb(synth_vertex *v, int root, double t)
@@ -53,8 +54,10 @@ void pn_synth_tube(synth_mesh *m, const synth_body *b, synth_tube t)
     const double from = fmax(t.from, 0.0), start = b->rest[root].y;
     const synth_region region = t.leg ? (t.side == SYNTH_LEFT ? SYNTH_LEG_L : SYNTH_LEG_R)
                                       : (t.side == SYNTH_LEFT ? SYNTH_ARM_L : SYNTH_ARM_R);
-    synth_vertex *v = pn_synth_sheet(m, (synth_sheet){ .rows = t.rows + cap, .cols = t.cols, .label = t.label,
-                                     .material = t.material, .region = region, .flags = t.flags | SYNTH_WRAPS });
+    synth_vertex *v = pn_synth_sheet(m,
+                                     (synth_sheet){ .rows = t.rows + cap, .cols = t.cols, .label = t.label,
+                                                    .material = t.material, .region = region,
+                                                    .flags = t.flags | SYNTH_WRAPS });
     if (!v) return;
     for (int r = 0; r < t.rows + cap; r++) {
         const double share = r < cap ? 0.0 : (double)(r - cap) / (t.rows - 1), at = from + (t.to - from) * share;
@@ -92,9 +95,10 @@ static double neckline(const synth_wrap *s, double theta)
 
 void pn_synth_wrap(synth_mesh *m, const synth_body *b, synth_wrap s)
 {
-    synth_vertex *v = pn_synth_sheet(m, (synth_sheet){ .rows = s.rows, .cols = s.cols, .label = s.label,
-                                     .material = s.material, .region = SYNTH_TRUNK,
-                                     .flags = s.flags | (s.gap > 0.0 ? 0 : SYNTH_WRAPS) });
+    synth_vertex *v = pn_synth_sheet(m,
+                                     (synth_sheet){ .rows = s.rows, .cols = s.cols, .label = s.label,
+                                                    .material = s.material, .region = SYNTH_TRUNK,
+                                                    .flags = s.flags | (s.gap > 0.0 ? 0 : SYNTH_WRAPS) });
     if (!v) return;
     for (int r = 0; r < s.rows; r++) {
         for (int c = 0; c < s.cols; c++, v++) {
@@ -114,9 +118,10 @@ void pn_synth_wrap(synth_mesh *m, const synth_body *b, synth_wrap s)
 
 void pn_synth_skirt(synth_mesh *m, const synth_body *b, synth_skirt s)
 {
-    synth_vertex *v = pn_synth_sheet(m, (synth_sheet){ .rows = s.rows, .cols = s.cols, .label = s.label,
-                                     .material = s.material, .region = SYNTH_TRUNK,
-                                     .flags = SYNTH_OPEN | (s.gap > 0.0 ? 0 : SYNTH_WRAPS) });
+    synth_vertex *v = pn_synth_sheet(m,
+                                     (synth_sheet){ .rows = s.rows, .cols = s.cols, .label = s.label,
+                                                    .material = s.material, .region = SYNTH_TRUNK,
+                                                    .flags = SYNTH_OPEN | (s.gap > 0.0 ? 0 : SYNTH_WRAPS) });
     if (!v) return;
     const double hip = b->rest[SB_THIGH_L].y;
     const double around = SYNTH_AROUND * (s.flare > 0.8 ? 1.5 : 1.0);   /* more cloth in a wide one */
@@ -140,8 +145,10 @@ void pn_synth_skirt(synth_mesh *m, const synth_body *b, synth_skirt s)
 
 void pn_synth_blob(synth_mesh *m, synth_blob b)
 {
-    synth_vertex *v = pn_synth_sheet(m, (synth_sheet){ .rows = b.rows, .cols = b.cols, .label = b.label,
-                                     .material = b.material, .region = b.region, .flags = SYNTH_WRAPS });
+    synth_vertex *v = pn_synth_sheet(m,
+                                     (synth_sheet){ .rows = b.rows, .cols = b.cols, .label = b.label,
+                                                    .material = b.material, .region = b.region,
+                                                    .flags = SYNTH_WRAPS });
     if (!v) return;
     for (int i = 0; i < b.rows * b.cols; i++, v++) {
         const double polar = SYNTH_PI * v->along, theta = SYNTH_PI * (2.0 * v->across - 1.0);
@@ -156,8 +163,10 @@ void pn_synth_blob(synth_mesh *m, synth_blob b)
 
 void pn_synth_strand(synth_mesh *m, synth_strand s)
 {
-    synth_vertex *v = pn_synth_sheet(m, (synth_sheet){ .rows = s.rows, .cols = s.cols, .label = s.label,
-                                     .material = s.material, .region = s.region, .flags = SYNTH_WRAPS });
+    synth_vertex *v = pn_synth_sheet(m,
+                                     (synth_sheet){ .rows = s.rows, .cols = s.cols, .label = s.label,
+                                                    .material = s.material, .region = s.region,
+                                                    .flags = SYNTH_WRAPS });
     if (!v) return;
     for (int i = 0; i < s.rows * s.cols; i++, v++) {
         const double k = v->along, theta = SYNTH_PI * (2.0 * v->across - 1.0);
@@ -189,7 +198,8 @@ typedef struct { v3 centre; q4 turn; double x[2], z[2], r[2]; } leg_section;
 
 static leg_section section_of_legs(const synth_body *b, const synth_pose *p, double y)
 {
-    const double thigh = b->rest[SB_THIGH_L].y - b->rest[SB_SHIN_L].y, shin = b->rest[SB_SHIN_L].y - b->rest[SB_FOOT_L].y;
+    const double thigh = b->rest[SB_THIGH_L].y - b->rest[SB_SHIN_L].y,
+                 shin = b->rest[SB_SHIN_L].y - b->rest[SB_FOOT_L].y;
     const double d = b->rest[SB_THIGH_L].y - y;
     v3 at[2];
     leg_section s;
@@ -213,7 +223,8 @@ static leg_section section_of_legs(const synth_body *b, const synth_pose *p, dou
 /* Cloth hangs at its own radius unless a leg pushes it out: the larger of the two, rounded. */
 static v3 drape(const synth_vertex *v, const leg_section *s, double clear)
 {
-    const double own = sqrt(v->rest.x * v->rest.x + v->rest.z * v->rest.z), dx = v->rest.x / own, dz = v->rest.z / own;
+    const double own = sqrt(v->rest.x * v->rest.x + v->rest.z * v->rest.z), dx = v->rest.x / own,
+                 dz = v->rest.z / own;
     double r = own;
     for (int i = 0; i < 2; i++) {
         const double push = s->x[i] * dx + s->z[i] * dz + s->r[i] + clear;
@@ -231,7 +242,8 @@ static void place_row(synth_mesh *m, const synth_body *b, const synth_pose *p, c
         return;
     }
     const double y = m->vertex[first].rest.y;
-    const double clear = synth_lerp(-0.012, 0.010, synth_step(0.0, 0.12, b->rest[SB_THIGH_L].y - y));      /* hips are round */
+    /* hips are round */
+    const double clear = synth_lerp(-0.012, 0.010, synth_step(0.0, 0.12, b->rest[SB_THIGH_L].y - y));
     const leg_section s = section_of_legs(b, p, y);
     for (int i = first; i < first + sheet->cols; i++) m->at[i] = drape(&m->vertex[i], &s, clear);
 }

@@ -4,7 +4,7 @@
  */
 #include "data/synth.h"
 
-/* ---- Noise ------------------------------------------------------------------------------------------------------ */
+/* ---- Noise ----------------------------------------------------------------------------------------------------- */
 
 static double lattice(int x, int y, uint32_t seed)      /* -1 .. 1 */
 {
@@ -24,7 +24,7 @@ double pn_synth_noise(double x, double y, uint32_t seed)
     return synth_lerp(a, b, sy);
 }
 
-/* ---- Patterns --------------------------------------------------------------------------------------------------- */
+/* ---- Patterns -------------------------------------------------------------------------------------------------- */
 
 static double share_of(double v, double period) { const double k = v / period; return k - floor(k); }
 static bool in_line(double v, double at, double half) { return fabs(v - at) < half; }
@@ -39,7 +39,8 @@ static v3 flowers(const synth_material *m, v3 ground, double u, double v)
             const double cy = j + dj + 0.5 + 0.28 * lattice(i + di, j + dj, m->seed + 1);
             const double dx = x - cx, dy = y - cy, r = sqrt(dx * dx + dy * dy);
             if (r < 0.12) return v3_make(0.93, 0.80, 0.32);
-            if (r < 0.34 + 0.08 * cos(5.0 * atan2(dy, dx))) return lattice(i + di, j + dj, m->seed + 2) > 0.0 ? m->second : m->ink;
+            if (r < 0.34 + 0.08 * cos(5.0 * atan2(dy, dx)))
+                return lattice(i + di, j + dj, m->seed + 2) > 0.0 ? m->second : m->ink;
         }
     }
     return ground;
@@ -56,7 +57,8 @@ static v3 plaid(const synth_material *m, v3 ground, double u, double v)
 static v3 denim(const synth_material *m, v3 ground, const synth_spot *s)
 {
     const double weave = 0.06 * pn_synth_noise(s->u * 900.0, s->v * 300.0, m->seed);
-    const double worn = 0.22 * synth_bump(s->u, 0.0, 0.030) * synth_bump(s->v, 0.12, 0.12) + 0.05 * pn_synth_noise(s->u * 40.0, s->v * 25.0, m->seed);
+    const double faded = synth_bump(s->u, 0.0, 0.030) * synth_bump(s->v, 0.12, 0.12);
+    const double worn = 0.22 * faded + 0.05 * pn_synth_noise(s->u * 40.0, s->v * 25.0, m->seed);
     return v3_mul(v3_mix(ground, v3_make(0.80, 0.86, 0.92), synth_clamp(worn, 0.0, 1.0)), 1.0 + weave);
 }
 
@@ -66,10 +68,12 @@ static v3 patterned(const synth_material *m, v3 ground, const synth_spot *s)
     switch (m->pattern) {
     case SYNTH_STRIPES: return share_of(v, m->scale) < 0.45 ? m->second : ground;
     case SYNTH_PINSTRIPES: return share_of(u, m->scale) < 0.16 ? m->second : ground;
-    case SYNTH_CHECKS: return v3_mix(ground, m->second, 0.5 * ((share_of(u, m->scale) < 0.5) + (share_of(v, m->scale) < 0.5)));
+    case SYNTH_CHECKS:
+        return v3_mix(ground, m->second, 0.5 * ((share_of(u, m->scale) < 0.5) + (share_of(v, m->scale) < 0.5)));
     case SYNTH_PLAID: return plaid(m, ground, u, v);
     case SYNTH_DOTS: {
-        const double row = floor(v / m->scale), x = share_of(u + 0.5 * m->scale * row, m->scale) - 0.5, y = share_of(v, m->scale) - 0.5;
+        const double row = floor(v / m->scale), x = share_of(u + 0.5 * m->scale * row, m->scale) - 0.5,
+                     y = share_of(v, m->scale) - 0.5;
         return x * x + y * y < 0.075 ? m->second : ground;
     }
     case SYNTH_FLOWERS: return flowers(m, ground, u, v);
@@ -79,7 +83,7 @@ static v3 patterned(const synth_material *m, v3 ground, const synth_spot *s)
     }
 }
 
-/* ---- What is drawn on a garment --------------------------------------------------------------------------------- */
+/* ---- What is drawn on a garment -------------------------------------------------------------------------------- */
 
 static bool in_glyph(int digit, double x, double y)     /* seven-segment digits in the unit square, y up */
 {
@@ -87,7 +91,8 @@ static bool in_glyph(int digit, double x, double y)     /* seven-segment digits 
     const int on = lit[digit];
     if (x < 0.0 || x > 1.0 || y < 0.0 || y > 1.0) return false;
     const bool left = x < 0.28, right = x > 0.72, upper = y > 0.5;
-    return ((on & 1) && y > 0.83) || ((on & 8) && fabs(y - 0.5) < 0.085) || ((on & 64) && y < 0.17) || ((on & 2) && left && upper)
+    return ((on & 1) && y > 0.83) || ((on & 8) && fabs(y - 0.5) < 0.085) || ((on & 64) && y < 0.17)
+        || ((on & 2) && left && upper)
         || ((on & 4) && right && upper) || ((on & 16) && left && !upper) || ((on & 32) && right && !upper);
 }
 
@@ -116,8 +121,10 @@ static bool in_print(int print, double x, double y, uint32_t seed)      /* x, y 
 static v3 cut_top(const synth_material *m, v3 c, const synth_spot *s, bool front)
 {
     const bool trunk = fabs(s->rest.x) < 0.085;
-    if (front && m->print && trunk && in_print(m->print, s->rest.x / 0.044, (s->rest.y - 0.728) / 0.044, m->seed)) return m->ink;
-    if (!front && m->number && trunk && in_number(m->number, -s->rest.x / 0.030, (s->rest.y - 0.690) / 0.075)) return m->ink;
+    if (front && m->print && trunk && in_print(m->print, s->rest.x / 0.044, (s->rest.y - 0.728) / 0.044, m->seed))
+        return m->ink;
+    if (!front && m->number && trunk && in_number(m->number, -s->rest.x / 0.030, (s->rest.y - 0.690) / 0.075))
+        return m->ink;
     if (!front && trunk && in_line(s->rest.y, 0.790, 0.0016)) return v3_mul(c, 0.72);
     if (s->along < 0.035 && s->rest.y > 0.74) return v3_mul(m->colour, 0.78);
     return s->along > 0.965 ? v3_mul(c, 0.86) : c;
@@ -129,18 +136,21 @@ static v3 cut_shirt(const synth_material *m, v3 c, const synth_spot *s, bool fro
     const bool trunk = fabs(x) < 0.088;
     if (front && trunk) {
         const double drop = share_of(y, 0.040) - 0.5;
-        if (x * x + drop * drop * 0.0016 < 0.0000145) return v3_mix(m->colour, m->colour.y > 0.5 ? v3_make(0.15, 0.13, 0.12) : v3_make(0.9, 0.9, 0.88), 0.7);
+        if (x * x + drop * drop * 0.0016 < 0.0000145)
+            return v3_mix(m->colour, m->colour.y > 0.5 ? v3_make(0.15, 0.13, 0.12) : v3_make(0.9, 0.9, 0.88), 0.7);
         if (in_line(fabs(x), 0.0105, 0.0012)) return v3_mul(c, 0.74);
         if (in_line(y, 0.735, 0.0014) && in_line(x, 0.045, 0.020)) return v3_mul(c, 0.72);
     }
-    if (!front && trunk && (in_line(y, 0.775, 0.0018) || (y < 0.775 && y > m->hem + 0.01 && in_line(x, 0.0, 0.0014)))) return v3_mul(c, 0.72);
+    if (!front && trunk && (in_line(y, 0.775, 0.0018) || (y < 0.775 && y > m->hem + 0.01 && in_line(x, 0.0, 0.0014))))
+        return v3_mul(c, 0.72);
     return s->along > 0.972 ? v3_mul(c, 0.85) : c;
 }
 
 static v3 cut_trousers(const synth_material *m, v3 c, const synth_spot *s, bool front)
 {
     const double x = fabs(s->rest.x), y = s->rest.y;
-    if (y > m->top - 0.019) return in_line(y, m->top - 0.019, 0.0016) ? v3_mul(c, 0.7) : m->scale > 0.03 ? v3_mul(m->ink, 0.6) : v3_mul(c, 0.86);
+    if (in_line(y, m->top - 0.019, 0.0016)) return v3_mul(c, 0.7);
+    if (y > m->top - 0.019) return m->scale > 0.03 ? v3_mul(m->ink, 0.6) : v3_mul(c, 0.86);     /* a belt */
     if (front && x < 0.002 && y > 0.49) return v3_mul(c, 0.70);
     if (front && y > 0.525 && in_line(x + 0.55 * (y - 0.525), 0.080, 0.0022)) return v3_mul(c, 0.68);
     if (!front) {
@@ -176,19 +186,21 @@ static v3 paint_cloth(const synth_material *m, const synth_spot *s)
     }
 }
 
-/* ---- Face, skin, hair, shoes ------------------------------------------------------------------------------------ */
+/* ---- Face, skin, hair, shoes ----------------------------------------------------------------------------------- */
 
 static v3 paint_eye(const synth_material *m, v3 c, double x, double y)   /* x from the middle of the face */
 {
     const double ex = fabs(x) - 0.295, ey = y - 0.055, lid = 0.060 * sqrt(fmax(1.0 - ex * ex / 0.0196, 0.0));
     const double brow = 0.205 + 0.05 * synth_step(0.12, 0.34, fabs(x)) - 0.06 * synth_step(0.34, 0.50, fabs(x));
-    if (in_line(y, brow, (m->makeup > 0.0 ? 0.022 : 0.030) - 0.010 * synth_step(0.2, 0.48, fabs(x))) && fabs(x) > 0.13 && fabs(x) < 0.48)
+    if (in_line(y, brow, (m->makeup > 0.0 ? 0.022 : 0.030) - 0.010 * synth_step(0.2, 0.48, fabs(x)))
+        && fabs(x) > 0.13 && fabs(x) < 0.48)
         return v3_mix(c, v3_mul(m->second, 0.75), m->makeup > 0.0 ? 0.55 : 0.72);
     if (fabs(ex) > 0.155 || ey > lid + 0.035 || ey < -lid * 0.8 - 0.012)
         return v3_mul(c, 1.0 - (0.05 + 0.10 * m->makeup) * synth_bump(ex, 0.0, 0.15) * synth_bump(ey, 0.07, 0.08));
     if (ey > lid - 0.006) return v3_mix(c, v3_make(0.10, 0.07, 0.06), 0.72);                    /* lashes */
     if (ey < -lid * 0.8) return v3_mul(c, 0.80);
-    if ((ex - 0.022) * (ex - 0.022) + (ey - 0.034) * (ey - 0.034) < 0.0003) return v3_make(1.0, 1.0, 1.0);      /* a lamp in it */
+    /* a lamp in it */
+    if ((ex - 0.022) * (ex - 0.022) + (ey - 0.034) * (ey - 0.034) < 0.0003) return v3_make(1.0, 1.0, 1.0);
     const double r = sqrt(ex * ex + (ey - 0.010) * (ey - 0.010));
     if (r < 0.030) return v3_make(0.04, 0.03, 0.03);
     return r < 0.066 ? m->iris : v3_make(0.86, 0.83, 0.81);
@@ -198,7 +210,8 @@ static v3 paint_mouth(const synth_material *m, v3 c, double x, double y)
 {
     const double half = 0.205, k = 1.0 - x * x / (half * half);
     if (k <= 0.0) return c;
-    const double line = -0.505 + 0.018 * (1.0 - k), upper = line + (0.052 - 0.016 * synth_bump(x, 0.0, 0.03)) * k, lower = line - 0.072 * k;
+    const double line = -0.505 + 0.018 * (1.0 - k), upper = line + (0.052 - 0.016 * synth_bump(x, 0.0, 0.03)) * k,
+                 lower = line - 0.072 * k;
     if (y > upper || y < lower) return c;
     if (in_line(y, line, 0.010)) return v3_mul(m->lips, 0.55);
     return y > line ? v3_mul(m->lips, 0.90) : m->lips;
@@ -210,14 +223,16 @@ static v3 paint_face(const synth_material *m, const synth_body *b, const synth_s
     const double z = (s->rest.z - b->head.z) / size;
     v3 c = m->colour;
     const double crown = synth_step(0.55, 0.70, y) + synth_step(0.0, -0.3, z) * synth_step(-0.5, -0.3, y);
-    if (crown > 0.0) c = v3_mix(c, m->second, 0.35 * synth_clamp(crown, 0.0, 1.0));            /* the scalp under the hair */
+    /* the scalp under the hair */
+    if (crown > 0.0) c = v3_mix(c, m->second, 0.35 * synth_clamp(crown, 0.0, 1.0));
     if (z < 0.0) return c;
     const double cheek = synth_bump(fabs(x), 0.36, 0.17) * synth_bump(y, -0.22, 0.18);
     c = v3_mix(c, v3_each(c, v3_make(1.0, 0.78, 0.76)), (0.35 + 0.45 * m->makeup) * cheek);
     const double under_nose = synth_bump(y, -0.375, 0.035) * synth_bump(x, 0.0, 0.12);
     c = v3_mul(c, 1.0 - 0.22 * under_nose - 0.06 * synth_bump(fabs(x), 0.13, 0.04) * synth_bump(y, -0.10, 0.22));
     if (m->beard > 0.0) {
-        const double edge = -0.34 + 0.42 * synth_step(0.42, 0.60, fabs(x)), grown = synth_step(edge + 0.06, edge - 0.06, y);
+        const double edge = -0.34 + 0.42 * synth_step(0.42, 0.60, fabs(x)),
+                     grown = synth_step(edge + 0.06, edge - 0.06, y);
         const double lip = synth_bump(x, 0.0, 0.24) * synth_bump(y, -0.52, 0.08);
         c = v3_mix(c, m->second, m->beard * grown * (1.0 - synth_clamp(1.6 * lip, 0.0, 1.0)));
     }
@@ -227,7 +242,8 @@ static v3 paint_face(const synth_material *m, const synth_body *b, const synth_s
 
 static v3 paint_hair(const synth_material *m, const synth_spot *s)
 {
-    const double strand = pn_synth_noise(s->u * 420.0, s->v * 16.0, m->seed), lock = pn_synth_noise(s->u * 90.0, s->v * 9.0, m->seed + 5);
+    const double strand = pn_synth_noise(s->u * 420.0, s->v * 16.0, m->seed),
+                 lock = pn_synth_noise(s->u * 90.0, s->v * 9.0, m->seed + 5);
     return v3_mul(m->colour, 1.0 + 0.20 * strand + 0.16 * lock + 0.5 * (s->v - 0.06));
 }
 
@@ -236,7 +252,8 @@ static v3 paint_shoe(const synth_material *m, const synth_spot *s)
     if (s->rest.y < (m->print ? 0.0125 : 0.007)) return m->second;
     if (m->print) {
         if (s->rest.z > 0.088) return v3_mix(m->colour, m->second, 0.6);
-        if (s->rest.z > 0.022 && s->rest.z < 0.066 && fabs(s->u) < 0.45) return share_of(s->rest.z, 0.011) < 0.5 ? m->second : v3_mul(m->colour, 0.8);
+        if (s->rest.z > 0.022 && s->rest.z < 0.066 && fabs(s->u) < 0.45)
+            return share_of(s->rest.z, 0.011) < 0.5 ? m->second : v3_mul(m->colour, 0.8);
         if (fabs(fabs(s->u) - 1.3) < 0.45 && in_line(s->rest.z + 0.5 * s->rest.y, 0.030, 0.006)) return m->back;
     }
     return m->colour;

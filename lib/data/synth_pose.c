@@ -1,16 +1,14 @@
 /* lib/data/synth_pose.c - how a synthetic person stands: joint angles from where feet and hands are
  *
- * The trunk's angles are drawn directly. Legs and arms are two-bone chains solved from the place of the ankle or wrist and
- * the side the knee or elbow points to: feet stand on the floor, hands reach hips and hair, and a hinge can only bend the
- * way it does in people, up to ELBOW_LIMIT.
+ * The trunk's angles are drawn directly. Legs and arms are two-bone chains solved from the place of the ankle or wrist
+ * and the side the knee or elbow points to: feet stand on the floor, hands reach hips and hair, and a hinge can only
+ * bend the way it does in people, up to ELBOW_LIMIT.
  */
 #include "data/synth.h"
 
 static const double ELBOW_LIMIT = 145.0;        /* degrees of flexion: the upper arm meets the forearm */
 
-static double between(pn_rng *rng, double low, double high) { return low + (high - low) * pn_rng_uniform(rng); }
-static bool chance(pn_rng *rng, double p) { return pn_rng_uniform(rng) < p; }
-static double either_sign(pn_rng *rng) { return chance(rng, 0.5) ? 1.0 : -1.0; }
+static double either_sign(pn_rng *rng) { return synth_chance(rng, 0.5) ? 1.0 : -1.0; }
 
 static v3 bone_vector(const synth_body *b, int bone) { return v3_sub(b->rest[bone], b->rest[pn_synth_parent[bone]]); }
 
@@ -28,7 +26,8 @@ static q4 facing(v3 down, v3 front)             /* a bone's turn: its -y along d
     return q4_axes(v3_cross(y, z), y, z);
 }
 
-typedef struct { int bone; v3 target, pole; double front; } chain;      /* front: +1 knee points ahead, -1 elbow behind */
+/* front: +1 knee points ahead, -1 elbow behind */
+typedef struct { int bone; v3 target, pole; double front; } chain;
 
 static void solve(synth_pose *p, const synth_body *b, chain c)
 {
@@ -66,23 +65,25 @@ static footing choose_footing(pn_rng *rng, bool narrow)
 
 static void choose_feet(foot feet[2], footing kind, bool narrow, pn_rng *rng)
 {
-    const double wide = narrow ? 0.045 : between(rng, 0.048, 0.068);
+    const double wide = narrow ? 0.045 : synth_between(rng, 0.048, 0.068);
     for (int s = 0; s < 2; s++) {
         const double sign = synth_sign((synth_side)s);
-        feet[s] = (foot){ sign * wide, between(rng, -0.012, 0.012), 0.0, sign * synth_rad(between(rng, 3.0, 20.0)) };
+        feet[s] = (foot){ sign * wide, synth_between(rng, -0.012, 0.012), 0.0,
+                          sign * synth_rad(synth_between(rng, 3.0, 20.0)) };
     }
-    const int lead = chance(rng, 0.5);
+    const int lead = synth_chance(rng, 0.5);
     const double sign = synth_sign((synth_side)lead);
     if (kind == CONTRAPPOSTO) {
-        feet[lead].x += sign * between(rng, 0.0, 0.035);
-        feet[lead].z += between(rng, 0.02, 0.07);
-        feet[lead].out += sign * synth_rad(between(rng, 0.0, 18.0));
+        feet[lead].x += sign * synth_between(rng, 0.0, 0.035);
+        feet[lead].z += synth_between(rng, 0.02, 0.07);
+        feet[lead].out += sign * synth_rad(synth_between(rng, 0.0, 18.0));
     } else if (kind == WALK) {
-        const double stride = narrow ? between(rng, 0.04, 0.07) : between(rng, 0.07, 0.125);
+        const double stride = narrow ? synth_between(rng, 0.04, 0.07) : synth_between(rng, 0.07, 0.125);
         feet[lead] = (foot){ sign * 0.030, stride, 0.0, sign * synth_rad(6.0) };
-        feet[!lead] = (foot){ -sign * 0.030, -stride, synth_rad(between(rng, 18.0, 34.0)), -sign * synth_rad(6.0) };
+        feet[!lead] = (foot){ -sign * 0.030, -stride, synth_rad(synth_between(rng, 18.0, 34.0)),
+                              -sign * synth_rad(6.0) };
     } else if (kind == APART) {
-        for (int s = 0; s < 2; s++) feet[s].x *= between(rng, 1.5, 2.1);
+        for (int s = 0; s < 2; s++) feet[s].x *= synth_between(rng, 1.5, 2.1);
     } else if (kind == CROSSED) {
         feet[lead] = (foot){ -sign * 0.012, 0.060, 0.0, 0.0 };
         feet[!lead].x = -sign * 0.030;
@@ -110,7 +111,7 @@ static void set_legs(synth_pose *p, const synth_body *b, synth_stance stance, pn
         const double dx = p->at[SB_PELVIS].x + from_pelvis.x - ankle[s].x, dz = from_pelvis.z - ankle[s].z;
         height = fmin(height, ankle[s].y + sqrt(length * length - dx * dx - dz * dz) - from_pelvis.y);
     }
-    if (kind == CROUCH) height -= between(rng, 0.04, 0.11);
+    if (kind == CROUCH) height -= synth_between(rng, 0.04, 0.11);
     p->at[SB_PELVIS].y = height;
     for (int s = 0; s < 2; s++) {
         const int hip = synth_leg((synth_side)s);
@@ -123,10 +124,11 @@ static void set_legs(synth_pose *p, const synth_body *b, synth_stance stance, pn
 
 /* ---- Arms ------------------------------------------------------------------------------------------------------ */
 
-typedef enum { HANG, SWING, ON_HIP, POCKET, TO_HAIR, TO_CHIN, CLASP, BEHIND, FOLD, RAISE, GESTURE, FORWARD, REACHES } reach;
+typedef enum { HANG, SWING, ON_HIP, POCKET, TO_HAIR, TO_CHIN, CLASP, BEHIND, FOLD, RAISE, GESTURE, FORWARD,
+               REACHES } reach;
 
-/* Where the wrist goes (x outwards, on the resting body; for HANG and SWING relative to the shoulder), how far it strays,
- * and where the elbow points. */
+/* Where the wrist goes (x outwards, on the resting body; for HANG and SWING relative to the shoulder), how far it
+ * strays, and where the elbow points. */
 static const struct { int frame; v3 at, stray, elbow; } reaches[REACHES] = {
     [HANG]    = { SB_CHEST,  { 0.060, -0.288, 0.022 }, { 0.025, 0.008, 0.020 }, { 0.25, 0.0, -1.0 } },
     [SWING]   = { SB_CHEST,  { 0.055, -0.270, 0.000 }, { 0.015, 0.008, 0.110 }, { 0.25, 0.0, -1.0 } },
@@ -160,14 +162,17 @@ static void set_arm(synth_pose *p, const synth_body *b, synth_side side, reach r
     const double sign = synth_sign(side);
     const int arm = synth_arm(side), frame = reaches[r].frame;
     v3 at = v3_add(reaches[r].at, v3_each(reaches[r].stray, stray));
-    if (r == FOLD) at = v3_add(at, v3_make(0.0, sign * 0.014, -sign * 0.010));          /* one forearm over the other */
+    /* one forearm over the other */
+    if (r == FOLD) at = v3_add(at, v3_make(0.0, sign * 0.014, -sign * 0.010));
     at.x *= sign;
     const bool from_shoulder = r == HANG || r == SWING;
     const v3 local = from_shoulder ? v3_add(b->rest[arm], at) : at;
-    const v3 wide = from_shoulder ? v3_make(sign * 0.016 * b->build, 0.0, 0.0) : v3_make(sign * 0.02 * fmax(b->build, 0.0), 0.0, 0.0);
+    const double girth = from_shoulder ? 0.016 * b->build : 0.020 * fmax(b->build, 0.0);
+    const v3 wide = v3_make(sign * girth, 0.0, 0.0);
     const v3 target = v3_add(p->at[frame], q4_turn(p->turn[frame], v3_sub(v3_add(local, wide), b->rest[frame])));
     hang(p, b, arm);
-    const double lift = synth_step(0.0, 0.30, target.y - p->at[arm].y);                 /* the shoulder blade follows */
+    /* the shoulder blade follows */
+    const double lift = synth_step(0.0, 0.30, target.y - p->at[arm].y);
     p->at[arm] = v3_add(p->at[arm], q4_turn(p->turn[SB_CHEST], v3_make(-sign * 0.010 * lift, 0.022 * lift, 0.0)));
     const v3 elbow = v3_make(sign * reaches[r].elbow.x, reaches[r].elbow.y, reaches[r].elbow.z);
     solve(p, b, (chain){ .bone = arm, .target = target, .pole = q4_turn(p->turn[SB_CHEST], elbow), .front = -1.0 });
@@ -179,24 +184,26 @@ static void set_arms(synth_pose *p, const synth_body *b, pn_rng *rng)
 {
     reach r[2];
     choose_reaches(r, rng);
-    const double swing = either_sign(rng) * between(rng, 0.3, 1.0);
+    const double swing = either_sign(rng) * synth_between(rng, 0.3, 1.0);
     for (int s = 0; s < 2; s++) {
-        v3 stray = v3_make(between(rng, -1.0, 1.0), between(rng, -1.0, 1.0), between(rng, -1.0, 1.0));
+        v3 stray = v3_make(synth_between(rng, -1.0, 1.0), synth_between(rng, -1.0, 1.0),
+                           synth_between(rng, -1.0, 1.0));
         if (r[s] == SWING) stray.z = s ? swing : -swing;
         set_arm(p, b, (synth_side)s, r[s], stray);
     }
 }
 
-/* ---- The whole -------------------------------------------------------------------------------------------------- */
+/* ---- The whole ------------------------------------------------------------------------------------------------- */
 
 static double choose_yaw(pn_rng *rng, int view)
 {
     const int kind = view < 3 ? view : (int)pn_rng_below(rng, 4);
     const double side = either_sign(rng);
-    double degrees = between(rng, -22.0, 22.0);
-    if (kind == 1) degrees = side * (chance(rng, 0.5) ? between(rng, 32.0, 58.0) : between(rng, 65.0, 110.0));
-    if (kind == 2) degrees = 180.0 + between(rng, -32.0, 32.0);
-    if (kind == 3) degrees = side * between(rng, 30.0, 150.0);
+    double degrees = synth_between(rng, -22.0, 22.0);
+    if (kind == 1)
+        degrees = side * (synth_chance(rng, 0.5) ? synth_between(rng, 32.0, 58.0) : synth_between(rng, 65.0, 110.0));
+    if (kind == 2) degrees = 180.0 + synth_between(rng, -32.0, 32.0);
+    if (kind == 3) degrees = side * synth_between(rng, 30.0, 150.0);
     return synth_rad(degrees > 180.0 ? degrees - 360.0 : degrees);
 }
 
@@ -213,19 +220,20 @@ static void turn_all(synth_pose *p, double yaw)
 void pn_synth_pose_make(synth_pose *p, const synth_body *b, synth_stance stance, pn_rng *rng, int view)
 {
     const double yaw = choose_yaw(rng, view);
-    p->crop = chance(rng, view ? 0.28 : 0.18);
-    const double tip = synth_rad(between(rng, -4.0, 4.0)), twist = synth_rad(between(rng, -7.0, 7.0));
+    p->crop = synth_chance(rng, view ? 0.28 : 0.18);
+    const double tip = synth_rad(synth_between(rng, -4.0, 4.0)), twist = synth_rad(synth_between(rng, -7.0, 7.0));
     p->at[SB_PELVIS] = v3_make(-tip * 0.25, b->rest[SB_PELVIS].y, 0.0);
-    p->turn[SB_PELVIS] = q4_mul(q4_y(twist), q4_mul(q4_z(tip), q4_x(synth_rad(between(rng, -2.0, 3.0)))));
+    p->turn[SB_PELVIS] = q4_mul(q4_y(twist), q4_mul(q4_z(tip), q4_x(synth_rad(synth_between(rng, -2.0, 3.0)))));
     set_legs(p, b, stance, rng);
     const double drop = b->rest[SB_PELVIS].y + stance.heel - p->at[SB_PELVIS].y;        /* who crouches leans ahead */
-    const double lean = synth_rad(between(rng, -2.0, 4.0)) + fmax(drop - 0.02, 0.0) * 3.2;
-    const q4 bend = q4_mul(q4_y(-0.8 * twist + synth_rad(between(rng, -4.0, 4.0))),
-                           q4_mul(q4_z(-0.8 * tip + synth_rad(between(rng, -2.0, 2.0))), q4_x(0.5 * lean)));
+    const double lean = synth_rad(synth_between(rng, -2.0, 4.0)) + fmax(drop - 0.02, 0.0) * 3.2;
+    const q4 bend = q4_mul(q4_y(-0.8 * twist + synth_rad(synth_between(rng, -4.0, 4.0))),
+                           q4_mul(q4_z(-0.8 * tip + synth_rad(synth_between(rng, -2.0, 2.0))), q4_x(0.5 * lean)));
     p->turn[SB_SPINE] = q4_mul(p->turn[SB_PELVIS], bend);
     p->turn[SB_CHEST] = q4_mul(p->turn[SB_SPINE], bend);
-    const q4 look = q4_mul(q4_y(synth_rad(between(rng, -16.0, 16.0))),
-                           q4_mul(q4_x(synth_rad(between(rng, -3.0, 5.0)) - 0.5 * lean), q4_z(synth_rad(between(rng, -3.5, 3.5)))));
+    const q4 look = q4_mul(q4_y(synth_rad(synth_between(rng, -16.0, 16.0))),
+                           q4_mul(q4_x(synth_rad(synth_between(rng, -3.0, 5.0)) - 0.5 * lean),
+                                  q4_z(synth_rad(synth_between(rng, -3.5, 3.5)))));
     p->turn[SB_NECK] = q4_mul(p->turn[SB_CHEST], look);
     p->turn[SB_HEAD] = q4_mul(p->turn[SB_NECK], look);
     for (int bone = SB_SPINE; bone <= SB_HEAD; bone++) hang(p, b, bone);

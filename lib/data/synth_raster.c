@@ -24,7 +24,8 @@ typedef struct { ptrdiff_t from, to; } span;
 /* Samples whose centre lies between low and high; the caller's screen is bounded, so the cast is safe. */
 static span covered(double low, double high, ptrdiff_t size)
 {
-    const double from = synth_clamp(ceil(low - 0.5), 0.0, (double)size), to = synth_clamp(floor(high - 0.5) + 1.0, 0.0, (double)size);
+    const double from = synth_clamp(ceil(low - 0.5), 0.0, (double)size),
+                 to = synth_clamp(floor(high - 0.5) + 1.0, 0.0, (double)size);
     return (span){ (ptrdiff_t)from, (ptrdiff_t)to };
 }
 

@@ -11,12 +11,11 @@ static v3 to_view(v3 p)
 v3 pn_synth_to_screen(const pn_synth *s, v3 world)
 {
     const v3 p = to_view(world);
-    return v3_make((s->centre_x + s->scale * p.x) * SYNTH_SAMPLES, (s->centre_y - s->scale * p.y) * SYNTH_SAMPLES, p.z);
+    return v3_make((s->centre_x + s->scale * p.x) * SYNTH_SAMPLES, (s->centre_y - s->scale * p.y) * SYNTH_SAMPLES,
+                   p.z);
 }
 
-/* ---- Framing ---------------------------------------------------------------------------------------------------- */
-
-static double between(pn_rng *rng, double low, double high) { return low + (high - low) * pn_rng_uniform(rng); }
+/* ---- Framing --------------------------------------------------------------------------------------------------- */
 
 static void frame(pn_synth *s, pn_rng *rng)
 {
@@ -29,18 +28,20 @@ static void frame(pn_synth *s, pn_rng *rng)
         high = v3_make(fmax(high.x, p.x), fmax(high.y, p.y), 0.0);
     }
     if (s->pose.crop) {     /* from above the knee, or from the hip: limbs that reach far may leave the frame */
-        const double cut = pn_rng_uniform(rng) < 0.6 ? between(rng, 0.20, 0.30) : between(rng, 0.36, 0.44);
+        const bool thigh = synth_chance(rng, 0.6);
+        const double cut = thigh ? synth_between(rng, 0.20, 0.30) : synth_between(rng, 0.36, 0.44);
         const double crown = to_view(s->pose.at[SB_HEAD]).y + 0.135;
-        s->scale = between(rng, 0.92, 0.96) * height / (crown - cut);
+        s->scale = synth_between(rng, 0.92, 0.96) * height / (crown - cut);
         s->centre_x = 0.5 * width - s->scale * to_view(s->pose.at[SB_CHEST]).x;
         s->centre_y = height + s->scale * cut;
         return;
     }
-    const double tall = between(rng, 0.88, 0.945) * height / (high.y - low.y), fits = 0.95 * width / (high.x - low.x);
+    const double tall = synth_between(rng, 0.88, 0.945) * height / (high.y - low.y),
+                 fits = 0.95 * width / (high.x - low.x);
     s->scale = fmin(tall, fits);
     const double spare = height - s->scale * (high.y - low.y), middle = 0.5 * (low.x + high.x);
-    s->centre_x = 0.5 * width - s->scale * middle + between(rng, -0.02, 0.02) * width;
-    s->centre_y = height - spare * fmin(between(rng, 0.45, 0.65), 0.06 * height / spare) + s->scale * low.y;
+    s->centre_x = 0.5 * width - s->scale * middle + synth_between(rng, -0.02, 0.02) * width;
+    s->centre_y = height - spare * fmin(synth_between(rng, 0.45, 0.65), 0.06 * height / spare) + s->scale * low.y;
 }
 
 void pn_synth_place(pn_synth *s, uint64_t seed, int person, int view)
@@ -48,7 +49,6 @@ void pn_synth_place(pn_synth *s, uint64_t seed, int person, int view)
     if (s->drawn != person || s->seed != seed) pn_synth_person_make(s->person, seed, person);
     s->seed = seed;
     s->drawn = person;
-    s->view = view;
     synth_mesh *m = &s->person->mesh;
     pn_rng rng = pn_rng_make(seed, ((uint64_t)person << 20) + 1u + (uint64_t)view);
     pn_synth_pose_make(&s->pose, &s->person->body, s->person->stance, &rng, view);
@@ -59,23 +59,24 @@ void pn_synth_place(pn_synth *s, uint64_t seed, int person, int view)
     pn_synth_raster(&s->samples, m, s->screen);
 }
 
-/* ---- Key points ------------------------------------------------------------------------------------------------- */
+/* ---- Key points ------------------------------------------------------------------------------------------------ */
 
 typedef enum { OF_FACE, OF_ARM, OF_TRUNK, OF_LEG } kind_of_joint;
 
-/* The sheet in front at a place on the screen, and how far it lies before the point; -1: nothing, or out of the frame. */
+/* The sheet in front at a place on the screen, and how far it lies before the point; -1: nothing, or off the frame. */
 static int covering(const pn_synth *s, v3 screen, double *gap)
 {
     if (!(screen.x >= 0.0 && screen.y >= 0.0)) return -1;
     const double x = floor(screen.x / SYNTH_SAMPLES), y = floor(screen.y / SYNTH_SAMPLES);
     if (x >= (double)s->seen.picture.width || y >= (double)s->seen.picture.height) return -1;
-    const ptrdiff_t i = ((ptrdiff_t)y * SYNTH_SAMPLES + SYNTH_SAMPLES / 2) * s->samples.width + (ptrdiff_t)x * SYNTH_SAMPLES + SYNTH_SAMPLES / 2;
+    const ptrdiff_t i = ((ptrdiff_t)y * SYNTH_SAMPLES + SYNTH_SAMPLES / 2) * s->samples.width
+                    + (ptrdiff_t)x * SYNTH_SAMPLES + SYNTH_SAMPLES / 2;
     if (s->samples.triangle[i] < 0) return -1;
     *gap = (double)s->samples.depth[i] - screen.z;
     return s->person->mesh.triangle[s->samples.triangle[i]].sheet;
 }
 
-/* Would a detector that looks at the picture find it? Limbs behind others are lost; the far shoulder and hip of a side view
+/* Would a detector that looks at the picture find it? Limbs behind others are lost; the far shoulder of a side view
  * too; a knee under a skirt is guessed right. */
 static bool found(const pn_synth *s, v3 screen, kind_of_joint kind, synth_side side)
 {
@@ -83,7 +84,8 @@ static bool found(const pn_synth *s, v3 screen, kind_of_joint kind, synth_side s
     const int index = covering(s, screen, &gap);
     if (index < 0) return false;
     const synth_sheet *over = &s->person->mesh.sheet[index];
-    const synth_region arm = side == SYNTH_LEFT ? SYNTH_ARM_L : SYNTH_ARM_R, leg = side == SYNTH_LEFT ? SYNTH_LEG_L : SYNTH_LEG_R;
+    const synth_region arm = side == SYNTH_LEFT ? SYNTH_ARM_L : SYNTH_ARM_R,
+                       leg = side == SYNTH_LEFT ? SYNTH_LEG_L : SYNTH_LEG_R;
     switch (kind) {
     case OF_FACE: return over->label == 13 && over->region == SYNTH_HEAD && gap < 0.030;
     case OF_ARM: return over->region == arm || gap < 0.030;
@@ -136,9 +138,7 @@ static void set_joints(pn_synth *s)
     }
 }
 
-/* ---- Labels and surface ------------------------------------------------------------------------------------------ */
-
-static uint8_t byte_of(double v) { return (uint8_t)(synth_clamp(v, 0.0, 1.0) * 255.0 + 0.5); }
+/* ---- Labels and surface ---------------------------------------------------------------------------------------- */
 
 static void note_pixel(pn_synth *s, ptrdiff_t pixel, ptrdiff_t x, ptrdiff_t y)
 {
@@ -163,9 +163,9 @@ static void note_pixel(pn_synth *s, ptrdiff_t pixel, ptrdiff_t x, ptrdiff_t y)
     v->sheet[pixel] = (int16_t)t->sheet;
     v->across[pixel] = (float)spot.across;
     v->along[pixel] = (float)spot.along;
-    colour[0] = byte_of(paint.x);
-    colour[1] = byte_of(paint.y);
-    colour[2] = byte_of(paint.z);
+    colour[0] = synth_byte(paint.x);
+    colour[1] = synth_byte(paint.y);
+    colour[2] = synth_byte(paint.z);
 }
 
 void pn_synth_annotate(pn_synth *s)
@@ -180,13 +180,15 @@ void pn_synth_annotate(pn_synth *s)
     s->seen.woman = s->person->body.woman;
 }
 
-/* ---- Flow -------------------------------------------------------------------------------------------------------- */
+/* ---- Flow ------------------------------------------------------------------------------------------------------ */
 
 /* Is this spot what source shows at that place, and not something before it or its far side? */
 static bool uncovered(const pn_synth *source, v3 at, int sheet)
 {
     double gap = 0.0;
-    if (!(at.x >= 0.0 && at.y >= 0.0 && at.x < (double)source->samples.width && at.y < (double)source->samples.height)) return false;
+    if (!(at.x >= 0.0 && at.y >= 0.0 && at.x < (double)source->samples.width
+          && at.y < (double)source->samples.height))
+        return false;
     const ptrdiff_t i = (ptrdiff_t)at.y * source->samples.width + (ptrdiff_t)at.x;
     if (source->samples.triangle[i] < 0) return false;
     gap = (double)source->samples.depth[i] - at.z;
@@ -198,19 +200,23 @@ pn_status pn_synth_flow(const pn_synth *target, const pn_synth *source, float *f
 {
     const ptrdiff_t height = target->seen.picture.height, width = target->seen.picture.width, count = height * width;
     if (target->drawn < 0 || target->drawn != source->drawn || target->seed != source->seed)
-        return pn_fail(target->ctx, PN_ERR_ARG, "pn_synth_flow: target shows person %d, source person %d; draw two views of one",
+        return pn_fail(target->ctx, PN_ERR_ARG,
+                       "pn_synth_flow: target shows person %d, source person %d; draw two views of one",
                        target->drawn, source->drawn);
     if (height != source->seen.picture.height || width != source->seen.picture.width)
-        return pn_fail(target->ctx, PN_ERR_ARG, "pn_synth_flow: target is %tdx%td, source %tdx%td; use studios of one size",
+        return pn_fail(target->ctx, PN_ERR_ARG,
+                       "pn_synth_flow: target is %tdx%td, source %tdx%td; use studios of one size",
                        height, width, source->seen.picture.height, source->seen.picture.width);
     for (ptrdiff_t i = 0; i < count; i++) {
-        const ptrdiff_t sx = i % width * SYNTH_SAMPLES + SYNTH_SAMPLES / 2, sy = i / width * SYNTH_SAMPLES + SYNTH_SAMPLES / 2;
+        const ptrdiff_t sx = i % width * SYNTH_SAMPLES + SYNTH_SAMPLES / 2,
+                        sy = i / width * SYNTH_SAMPLES + SYNTH_SAMPLES / 2;
         const int32_t index = target->samples.triangle[sy * target->samples.width + sx];
         flow[i] = flow[count + i] = visible[i] = 0.0f;
         if (index < 0) continue;
         const synth_triangle *t = &target->person->mesh.triangle[index];
         const v3 w = pn_synth_weights(t, target->screen, (double)sx + 0.5, (double)sy + 0.5), *at = source->screen;
-        const v3 there = v3_add(v3_add(v3_mul(at[t->vertex[0]], w.x), v3_mul(at[t->vertex[1]], w.y)), v3_mul(at[t->vertex[2]], w.z));
+        const v3 there = v3_add(v3_add(v3_mul(at[t->vertex[0]], w.x), v3_mul(at[t->vertex[1]], w.y)),
+                                v3_mul(at[t->vertex[2]], w.z));
         flow[i] = (float)((there.x - ((double)sx + 0.5)) / SYNTH_SAMPLES);
         flow[count + i] = (float)((there.y - ((double)sy + 0.5)) / SYNTH_SAMPLES);
         visible[i] = uncovered(source, there, t->sheet) ? 1.0f : 0.0f;
@@ -218,7 +224,7 @@ pn_status pn_synth_flow(const pn_synth *target, const pn_synth *source, float *f
     return PN_OK;
 }
 
-/* ---- The studio ---------------------------------------------------------------------------------------------------- */
+/* ---- The studio ------------------------------------------------------------------------------------------------ */
 
 static pn_status furnish(pn_synth *s, ptrdiff_t height, ptrdiff_t width)
 {
@@ -241,9 +247,9 @@ static pn_status furnish(pn_synth *s, ptrdiff_t height, ptrdiff_t width)
     s->seen.picture = (pn_image){ height, width, 3, pn_alloc(ctx, pixels, 3) };
     s->seen.albedo = (pn_image){ height, width, 3, pn_alloc(ctx, pixels, 3) };
     s->seen.labels = (pn_image){ height, width, 1, pn_alloc(ctx, pixels, 1) };
-    const bool all = s->person && s->screen && s->lit_from && s->samples.depth && s->samples.triangle && s->shadow.depth && s->near_
-                  && s->soft && s->row && s->seen.sheet && s->seen.across && s->seen.along && s->seen.picture.pixels
-                  && s->seen.albedo.pixels && s->seen.labels.pixels;
+    const bool all = s->person && s->screen && s->lit_from && s->samples.depth && s->samples.triangle
+        && s->shadow.depth && s->near_ && s->soft && s->row && s->seen.sheet && s->seen.across && s->seen.along
+        && s->seen.picture.pixels && s->seen.albedo.pixels && s->seen.labels.pixels;
     return all ? PN_OK : PN_ERR_NOMEM;
 }
 
@@ -251,7 +257,8 @@ pn_status pn_synth_size_check(pn_ctx *ctx, const char *call, ptrdiff_t height, p
 {
     const ptrdiff_t side = pn_ctx_limits(ctx)->image_side;
     if (height >= SYNTH_MIN_HEIGHT && width >= SYNTH_MIN_WIDTH && height <= side && width <= side) return PN_OK;
-    return pn_fail(ctx, PN_ERR_LIMIT, "%s: size is %tdx%td, expected %dx%d to %tdx%td; 256x176 is the field's", call, height, width,
+    return pn_fail(ctx, PN_ERR_LIMIT, "%s: size is %tdx%td, expected %dx%d to %tdx%td; 256x176 is the field's", call,
+                   height, width,
                    SYNTH_MIN_HEIGHT, SYNTH_MIN_WIDTH, side, side);
 }
 
@@ -270,9 +277,11 @@ pn_synth *pn_synth_new(pn_ctx *ctx, ptrdiff_t height, ptrdiff_t width)
 void pn_synth_free(pn_synth *s)
 {
     if (!s) return;
-    void *const owned[] = { s->person, s->screen, s->lit_from, s->samples.depth, s->samples.triangle, s->shadow.depth, s->near_,
-                            s->soft, s->row, s->seen.sheet, s->seen.across, s->seen.along, s->seen.picture.pixels,
-                            s->seen.albedo.pixels, s->seen.labels.pixels };
+    void *const owned[] = {
+        s->person, s->screen, s->lit_from, s->samples.depth, s->samples.triangle, s->shadow.depth, s->near_, s->soft,
+        s->row, s->seen.sheet, s->seen.across, s->seen.along, s->seen.picture.pixels, s->seen.albedo.pixels,
+        s->seen.labels.pixels,
+    };
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) pn_free(s->ctx, owned[i]);
     pn_free(s->ctx, s);
 }

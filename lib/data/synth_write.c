@@ -1,7 +1,7 @@
 /* lib/data/synth_write.c - a data set of synthetic people in DeepFashion's layout; contract in posenet/synth.h
  *
- * Two passes over the pool: pictures with their labels and key points, then, when asked for, the flows of their pairs.
- * Everything a worker needs is made before; what a picture turned out to be waits in a record of its own for the lists.
+ * Two passes over the pool: pictures with their labels and key points, then, when asked for, the flows of their
+ * pairs. All a worker needs is made before; what a picture turned out to be waits in a record of its own for the lists.
  */
 #include "data/synth.h"
 
@@ -32,27 +32,40 @@ static const char *split_of(const job *j, ptrdiff_t item) { return splits[item /
 static void name_of(const job *j, ptrdiff_t item, char name[NAME_MAX_BYTES])    /* without .jpg */
 {
     const record *r = &j->records[item];
-    snprintf(name, NAME_MAX_BYTES, "fashion%sSyntheticid%08td01_%td%s", r->woman ? "WOMEN" : "MEN", item / j->opt->views + 1,
+    snprintf(name, NAME_MAX_BYTES, "fashion%sSyntheticid%08td01_%td%s", r->woman ? "WOMEN" : "MEN",
+             item / j->opt->views + 1,
              item % j->opt->views + 1, r->word);
 }
 
-/* ---- Options ------------------------------------------------------------------------------------------------------- */
+/* ---- Options --------------------------------------------------------------------------------------------------- */
 
 static pn_status check_options(pn_ctx *ctx, const pn_synth_opt *o)
 {
-    if (!o || !o->out || !*o->out) return pn_fail(ctx, PN_ERR_ARG, "pn_synth_write: no folder to write to; give one in out");
+    if (!o || !o->out || !*o->out)
+        return pn_fail(ctx, PN_ERR_ARG, "pn_synth_write: no folder to write to; give one in out");
     if (strlen(o->out) > PATH_MAX_BYTES - 512)
-        return pn_fail(ctx, PN_ERR_LIMIT, "pn_synth_write: out is %zu bytes long, expected at most %d; write to a shorter path",
+        return pn_fail(ctx, PN_ERR_LIMIT,
+                       "pn_synth_write: out is %zu bytes long, expected at most %d; write to a shorter path",
                        strlen(o->out), PATH_MAX_BYTES - 512);
-    if (o->people < 1) return pn_fail(ctx, PN_ERR_ARG, "pn_synth_write: people is %d, expected 1 or more; 20 make a small set", o->people);
+    if (o->people < 1)
+        return pn_fail(ctx, PN_ERR_ARG, "pn_synth_write: people is %d, expected 1 or more; 20 make a small set",
+                       o->people);
     if (o->people > MOST_PEOPLE)
-        return pn_fail(ctx, PN_ERR_LIMIT, "pn_synth_write: people is %d, expected at most %d; a name has eight digits for them", o->people, MOST_PEOPLE);
+        return pn_fail(ctx, PN_ERR_LIMIT,
+                       "pn_synth_write: people is %d, expected at most %d; a name has eight digits for them",
+                       o->people, MOST_PEOPLE);
     if (o->views < 2)
-        return pn_fail(ctx, PN_ERR_ARG, "pn_synth_write: views is %d, expected 2 or more; a pair needs two views of a person", o->views);
+        return pn_fail(ctx, PN_ERR_ARG,
+                       "pn_synth_write: views is %d, expected 2 or more; a pair needs two views of a person",
+                       o->views);
     if (o->views > MOST_VIEWS)
-        return pn_fail(ctx, PN_ERR_LIMIT, "pn_synth_write: views is %d, expected at most %d; ask for more people instead", o->views, MOST_VIEWS);
+        return pn_fail(ctx, PN_ERR_LIMIT,
+                       "pn_synth_write: views is %d, expected at most %d; ask for more people instead", o->views,
+                       MOST_VIEWS);
     if (!(o->test_share >= 0.0 && o->test_share < 1.0))
-        return pn_fail(ctx, PN_ERR_ARG, "pn_synth_write: test_share is %g, expected 0 or more and less than 1; 0 means 0.2", o->test_share);
+        return pn_fail(ctx, PN_ERR_ARG,
+                       "pn_synth_write: test_share is %g, expected 0 or more and less than 1; 0 means 0.2",
+                       o->test_share);
     return pn_synth_size_check(ctx, "pn_synth_write", o->height, o->width);
 }
 
@@ -63,7 +76,7 @@ static int train_share(const pn_synth_opt *o)
     return o->people - (test < 1 ? 1 : test > o->people - 1 ? o->people - 1 : test);
 }
 
-/* ---- One picture ---------------------------------------------------------------------------------------------------- */
+/* ---- One picture ----------------------------------------------------------------------------------------------- */
 
 static pn_status write_labels(const job *j, worker *w, const char *split, const char *name)
 {
@@ -141,7 +154,7 @@ static pn_status run_all(job *j, pn_task *task)
     return PN_OK;
 }
 
-/* ---- Lists ------------------------------------------------------------------------------------------------------------ */
+/* ---- Lists ----------------------------------------------------------------------------------------------------- */
 
 static void put(pn_writer *w, const char *format, ...) PN_PRINTF(2, 3);
 static void put(pn_writer *w, const char *format, ...)          /* the writer keeps the first error */
@@ -186,7 +199,8 @@ static pn_status write_list(const job *j, list kind, int split)
 {
     static const char *const files[] = { [NAMES] = "%s/%s.lst", [PAIRS] = "%s/fasion-resize-pairs-%s.csv",
                                          [ANNOTATION] = "%s/fasion-resize-annotation-%s.csv" };
-    static const char *const heads[] = { [NAMES] = "", [PAIRS] = "from,to\n", [ANNOTATION] = "name:keypoints_y:keypoints_x\n" };
+    static const char *const heads[] = { [NAMES] = "", [PAIRS] = "from,to\n",
+                            [ANNOTATION] = "name:keypoints_y:keypoints_x\n" };
     const ptrdiff_t people[3] = { 0, j->train_people, j->opt->people }, views = j->opt->views;
     char *path = pn_format(j->ctx, files[kind], j->opt->out, splits[split]);
     if (!path) return PN_ERR_NOMEM;
@@ -225,27 +239,32 @@ static pn_status make_folders(const job *j)
     return status;
 }
 
-/* ---- The whole --------------------------------------------------------------------------------------------------------- */
+/* ---- The whole ------------------------------------------------------------------------------------------------- */
 
 static pn_status hire(job *j)       /* every worker with all it needs */
 {
     const pn_synth_opt *o = j->opt;
     size_t items = 0;
-    if (!pn_size_mul((size_t)o->people, (size_t)o->views, &items)) return pn_fail(j->ctx, PN_ERR_NOMEM, "pn_synth_write: too many pictures");
+    if (!pn_size_mul((size_t)o->people, (size_t)o->views, &items))
+        return pn_fail(j->ctx, PN_ERR_NOMEM, "pn_synth_write: too many pictures");
     j->records = pn_alloc(j->ctx, items, sizeof *j->records);
     j->workers = pn_alloc(j->ctx, (size_t)j->count, sizeof *j->workers);
     if (!j->records || !j->workers) return PN_ERR_NOMEM;
     for (int i = 0; i < j->count; i++) {
         worker *w = &j->workers[i];
         w->ctx = pn_ctx_child(j->ctx);
-        if (!w->ctx) return pn_fail(j->ctx, PN_ERR_NOMEM, "pn_synth_write: no memory for thread %d of %d; use fewer", i + 1, j->count);
+        if (!w->ctx)
+            return pn_fail(j->ctx, PN_ERR_NOMEM, "pn_synth_write: no memory for thread %d of %d; use fewer", i + 1,
+                           j->count);
         w->studio = pn_synth_new(w->ctx, o->height, o->width);
         if (o->flow) {
             w->other = pn_synth_new(w->ctx, o->height, o->width);
             w->flow = pn_alloc(w->ctx, (size_t)(3 * o->height * o->width), sizeof *w->flow);
         }
-        if (!w->studio || (o->flow && (!w->other || !w->flow)) || pn_image_new(w->ctx, o->height, o->width, 1, &w->merged))
-            return pn_fail(j->ctx, PN_ERR_NOMEM, "pn_synth_write: no memory for thread %d of %d; use fewer", i + 1, j->count);
+        if (!w->studio || (o->flow && (!w->other || !w->flow))
+            || pn_image_new(w->ctx, o->height, o->width, 1, &w->merged))
+            return pn_fail(j->ctx, PN_ERR_NOMEM, "pn_synth_write: no memory for thread %d of %d; use fewer", i + 1,
+                           j->count);
     }
     return pn_merge_find(j->ctx, "pise", &j->pise);
 }
@@ -276,7 +295,8 @@ pn_status pn_synth_write(pn_ctx *ctx, const pn_synth_opt *opt)
     if (!status && opt->flow) status = run_all(&j, flow_task);
     if (!status) status = write_lists(&j);
     if (!status)
-        pn_log(ctx, PN_LOG_INFO, "%s: %d people for training, %d for testing, %d views of each, %tdx%td pixels", opt->out,
+        pn_log(ctx, PN_LOG_INFO, "%s: %d people for training, %d for testing, %d views of each, %tdx%td pixels",
+               opt->out,
                j.train_people, opt->people - j.train_people, opt->views, opt->height, opt->width);
     dismiss(&j);
     return status;

@@ -1,7 +1,7 @@
 /* posenet/synth.h - synthetic people: the data set that is always at hand
  *
- * A person is a body, hair, a face and a wardrobe drawn from (seed, person); a view is a pose, a yaw and a framing drawn
- * from (seed, person, view). Nothing else goes in: the same three numbers give the same bytes on any number of threads.
+ * A person is a body, hair, a face and a wardrobe drawn from (seed, person); a view is a pose, a yaw and a framing
+ * drawn from (seed, person, view). Nothing else goes in: the same numbers give the same bytes on any number of threads.
  */
 #ifndef POSENET_SYNTH_H
 #define POSENET_SYNTH_H
@@ -15,7 +15,8 @@ typedef struct {
     int people, views;              /* people in both splits together, at least 1; pictures of each, at least 2 */
     ptrdiff_t height, width;        /* of the pictures, at least 32x24 */
     uint64_t seed;
-    double test_share;              /* of the people, in [0, 1); 0 means 0.2. With two or more people nobody is left out:
+    double test_share;              /* of the people,
+        in [0, 1); 0 means 0.2. With two or more people nobody is left out:
                                        each split gets at least one */
     bool flow;                      /* also exact flow and visibility of every pair */
 } pn_synth_opt;
@@ -28,9 +29,9 @@ typedef struct {
  *   fasion-resize-annotation-{train,test}.csv, dataset.ini (kp_size, parsing);
  *   with flow: {train,test}_flow/FROM_2_TO.npy [2,H,W] and {train,test}_visible/FROM_2_TO.npy [H,W], float32.
  *
- * NAME is fashion{MEN|WOMEN}Syntheticid########01_N{front|full|side|back}: person + 1, view + 1, and the word for the yaw
- * (full: three-quarter). Labels: the neck counts as face (13), as there is no torso skin in LIP-20; arms (14 left, 15
- * right) reach to the finger tips. Key points are whole pixels, -1 where out of the picture or hidden.
+ * NAME is fashion{MEN|WOMEN}Syntheticid########01_N{front|full|side|back}: person + 1, view + 1, and the word for the
+ * yaw (full: three-quarter). Labels: neck and bare chest count as face (13), as there is no torso skin in LIP-20; arms
+ * (14 left, 15 right) reach to the finger tips. Key points are whole pixels, -1 where out of the picture or hidden.
  *
  * Errors:  PN_ERR_ARG and PN_ERR_LIMIT before anything is written; PN_ERR_IO; PN_ERR_NOMEM.
  * Threads: the context's pool, one picture at a time; the bytes do not depend on how many.
@@ -49,8 +50,8 @@ typedef struct {
     double yaw;                     /* degrees, in (-180, 180]; 0 faces the camera, 90 turns to the person's left */
     const char *word;               /* front, full, side or back; a constant */
     bool woman;
-    /* The surface under a pixel's centre: which sheet of the person's mesh (-1: background) and where on it, across and
-     * along, each 0 .. 1. The same numbers are the same spot of skin or cloth in every view of the person. */
+    /* The surface under a pixel's centre: which sheet of the person's mesh (-1: background) and where on it, across
+     * and along, each 0 .. 1. The same numbers are the same spot of skin or cloth in every view of the person. */
     int16_t *sheet;                 /* [H,W] */
     float *across, *along;          /* [H,W] */
 } pn_synth_view;
@@ -58,14 +59,14 @@ typedef struct {
 /* NULL and pn_ctx_message: a size below 32x24 or above the context's limit, or no memory. */
 PN_API pn_synth *pn_synth_new(pn_ctx *ctx, ptrdiff_t height, ptrdiff_t width);
 PN_API void pn_synth_free(pn_synth *s);
-/* Draw view (0, 1 …) of person (0, 1 …). Allocates nothing; studios of one size on several threads do not meet. */
+/* Draw view (0, 1 …) of person (0, 1 …). Allocates nothing; studios share nothing, so each thread may have one. */
 PN_API void pn_synth_draw(pn_synth *s, uint64_t seed, int person, int view);
 /* What was drawn last; lives as long as s, changes with the next draw. */
 PN_API const pn_synth_view *pn_synth_seen(const pn_synth *s);
 /**
  * Where each pixel of target is found in source, exactly: both studios hold a view of the same person.
  *
- * flow     [2,H,W]: pixels to add to (x, y) to land on the same surface point in source (pn_flow_sample's convention);
+ * flow     [2,H,W]: pixels to add to (x, y) to land on the same surface point in source (as pn_flow_sample wants it);
  *          0 on the background
  * visible  [H,W]: 1 where that point is in source's frame and nothing covers it, else 0
  * Errors:  PN_ERR_ARG when the two show different people or have different sizes.

@@ -1,4 +1,4 @@
-/* tests/data/test_synth.c - synthetic people: the same bytes again, labels, key points, exact flow, the files of a set */
+/* tests/data/test_synth.c - synthetic people: the same bytes again, labels, key points, exact flow, whole sets */
 #include "data/scratch.h"
 #include "posenet/synth.h"
 
@@ -35,7 +35,7 @@ START_TEST(the_same_numbers_give_the_same_bytes_and_another_seed_others)
 }
 END_TEST
 
-/* ---- Labels and key points ------------------------------------------------------------------------------------------ */
+/* ---- Labels and key points ------------------------------------------------------------------------------------- */
 
 START_TEST(a_person_fills_the_picture_and_has_a_head_clothes_and_limbs)
 {
@@ -49,7 +49,8 @@ START_TEST(a_person_fills_the_picture_and_has_a_head_clothes_and_limbs)
             ck_assert_int_eq(v->labels.pixels[i] == 0, v->sheet[i] < 0);
             count[v->labels.pixels[i]]++;
         }
-        ck_assert_msg(count[0] < PIXELS * 0.88 && count[0] > PIXELS * 0.3, "person %d: %d of %d are background", person, count[0], PIXELS);
+        ck_assert_msg(count[0] < PIXELS * 0.88 && count[0] > PIXELS * 0.3, "person %d: %d of %d are background",
+                      person, count[0], PIXELS);
         ck_assert_int_gt(count[13], 0);                                 /* face */
         ck_assert_int_gt(count[5] + count[6] + count[7], PIXELS / 30);  /* upper clothes, dress or coat */
         ck_assert_int_gt(count[6] + count[9] + count[12], 0);           /* dress, pants or skirt */
@@ -66,8 +67,10 @@ static bool label_fits(int joint, int label)    /* skin of the part, or cloth th
     case PN_NOSE: case PN_L_EYE: case PN_R_EYE: case PN_L_EAR: case PN_R_EAR: return label == 13;
     case PN_L_ELBOW: case PN_L_WRIST: return cloth || label == 14;
     case PN_R_ELBOW: case PN_R_WRIST: return cloth || label == 15;
-    case PN_L_KNEE: case PN_L_ANKLE: return label == 16 || label == 18 || label == 9 || label == 12 || label == 6 || label == 7;
-    case PN_R_KNEE: case PN_R_ANKLE: return label == 17 || label == 19 || label == 9 || label == 12 || label == 6 || label == 7;
+    case PN_L_KNEE:
+        case PN_L_ANKLE: return label == 16 || label == 18 || label == 9 || label == 12 || label == 6 || label == 7;
+    case PN_R_KNEE:
+        case PN_R_ANKLE: return label == 17 || label == 19 || label == 9 || label == 12 || label == 6 || label == 7;
     default: return label != 0;     /* hips and shoulders may lie under a hand or hair */
     }
 }
@@ -110,7 +113,8 @@ START_TEST(who_turns_away_has_no_nose_and_left_is_the_persons)
             const pn_synth_view *v = pn_synth_seen(s);
             const bool back = fabs(v->yaw) > 130.0;
             if (back) ck_assert(!pn_pose_has(&v->pose, PN_NOSE));
-            else if (fabs(v->yaw) < 15.0) ck_assert(pn_pose_has(&v->pose, PN_R_EYE) || pn_pose_has(&v->pose, PN_L_EYE));
+            else if (fabs(v->yaw) < 15.0)
+                ck_assert(pn_pose_has(&v->pose, PN_R_EYE) || pn_pose_has(&v->pose, PN_L_EYE));
             ck_assert_int_eq(strcmp(v->word, "back") == 0, fabs(v->yaw) >= 120.0);
             if (!pn_pose_has(&v->pose, PN_L_SHOULDER) || !pn_pose_has(&v->pose, PN_R_SHOULDER)) continue;
             const double across = v->pose.x[PN_L_SHOULDER] - v->pose.x[PN_R_SHOULDER];
@@ -124,7 +128,7 @@ START_TEST(who_turns_away_has_no_nose_and_left_is_the_persons)
 }
 END_TEST
 
-/* ---- Flow ------------------------------------------------------------------------------------------------------------ */
+/* ---- Flow ------------------------------------------------------------------------------------------------------ */
 
 static float flow[2 * PIXELS], visible[PIXELS];
 
@@ -145,7 +149,7 @@ END_TEST
 /* What source shows at a place between pixel centres, by bilinear taps. */
 typedef struct { double colour[3], across, along, spread; } look;
 
-/* false where a tap is another sheet, outside, or across the seam of a sheet. spread: how far the taps' colours differ. */
+/* false where a tap is another sheet, outside, or across a sheet's seam. spread: how far the taps' colours differ. */
 static bool sample(const pn_synth_view *v, double x, double y, int sheet, look *out)
 {
     const int i = (int)floor(x), j = (int)floor(y);
@@ -173,10 +177,13 @@ static void compare(const pn_synth_view *target, const pn_synth_view *source, ta
     for (int i = 0; i < PIXELS; i++) {
         look there;
         if (visible[i] == 0.0f) continue;
-        if (!sample(source, i % W + (double)flow[i], i / W + (double)flow[PIXELS + i], target->sheet[i], &there)) continue;
+        if (!sample(source, i % W + (double)flow[i], i / W + (double)flow[PIXELS + i], target->sheet[i], &there))
+            continue;
         t->spots++;
-        t->placed += fabs(there.across - (double)target->across[i]) < 0.015 && fabs(there.along - (double)target->along[i]) < 0.015;
-        if (there.spread > 8.0) continue;       /* a border or a stripe between the taps: bilinear colour is a mixture */
+        t->placed += fabs(there.across - (double)target->across[i]) < 0.015
+            && fabs(there.along - (double)target->along[i]) < 0.015;
+        /* a border or a stripe between the taps: bilinear colour is a mixture */
+        if (there.spread > 8.0) continue;
         double worst = 0.0;
         for (int c = 0; c < 3; c++) worst = fmax(worst, fabs(there.colour[c] - target->albedo.pixels[3 * i + c]));
         t->flat++;
@@ -198,8 +205,8 @@ START_TEST(warping_by_the_flow_gives_the_targets_colours_and_places)
     }
     ck_assert_int_gt(t.spots, 10 * 4 * 200);
     ck_assert_int_gt(t.flat, t.spots / 3);
-    /* The rest lies where the surface turns away or folds within the four taps. A flow off by one pixel finds 25% of the
-     * places and 98.2% of the colours, the right one 98.5% and 99.5%. */
+    /* The rest lies where the surface turns away or folds within the four taps. A flow off by one pixel finds 25% of
+     * the places and 98.2% of the colours, the right one 98.5% and 99.5%. */
     ck_assert_msg(t.placed > 0.97 * t.spots, "%d of %d spots are found in their place", t.placed, t.spots);
     ck_assert_msg(t.coloured > 0.99 * t.flat, "%d of %d spots keep their colour", t.coloured, t.flat);
     pn_synth_free(target);
@@ -222,7 +229,7 @@ START_TEST(the_flow_between_two_people_is_refused)
 }
 END_TEST
 
-/* ---- A whole set ------------------------------------------------------------------------------------------------------ */
+/* ---- A whole set ----------------------------------------------------------------------------------------------- */
 
 static const pn_synth_opt small_set = { .people = 5, .views = 3, .height = 64, .width = 48, .seed = 9, .flow = true };
 
@@ -254,14 +261,16 @@ static size_t same_files(const char *a, const char *b, const char *folder)     /
 START_TEST(one_thread_and_three_write_the_same_files)
 {
     char why[256];
-    pn_ctx *one = pn_ctx_new(&(pn_ctx_opt){ .threads = 1 }, why), *three = pn_ctx_new(&(pn_ctx_opt){ .threads = 3 }, why);
+    pn_ctx *one = pn_ctx_new(&(pn_ctx_opt){ .threads = 1 }, why),
+        *three = pn_ctx_new(&(pn_ctx_opt){ .threads = 3 }, why);
     ck_assert(one && three);
     write_set(one, "one");
     write_set(three, "three");
     const char *a = scratch_path("one"), *b = scratch_path("three");
     ck_assert_uint_eq(same_files(a, b, "."), 7);                /* six lists and dataset.ini */
     static const struct { const char *folder; size_t files; } expected[] = {
-        { "train", 12 }, { "test", 3 }, { "train_lip20", 12 }, { "test_lip20", 3 }, { "trainSPL8", 12 }, { "testSPL8", 3 },
+        { "train", 12 }, { "test", 3 }, { "train_lip20", 12 }, { "test_lip20", 3 }, { "trainSPL8", 12 },
+            { "testSPL8", 3 },
         { "train_flow", 24 }, { "test_flow", 6 }, { "train_visible", 24 }, { "test_visible", 6 },
     };
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
@@ -282,7 +291,8 @@ START_TEST(the_set_opens_is_whole_and_keeps_its_people_apart)
 {
     write_set(scratch_ctx(), "set");
     const char *folder = scratch_path("set");
-    pn_dataset *train = pn_dataset_open(scratch_ctx(), folder, "train", NULL), *test = pn_dataset_open(scratch_ctx(), folder, "test", NULL);
+    pn_dataset *train = pn_dataset_open(scratch_ctx(), folder, "train", NULL),
+        *test = pn_dataset_open(scratch_ctx(), folder, "test", NULL);
     if (!train || !test) ck_abort_msg("%s", pn_ctx_message(scratch_ctx()));
     ck_assert_int_eq((int)pn_dataset_pairs(train), 4 * 3 * 2);
     ck_assert_int_eq((int)pn_dataset_pairs(test), 1 * 3 * 2);
@@ -350,16 +360,20 @@ START_TEST(options_no_set_can_have_are_refused_with_advice)
 {
     static const struct { pn_synth_opt opt; pn_status status; const char *part; } bad[] = {
         { { .out = NULL, .people = 5, .views = 3, .height = 64, .width = 48 }, PN_ERR_ARG, "no folder to write to" },
-        { { .out = "x", .people = 0, .views = 3, .height = 64, .width = 48 }, PN_ERR_ARG, "people is 0, expected 1 or more" },
+        { { .out = "x", .people = 0, .views = 3, .height = 64, .width = 48 }, PN_ERR_ARG,
+          "people is 0, expected 1 or more" },
         { { .out = "x", .people = -3, .views = 3, .height = 64, .width = 48 }, PN_ERR_ARG, "people is -3" },
         { { .out = "x", .people = 100000000, .views = 3, .height = 64, .width = 48 }, PN_ERR_LIMIT, "eight digits" },
         { { .out = "x", .people = 5, .views = 1, .height = 64, .width = 48 }, PN_ERR_ARG, "a pair needs two views" },
         { { .out = "x", .people = 5, .views = 1000, .height = 64, .width = 48 }, PN_ERR_LIMIT, "views is 1000" },
-        { { .out = "x", .people = 5, .views = 3, .height = 16, .width = 12 }, PN_ERR_LIMIT, "size is 16x12, expected 32x24" },
+        { { .out = "x", .people = 5, .views = 3, .height = 16, .width = 12 }, PN_ERR_LIMIT,
+          "size is 16x12, expected 32x24" },
         { { .out = "x", .people = 5, .views = 3, .height = 64, .width = 100000 }, PN_ERR_LIMIT, "size is 64x100000" },
         { { .out = "x", .people = 5, .views = 3, .height = -1, .width = 48 }, PN_ERR_LIMIT, "size is -1x48" },
-        { { .out = "x", .people = 5, .views = 3, .height = 64, .width = 48, .test_share = 1.0 }, PN_ERR_ARG, "test_share is 1" },
-        { { .out = "x", .people = 5, .views = 3, .height = 64, .width = 48, .test_share = (double)NAN }, PN_ERR_ARG, "test_share is" },
+        { { .out = "x", .people = 5, .views = 3, .height = 64, .width = 48, .test_share = 1.0 }, PN_ERR_ARG,
+          "test_share is 1" },
+        { { .out = "x", .people = 5, .views = 3, .height = 64, .width = 48, .test_share = (double)NAN }, PN_ERR_ARG,
+          "test_share is" },
     };
     assert_fails(pn_synth_write(scratch_ctx(), &bad[_i].opt), bad[_i].status, bad[_i].part);
     ck_assert_ptr_null(pn_synth_new(scratch_ctx(), 31, 48));
