@@ -1,0 +1,13 @@
+/* tests/models/formula.h - weights and inputs from their names, as tests/golden/formula.py makes them */
+#ifndef FORMULA_H
+#define FORMULA_H
+
+#include "posenet.h"
+
+/* u in [-1,1) for element i of the tensor with this name. */
+double formula_u(const char *name, ptrdiff_t i);
+typedef struct { const char *module; double gain; } formula_gain;       /* ends with a NULL module */
+/* Every parameter and state by its first name; `prefix` is put before it. */
+void formula_fill(pn_params *p, const char *prefix, const formula_gain *gains);
+
+#endif
