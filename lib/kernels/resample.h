@@ -26,4 +26,6 @@ typedef struct {
                        pn_sample_dims d, void *scratch);
 } pn_resample_kernels;
 
+extern const pn_resample_kernels pn_ref_resample;      /* for fast kernels that leave a case to the reference */
+
 #endif

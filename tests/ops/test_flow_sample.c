@@ -16,11 +16,13 @@ static pn_tensor *gauss_wide(pn_graph *g, pn_tensor *const in[])
 static pn_test_build *const builds[] = { repeat, zero, gauss_repeat, gauss_zero, gauss_wide };
 enum { BUILDS = sizeof builds / sizeof *builds };
 
-/* a single pixel; odd sizes; channels around a block; a row one longer than every vector; x smaller than the flow, and larger */
+/* a single pixel; odd sizes; channels around a block; a row one longer than every vector; x smaller than the flow,
+ * and larger; more than one run of a row */
 static const pn_shape cases[][2] = {
     { { 4, { 1, 1, 1, 1 } }, { 4, { 1, 2, 1, 1 } } }, { { 4, { 2, 3, 5, 7 } }, { 4, { 2, 2, 5, 7 } } },
     { { 4, { 1, 15, 4, 3 } }, { 4, { 1, 2, 4, 3 } } }, { { 4, { 2, 17, 8, 33 } }, { 4, { 2, 2, 8, 33 } } },
     { { 4, { 1, 33, 3, 2 } }, { 4, { 1, 2, 9, 18 } } }, { { 4, { 2, 16, 9, 7 } }, { 4, { 2, 2, 2, 4 } } },
+    { { 4, { 1, 3, 3, 140 } }, { 4, { 1, 2, 2, 131 } } },
 };
 enum { CASES_HERE = sizeof cases / sizeof *cases };
 
@@ -31,19 +33,24 @@ static void far(pn_rng *rng, pn_real *values, pn_shape shape)
         values[i] = (pn_real)((double)(pn_rng_below(rng, 41) - 20) + 0.2 + 0.6 * pn_rng_uniform(rng));
 }
 
-static double tolerance(int build) { return build < 2 ? PN_TOL_SUM4 : PN_TOL_EXP; }
+/* Gradients add up what many places read of one pixel, and the flow's what many channels say. On a map of one pixel the
+ * Gaussian's flow has a gradient of rounding errors alone: nothing to compare. */
+static void parity(int build, int shape, pn_test_fill *flow)
+{
+    const bool gaussian = build >= 2;
+    if (gaussian && shape == 0) return;
+    pn_test_fill_input(1, flow);
+    pn_test_parity(builds[build], cases[shape], 2, PN_TOL_SUM);
+}
 
 START_TEST(every_isa_agrees_with_ref)
 {
-    for (int b = 0; b < BUILDS; b++) pn_test_parity(builds[b], cases[_i], 2, tolerance(b));
+    for (int b = 0; b < BUILDS; b++) parity(b, _i, NULL);
 }
 END_TEST
 START_TEST(every_isa_agrees_with_ref_far_outside)
 {
-    for (int b = 0; b < BUILDS; b++) {
-        pn_test_fill_input(1, far);
-        pn_test_parity(builds[b], cases[_i], 2, tolerance(b));
-    }
+    for (int b = 0; b < BUILDS; b++) parity(b, _i, far);
 }
 END_TEST
 START_TEST(gradients_match_differences)

@@ -24,9 +24,10 @@ static pn_test_build *const builds[] = {
 static const pn_shape shapes[] = { { 4, { 1, 1, 1, 1 } }, { 4, { 2, 3, 5, 6 } }, { 4, { 1, 15, 9, 2 } }, { 4, { 1, 33, 3, 17 } } };
 enum { BUILDS = sizeof builds / sizeof *builds, SHAPES = sizeof shapes / sizeof *shapes };
 
+/* The gradient of a single pixel is one sum that may nearly cancel. */
 START_TEST(every_isa_agrees_with_ref)
 {
-    for (int s = 0; s < SHAPES; s++) pn_test_parity(builds[_i], &shapes[s], 1, PN_TOL_SUM4);
+    for (int s = 0; s < SHAPES; s++) pn_test_parity(builds[_i], &shapes[s], 1, s ? PN_TOL_SUM : PN_TOL_LONG);
 }
 END_TEST
 START_TEST(gradients_match_differences)

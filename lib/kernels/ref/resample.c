@@ -320,11 +320,10 @@ static void sample_bwd(pn_pool *pool, pn_sink dx, pn_sink dflow, const pn_real *
     if (dx.data) sample_bwd_x(dx, dy, flow, &d, scratch);
 }
 
-void pn_ref_add_resample(pn_kernels *k)
-{
-    k->resample = (pn_resample_kernels){
-        .avg_fwd = avg_fwd, .avg_bwd = avg_bwd, .max_fwd = max_fwd, .max_bwd = max_bwd,
-        .resize_scratch = resize_scratch, .resize_fwd = resize_fwd, .resize_bwd = resize_bwd,
-        .sample_scratch = sample_scratch, .sample_fwd = sample_fwd, .sample_bwd = sample_bwd,
-    };
-}
+const pn_resample_kernels pn_ref_resample = {
+    .avg_fwd = avg_fwd, .avg_bwd = avg_bwd, .max_fwd = max_fwd, .max_bwd = max_bwd,
+    .resize_scratch = resize_scratch, .resize_fwd = resize_fwd, .resize_bwd = resize_bwd,
+    .sample_scratch = sample_scratch, .sample_fwd = sample_fwd, .sample_bwd = sample_bwd,
+};
+
+void pn_ref_add_resample(pn_kernels *k) { k->resample = pn_ref_resample; }
