@@ -92,7 +92,14 @@ typedef struct {
     ptrdiff_t band, bands;          /* q rows of a patch, patches of an image */
     ptrdiff_t columns;              /* of each remainder modulo step in scratch */
     ptrdiff_t row, plane;           /* floats of one row and of one block of a worker's band */
+    bool thin;                      /* so few output channels that input channels are what vectors hold */
 } conv_pass;
+
+/* Blocks are counted group by group, each group beginning a new one; that differs from the map's own when groups share
+ * blocks, and then a band gathers its channels and results are collected afterwards. */
+static inline bool conv_apart(ptrdiff_t groups, ptrdiff_t channels) { return groups > 1 && channels % PN_BLOCK != 0; }
+
+enum { THIN = 4 };                  /* the most output channels of a thin pass */
 
 typedef enum { CONV_GATHER, CONV_ADJOINT } conv_direction;
 
@@ -105,7 +112,8 @@ void PN_SIMD(pn_conv_cut)(conv_pass *p, ptrdiff_t band);
 void PN_SIMD(pn_conv_fill)(float *to, const conv_pass *p, const float *from, const pn_prologue *pro, ptrdiff_t n,
                            ptrdiff_t band, conv_span blocks);
 
-/* Weights in the order the tiles read them: [group][slot][phase][input block][tap][channel][GROUP channels]. */
+/* Weights in the order the tiles read them: [group][slot][phase][input block][tap][channel][GROUP channels]; of a thin pass
+ * [group][phase][input block][tap][output channel][16]. */
 size_t PN_SIMD(pn_conv_packed_bytes)(const conv_pass *p);
 void PN_SIMD(pn_conv_pack)(pn_pool *pool, float *packed, const float *w, const conv_pass *p);
 
@@ -118,6 +126,8 @@ typedef struct {
     ptrdiff_t plane, step;          /* floats between output blocks, and between results */
 } conv_tile;
 void PN_SIMD(pn_conv_tile)(const conv_tile *t, float *y, const float *x, ptrdiff_t pixels, ptrdiff_t vecs);
+/* The same for `channels` <= THIN results per pixel and w [pair][output channel][PN_BLOCK]; zeros in the other lanes. */
+void PN_SIMD(pn_conv_thin_tile)(const conv_tile *t, float *y, const float *x, ptrdiff_t pixels, ptrdiff_t channels);
 
 /* to[i][v] += sum over rows and columns of a[..][i] times vector v of b. */
 typedef struct {

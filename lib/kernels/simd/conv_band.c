@@ -43,6 +43,7 @@ static conv_pass pass_of(const pn_conv_dims *d, conv_direction direction)
     p.w_out = direction == CONV_GATHER ? w_tall : w_wide;
     p.w_group = tall.c / d->groups * w_tall;
     p.slots = conv_ceil(p.out_blocks * PN_BLOCK, GROUP);
+    p.thin = p.out_c <= THIN && p.out_c * p.in_blocks < p.in_c;
     return p;
 }
 
@@ -113,29 +114,49 @@ static void fill_columns(float *to, const float *row, const conv_pass *p, ptrdif
     for (ptrdiff_t i = end; i < count; i++) edge_pixel(to + i * PN_BLOCK, row, p, first + i * step, &r);
 }
 
+/* A row of a group's block whose channels do not begin at a block of the map: one pixel's channels at a time. */
+static void gather_row(float *to, const conv_pass *p, const float *from, const pn_prologue *pro, ptrdiff_t n, ptrdiff_t y, ptrdiff_t b)
+{
+    const ptrdiff_t group = b / p->in_blocks, inner = b % p->in_blocks * PN_BLOCK, first = group * p->in_c + inner;
+    const ptrdiff_t left = p->in_c - inner, real = left < PN_BLOCK ? left : PN_BLOCK;
+    const ptrdiff_t begin = p->cols.from * p->cols.step + p->cols.low, lanes = pn_map_blocks(p->in) * PN_BLOCK;
+    for (ptrdiff_t m = 0; m < p->cols.step; m++)
+        for (ptrdiff_t i = 0; i < p->columns; i++, to += PN_BLOCK) {
+            const ptrdiff_t x = stands_for(begin + m + i * p->cols.step, p->in.w, p->border);
+            memset(to, 0, PN_BLOCK * sizeof *to);
+            for (ptrdiff_t c = 0; c < real && x >= 0; c++) {
+                float v = from[pn_at(p->in, n, first + c, y, x)];
+                if (pro && pro->scale) {
+                    v = v * pro->scale[n * lanes + first + c] + pro->shift[n * lanes + first + c];
+                    v = v > 0 ? v : v * pro->slope;
+                }
+                to[c] = v;
+            }
+        }
+}
+
+static void fill_row(float *to, const conv_pass *p, const float *from, const pn_prologue *pro, ptrdiff_t n, ptrdiff_t y, ptrdiff_t b)
+{
+    const ptrdiff_t all = pn_map_blocks(p->in), column = p->cols.from * p->cols.step + p->cols.low;
+    const float *row = from + ((n * all + b) * p->in.h + y) * p->in.w * PN_BLOCK;
+    reading r = { 0 };
+    if (pro && pro->scale) r = (reading){ pro->scale + (n * all + b) * PN_BLOCK, pro->shift + (n * all + b) * PN_BLOCK, pro->slope };
+    for (ptrdiff_t m = 0; m < p->cols.step; m++) fill_columns(to + m * p->columns * PN_BLOCK, row, p, column + m, r);
+}
+
 void PN_SIMD(pn_conv_fill)(float *to, const conv_pass *p, const float *from, const pn_prologue *pro, ptrdiff_t n,
                            ptrdiff_t band, conv_span blocks)
 {
     const ptrdiff_t q = p->rows.from + band * p->band, first = q * p->rows.step + p->rows.low;
     const ptrdiff_t q_count = q + p->band > p->rows.to ? p->rows.to - q : p->band;
     const ptrdiff_t rows = (q_count - 1) * p->rows.step + p->rows.high - p->rows.low + 1;
-    const ptrdiff_t all = pn_map_blocks(p->in), column = p->cols.from * p->cols.step + p->cols.low;
-    for (ptrdiff_t b = blocks.from; b < blocks.to; b++) {
-        reading r = { 0 };
-        if (pro && pro->scale) {
-            const ptrdiff_t at = (n * all + b) * PN_BLOCK;
-            r = (reading){ pro->scale + at, pro->shift + at, pro->slope };
-        }
+    const bool apart = conv_apart(p->groups, p->in_c);
+    for (ptrdiff_t b = blocks.from; b < blocks.to; b++)
         for (ptrdiff_t i = 0; i < rows; i++) {
             float *row = to + (b - blocks.from) * p->plane + i * p->row;
             const ptrdiff_t y = stands_for(first + i, p->in.h, p->border);
-            if (y < 0) {
-                memset(row, 0, (size_t)p->row * sizeof *row);
-                continue;
-            }
-            const float *source = from + ((n * all + b) * p->in.h + y) * p->in.w * PN_BLOCK;
-            for (ptrdiff_t m = 0; m < p->cols.step; m++)
-                fill_columns(row + m * p->columns * PN_BLOCK, source, p, column + m, r);
+            if (y < 0) memset(row, 0, (size_t)p->row * sizeof *row);
+            else if (apart) gather_row(row, p, from, pro, n, y, b);
+            else fill_row(row, p, from, pro, n, y, b);
         }
-    }
 }

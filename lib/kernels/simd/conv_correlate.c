@@ -113,7 +113,7 @@ static bool has_finish(const strip *s)
     const pn_epilogue *e = s->j->c.epi;
     const conv_pass *p = s->j->p;
     const ptrdiff_t end = s->slot * GROUP + s->vecs * VLEN;
-    return (e && (e->residual || e->stats || e->slope != 1)) || end > p->out_c;
+    return (e && (e->residual || e->stats || e->slope != 1)) || (end > p->out_c && !p->thin);
 }
 
 /* ---- Tiles ------------------------------------------------------------------------------------------------------------------ */
@@ -122,7 +122,8 @@ static void row_of_tiles(const strip *s, const conv_tile *t, float *y, const flo
 {
     const ptrdiff_t most = conv_most(s->vecs);
     float *to = y;
-    for (ptrdiff_t left = count, piece; left > 0; left -= piece) {
+    if (s->j->p->thin) PN_SIMD(pn_conv_thin_tile)(t, y, x, count, s->j->p->out_c);
+    else for (ptrdiff_t left = count, piece; left > 0; left -= piece) {
         piece = conv_piece(left, most);
         PN_SIMD(pn_conv_tile)(t, to, x, piece, s->vecs);
         to += piece * t->step;
@@ -138,7 +139,8 @@ static void phase_of_strip(const strip *s, ptrdiff_t fy, ptrdiff_t fx, const flo
     const conv_span cols = conv_range(&p->cols, fx), all = conv_range(&p->rows, fy);
     const ptrdiff_t top = p->rows.from + s->band * p->band;
     const ptrdiff_t from = all.from > top ? all.from : top, to = all.to < top + p->band ? all.to : top + p->band;
-    const ptrdiff_t pairs = taps * p->in_blocks, full = p->in_c / PN_BLOCK * taps, width = s->vecs * VLEN;
+    const ptrdiff_t pairs = taps * p->in_blocks, full = p->thin ? pairs : p->in_c / PN_BLOCK * taps;
+    const ptrdiff_t width = p->thin ? p->out_c : s->vecs * VLEN;
     conv_tile t = { .full = full, .rest = p->in_c % PN_BLOCK, .plane = p->out.h * p->out.w * PN_BLOCK,
                     .step = (p->cols.adjoint ? p->cols.stride : 1) * PN_BLOCK };
     const bool finishes = has_finish(s);
@@ -165,14 +167,14 @@ static void run_strip(const strip *s)
 {
     const job *j = s->j;
     const conv_pass *p = j->p;
-    const ptrdiff_t per = p->taps * p->in_c;
-    const float *w = j->c.packed + s->group * per * p->out_blocks * PN_BLOCK + s->slot * GROUP * per;
+    const ptrdiff_t of_group = (ptrdiff_t)(PN_SIMD(pn_conv_packed_bytes)(p) / sizeof(float)) / p->groups;
+    const float *w = j->c.packed + s->group * of_group + s->slot * GROUP * p->taps * p->in_c;
     const ptrdiff_t *at = j->at;
     for (ptrdiff_t fy = 0; fy < p->rows.phases; fy++)
         for (ptrdiff_t fx = 0; fx < p->cols.phases; fx++) {
             const ptrdiff_t taps = conv_taps_in(&p->rows, fy) * conv_taps_in(&p->cols, fx);
             phase_of_strip(s, fy, fx, w, at, taps);
-            w += taps * p->in_c * s->vecs * VLEN;
+            w += taps * (p->thin ? p->in_blocks * PN_BLOCK * p->out_c : p->in_c * s->vecs * VLEN);
             at += taps * p->in_blocks;
         }
 }

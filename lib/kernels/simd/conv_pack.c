@@ -3,7 +3,8 @@
 
 size_t PN_SIMD(pn_conv_packed_bytes)(const conv_pass *p)
 {
-    return (size_t)(p->groups * p->taps * p->in_c * p->out_blocks * PN_BLOCK) * sizeof(float);
+    const ptrdiff_t group = p->thin ? p->in_blocks * PN_BLOCK * p->out_c : p->in_c * p->out_blocks * PN_BLOCK;
+    return (size_t)(p->groups * p->taps * group) * sizeof(float);
 }
 
 typedef struct { const conv_pass *p; float *packed; const float *w; } job;
@@ -19,6 +20,14 @@ static float *pack_tap(float *to, const float *w, const conv_pass *p, ptrdiff_t 
     return to;
 }
 
+/* One tap of one input block of a thin pass: [output channel][16]. */
+static float *pack_thin_tap(float *to, const float *w, const conv_pass *p, ptrdiff_t channels)
+{
+    for (ptrdiff_t o = 0; o < p->out_c; o++, to += PN_BLOCK)
+        for (ptrdiff_t c = 0; c < PN_BLOCK; c++) to[c] = c < channels ? w[o * p->w_out + c * p->w_in] : 0;
+    return to;
+}
+
 static float *pack_block(float *to, const float *w, const conv_pass *p, ptrdiff_t slot, ptrdiff_t block, const ptrdiff_t phase[2])
 {
     const ptrdiff_t left = p->out_blocks * PN_BLOCK - slot * GROUP, width = left < GROUP ? left : GROUP;
@@ -27,8 +36,10 @@ static float *pack_block(float *to, const float *w, const conv_pass *p, ptrdiff_
     const ptrdiff_t base = slot * GROUP * p->w_out + block * PN_BLOCK * p->w_in;
     for (ptrdiff_t a = 0; a < p->rows.kernel; a++)
         for (ptrdiff_t b = 0; b < p->cols.kernel; b++)
-            if (conv_tap_of(&p->rows, a).phase == phase[0] && conv_tap_of(&p->cols, b).phase == phase[1])
-                to = pack_tap(to, w + base + a * p->cols.kernel + b, p, channels, real, width);
+            if (conv_tap_of(&p->rows, a).phase == phase[0] && conv_tap_of(&p->cols, b).phase == phase[1]) {
+                const float *from = w + base + a * p->cols.kernel + b;
+                to = p->thin ? pack_thin_tap(to, from, p, channels) : pack_tap(to, from, p, channels, real, width);
+            }
     return to;
 }
 
@@ -38,7 +49,7 @@ static void pack_slot(void *arg, ptrdiff_t item, int worker)
     const job *j = arg;
     const conv_pass *p = j->p;
     const ptrdiff_t group = item / p->slots, slot = item % p->slots, per = p->taps * p->in_c;
-    float *to = j->packed + group * per * p->out_blocks * PN_BLOCK + slot * GROUP * per;
+    float *to = j->packed + (ptrdiff_t)(PN_SIMD(pn_conv_packed_bytes)(p) / sizeof(float)) / p->groups * group + slot * GROUP * per;
     for (ptrdiff_t y = 0; y < p->rows.phases; y++)
         for (ptrdiff_t x = 0; x < p->cols.phases; x++)
             for (ptrdiff_t b = 0; b < p->in_blocks; b++)
