@@ -1,14 +1,10 @@
 /* simd/conv.c - the fast convolution's entries: direct, blocked, both backwards
  *
- * What these loops do not cover (planar maps, groups whose channels are no multiple of a block) goes to the reference.
+ * Planar maps go to the reference.
  */
 #include "kernels/simd/conv.h"
 
-static bool covered(const pn_conv_dims *d)
-{
-    const bool blocked = d->x.b == PN_BLOCK && d->y.b == PN_BLOCK;
-    return blocked && (d->groups == 1 || (d->x.c / d->groups % PN_BLOCK == 0 && d->y.c / d->groups % PN_BLOCK == 0));
-}
+static bool covered(const pn_conv_dims *d) { return d->x.b == PN_BLOCK && d->y.b == PN_BLOCK; }
 
 static pn_conv_kernels reference(void)
 {
@@ -83,17 +79,49 @@ static conv_pass backward_pass(pn_conv_dims d)
     return p;
 }
 
+/* The pass whose results begin a block per group, and the bytes of them; 0 where groups share none. */
+static conv_pass apart_pass(const conv_pass *p)
+{
+    conv_pass apart = *p;
+    apart.out.c = p->groups * p->out_blocks * PN_BLOCK;
+    return apart;
+}
+
+static size_t apart_bytes(const conv_pass *p)
+{
+    return conv_apart(p->groups, p->out_c) ? (size_t)pn_map_stored(apart_pass(p).out) * sizeof(float) : 0;
+}
+
+static size_t pass_bytes(const conv_pass *p, int threads)
+{
+    const conv_pass apart = apart_pass(p);
+    return apart_bytes(p) + PN_SIMD(pn_conv_correlate_bytes)(apart_bytes(p) ? &apart : p, threads);
+}
+
+static void run_pass(pn_pool *pool, const conv_pass *p, conv_correlation c)
+{
+    if (!apart_bytes(p)) {
+        PN_SIMD(pn_conv_correlate)(pool, p, c);
+        return;
+    }
+    const conv_pass apart = apart_pass(p);
+    conv_correlation plain = { .source = c.source, .packed = c.packed, .pro = c.pro, .result = c.scratch };
+    plain.scratch = (char *)c.scratch + apart_bytes(p);
+    PN_SIMD(pn_conv_correlate)(pool, &apart, plain);
+    PN_SIMD(pn_conv_collect)(pool, p, plain.result, c);
+}
+
 static size_t padded_bytes(pn_conv_dims d) { return (size_t)pn_map_stored(padded(d).x) * sizeof(float); }
 
 static pn_conv_sizes sizes(pn_conv_dims d, int threads)
 {
     if (!covered(&d)) return reference().sizes(d, threads);
     const conv_pass f = forward_pass(d), b = backward_pass(d);
-    const size_t data = PN_SIMD(pn_conv_correlate_bytes)(&b, threads) + (folds(&d) ? padded_bytes(d) : 0);
-    const size_t weights = PN_SIMD(pn_conv_weights_bytes)(d, threads);
+    const size_t data = pass_bytes(&b, threads) + (folds(&d) ? padded_bytes(d) : 0);
+    const size_t weights = f.depth ? PN_SIMD(pn_conv_depth_weights_bytes)(d, threads) : PN_SIMD(pn_conv_weights_bytes)(d, threads);
     return (pn_conv_sizes){
         .packed_fwd = PN_SIMD(pn_conv_packed_bytes)(&f), .packed_bwd = PN_SIMD(pn_conv_packed_bytes)(&b),
-        .scratch_fwd = PN_SIMD(pn_conv_correlate_bytes)(&f, threads), .scratch_bwd = data > weights ? data : weights,
+        .scratch_fwd = pass_bytes(&f, threads), .scratch_bwd = data > weights ? data : weights,
     };
 }
 
@@ -119,8 +147,7 @@ static void fwd(pn_pool *pool, pn_real *y, const pn_real *x, const pn_real *w, c
         return;
     }
     const conv_pass p = forward_pass(d);
-    PN_SIMD(pn_conv_correlate)(pool, &p, (conv_correlation){ .source = x, .packed = packed, .result = y, .pro = pro, .epi = epi,
-                                                             .scratch = scratch });
+    run_pass(pool, &p, (conv_correlation){ .source = x, .packed = packed, .result = y, .pro = pro, .epi = epi, .scratch = scratch });
 }
 
 static void bwd_data(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real *w, const pn_real *packed, pn_conv_dims d,
@@ -137,7 +164,7 @@ static void bwd_data(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real
         c.scratch = (char *)scratch + padded_bytes(d);
         c.add = false;
     }
-    PN_SIMD(pn_conv_correlate)(pool, &p, c);
+    run_pass(pool, &p, c);
     if (!folds(&d)) return;
     fold_job j = { d, dx, c.result };
     pn_parallel(pool, d.x.n * pn_map_blocks(d.x), fold_item, &j);
@@ -146,7 +173,8 @@ static void bwd_data(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real
 static void bwd_weights(pn_pool *pool, pn_sink dw, const pn_real *x, const pn_real *dy, const pn_prologue *pro, pn_conv_dims d,
                         void *scratch)
 {
-    if (covered(&d)) PN_SIMD(pn_conv_weights)(pool, dw, x, dy, pro, d, scratch);
+    if (covered(&d) && forward_pass(d).depth) PN_SIMD(pn_conv_depth_weights)(pool, dw, x, dy, pro, d, scratch);
+    else if (covered(&d)) PN_SIMD(pn_conv_weights)(pool, dw, x, dy, pro, d, scratch);
     else reference().bwd_weights(pool, dw, x, dy, pro, d, scratch);
 }
 

@@ -93,6 +93,8 @@ typedef struct {
     ptrdiff_t columns;              /* of each remainder modulo step in scratch */
     ptrdiff_t row, plane;           /* floats of one row and of one block of a worker's band */
     bool thin;                      /* so few output channels that input channels are what vectors hold */
+    bool depth;                     /* each channel for itself; groups is 1 then, and w_in 0 */
+    ptrdiff_t pair_blocks, pair_channels;       /* input blocks and channels that weights are packed for */
 } conv_pass;
 
 /* Blocks are counted group by group, each group beginning a new one; that differs from the map's own when groups share
@@ -106,6 +108,8 @@ typedef enum { CONV_GATHER, CONV_ADJOINT } conv_direction;
 /* The pass that computes d's forward (from d.x) or backward-data (from d.y); band still to be chosen. */
 conv_pass PN_SIMD(pn_conv_forward_pass)(pn_conv_dims d);
 conv_pass PN_SIMD(pn_conv_backward_pass)(pn_conv_dims d);
+/* For the gradient of the weights: the ordinary forward, and a pass that copies bands of its result's map as they are. */
+void PN_SIMD(pn_conv_weight_passes)(pn_conv_dims d, conv_pass *wide, conv_pass *tall);
 /* Cut into bands of at most `band` rows of q, with the scratch geometry that follows. */
 void PN_SIMD(pn_conv_cut)(conv_pass *p, ptrdiff_t band);
 /* Copy the source rows of band `band` of image n, blocks first .. first + blocks - 1, into `to`. */
@@ -113,7 +117,8 @@ void PN_SIMD(pn_conv_fill)(float *to, const conv_pass *p, const float *from, con
                            ptrdiff_t band, conv_span blocks);
 
 /* Weights in the order the tiles read them: [group][slot][phase][input block][tap][channel][GROUP channels]; of a thin pass
- * [group][phase][input block][tap][output channel][16]. */
+ * [group][phase][input block][tap][output channel][16]; of a depth-wise pass [slot][phase][tap][GROUP channels]. */
+ptrdiff_t PN_SIMD(pn_conv_packed_group)(const conv_pass *p);      /* floats of a group */
 size_t PN_SIMD(pn_conv_packed_bytes)(const conv_pass *p);
 void PN_SIMD(pn_conv_pack)(pn_pool *pool, float *packed, const float *w, const conv_pass *p);
 
@@ -128,6 +133,9 @@ typedef struct {
 void PN_SIMD(pn_conv_tile)(const conv_tile *t, float *y, const float *x, ptrdiff_t pixels, ptrdiff_t vecs);
 /* The same for `channels` <= THIN results per pixel and w [pair][output channel][PN_BLOCK]; zeros in the other lanes. */
 void PN_SIMD(pn_conv_thin_tile)(const conv_tile *t, float *y, const float *x, ptrdiff_t pixels, ptrdiff_t channels);
+
+/* The same where vector v of the result takes vector v of x alone: x_plane lies between blocks of x. */
+void PN_SIMD(pn_conv_depth_tile)(const conv_tile *t, float *y, const float *x, ptrdiff_t x_plane, ptrdiff_t pixels, ptrdiff_t vecs);
 
 /* to[i][v] += sum over rows and columns of a[..][i] times vector v of b. */
 typedef struct {
@@ -150,8 +158,14 @@ size_t PN_SIMD(pn_conv_correlate_bytes)(const conv_pass *p, int threads);
 void PN_SIMD(pn_conv_correlate)(pn_pool *pool, const conv_pass *p, conv_correlation c);
 void PN_SIMD(pn_conv_choose_band)(conv_pass *p);
 
+/* Results [n][group's own blocks][h][w][16] in `apart` brought to the blocks of the map, with what c asks for. */
+void PN_SIMD(pn_conv_collect)(pn_pool *pool, const conv_pass *p, const float *apart, conv_correlation c);
+
 size_t PN_SIMD(pn_conv_weights_bytes)(pn_conv_dims d, int threads);
 void PN_SIMD(pn_conv_weights)(pn_pool *pool, pn_sink dw, const float *x, const float *dy, const pn_prologue *pro,
                               pn_conv_dims d, void *scratch);
+size_t PN_SIMD(pn_conv_depth_weights_bytes)(pn_conv_dims d, int threads);
+void PN_SIMD(pn_conv_depth_weights)(pn_pool *pool, pn_sink dw, const float *x, const float *dy, const pn_prologue *pro,
+                                    pn_conv_dims d, void *scratch);
 
 #endif

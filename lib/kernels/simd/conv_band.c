@@ -35,20 +35,41 @@ static conv_pass pass_of(const pn_conv_dims *d, conv_direction direction)
                     .groups = d->groups, .in_c = in.c / d->groups, .out_c = out.c / d->groups };
     p.rows = axis_of(d, 0, in.h, out.h, direction);
     p.cols = axis_of(d, 1, in.w, out.w, direction);
-    p.in_blocks = conv_ceil(p.in_c, PN_BLOCK);
-    p.out_blocks = conv_ceil(p.out_c, PN_BLOCK);
     p.taps = d->kernel[0] * d->kernel[1];
     const ptrdiff_t w_wide = p.taps, w_tall = wide.c / d->groups * p.taps;
     p.w_in = direction == CONV_GATHER ? w_wide : w_tall;
     p.w_out = direction == CONV_GATHER ? w_tall : w_wide;
     p.w_group = tall.c / d->groups * w_tall;
+    p.depth = d->groups > 1 && p.in_c == 1 && p.out_c == 1;
+    if (p.depth) {
+        p.groups = 1;
+        p.in_c = p.out_c = d->groups;
+        p.w_in = p.w_group = 0;
+    }
+    p.in_blocks = conv_ceil(p.in_c, PN_BLOCK);
+    p.out_blocks = conv_ceil(p.out_c, PN_BLOCK);
     p.slots = conv_ceil(p.out_blocks * PN_BLOCK, GROUP);
-    p.thin = p.out_c <= THIN && p.out_c * p.in_blocks < p.in_c;
+    p.thin = !p.depth && p.out_c <= THIN && p.out_c * p.in_blocks < p.in_c;
+    p.pair_blocks = p.depth ? 1 : p.in_blocks;
+    p.pair_channels = p.depth ? 1 : p.thin ? p.in_blocks * PN_BLOCK : p.in_c;
     return p;
 }
 
 conv_pass PN_SIMD(pn_conv_forward_pass)(pn_conv_dims d) { return pass_of(&d, d.transposed ? CONV_ADJOINT : CONV_GATHER); }
 conv_pass PN_SIMD(pn_conv_backward_pass)(pn_conv_dims d) { return pass_of(&d, d.transposed ? CONV_GATHER : CONV_ADJOINT); }
+
+void PN_SIMD(pn_conv_weight_passes)(pn_conv_dims d, conv_pass *wide, conv_pass *tall)
+{
+    pn_conv_dims ordinary = d, same = { .stride = { 1, 1 }, .dilation = { 1, 1 }, .kernel = { 1, 1 }, .groups = 1 };
+    ordinary.transposed = false;
+    ordinary.x = d.transposed ? d.y : d.x;
+    ordinary.y = same.x = same.y = d.transposed ? d.x : d.y;
+    *wide = pass_of(&ordinary, CONV_GATHER);
+    *tall = pass_of(&same, CONV_GATHER);
+    tall->groups = wide->groups;
+    tall->in_c = tall->out_c = wide->out_c;
+    tall->in_blocks = tall->out_blocks = wide->out_blocks;
+}
 
 void PN_SIMD(pn_conv_cut)(conv_pass *p, ptrdiff_t band)
 {
@@ -114,25 +135,26 @@ static void fill_columns(float *to, const float *row, const conv_pass *p, ptrdif
     for (ptrdiff_t i = end; i < count; i++) edge_pixel(to + i * PN_BLOCK, row, p, first + i * step, &r);
 }
 
-/* A row of a group's block whose channels do not begin at a block of the map: one pixel's channels at a time. */
+/* A row of a group's block whose channels do not begin at a block of the map: one channel after another. */
 static void gather_row(float *to, const conv_pass *p, const float *from, const pn_prologue *pro, ptrdiff_t n, ptrdiff_t y, ptrdiff_t b)
 {
-    const ptrdiff_t group = b / p->in_blocks, inner = b % p->in_blocks * PN_BLOCK, first = group * p->in_c + inner;
-    const ptrdiff_t left = p->in_c - inner, real = left < PN_BLOCK ? left : PN_BLOCK;
-    const ptrdiff_t begin = p->cols.from * p->cols.step + p->cols.low, lanes = pn_map_blocks(p->in) * PN_BLOCK;
-    for (ptrdiff_t m = 0; m < p->cols.step; m++)
-        for (ptrdiff_t i = 0; i < p->columns; i++, to += PN_BLOCK) {
-            const ptrdiff_t x = stands_for(begin + m + i * p->cols.step, p->in.w, p->border);
-            memset(to, 0, PN_BLOCK * sizeof *to);
-            for (ptrdiff_t c = 0; c < real && x >= 0; c++) {
-                float v = from[pn_at(p->in, n, first + c, y, x)];
-                if (pro && pro->scale) {
-                    v = v * pro->scale[n * lanes + first + c] + pro->shift[n * lanes + first + c];
-                    v = v > 0 ? v : v * pro->slope;
-                }
-                to[c] = v;
+    const ptrdiff_t inner = b % p->in_blocks * PN_BLOCK, first = b / p->in_blocks * p->in_c + inner;
+    const ptrdiff_t left = p->in_c - inner, real = left < PN_BLOCK ? left : PN_BLOCK, step = p->cols.step;
+    const ptrdiff_t begin = p->cols.from * step + p->cols.low, lanes = n * pn_map_blocks(p->in) * PN_BLOCK;
+    memset(to, 0, (size_t)p->row * sizeof *to);
+    for (ptrdiff_t c = first; c < first + real; c++) {
+        const bool scaled = pro && pro->scale;
+        const float scale = scaled ? pro->scale[lanes + c] : 1, shift = scaled ? pro->shift[lanes + c] : 0;
+        const float slope = scaled ? pro->slope : 1, *row = from + pn_at(p->in, n, c, y, 0);
+        float *lane = to + c - first;
+        for (ptrdiff_t m = 0; m < step; m++)
+            for (ptrdiff_t i = 0; i < p->columns; i++, lane += PN_BLOCK) {
+                const ptrdiff_t x = stands_for(begin + m + i * step, p->in.w, p->border);
+                if (x < 0) continue;
+                const float v = row[x * PN_BLOCK] * scale + shift;
+                *lane = v > 0 ? v : v * slope;
             }
-        }
+    }
 }
 
 static void fill_row(float *to, const conv_pass *p, const float *from, const pn_prologue *pro, ptrdiff_t n, ptrdiff_t y, ptrdiff_t b)

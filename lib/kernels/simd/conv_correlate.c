@@ -32,7 +32,7 @@ static size_t lines(size_t floats) { return (floats + LINE - 1) / LINE * LINE; }
 static size_t band_floats(const conv_pass *p) { return lines((size_t)(p->in_blocks * p->plane)); }
 static size_t table_floats(const conv_pass *p)
 {
-    return lines((size_t)(p->taps * p->in_blocks) * (sizeof(ptrdiff_t) / sizeof(float)));
+    return lines((size_t)(p->taps * p->pair_blocks) * (sizeof(ptrdiff_t) / sizeof(float)));
 }
 static ptrdiff_t lanes(const conv_pass *p) { return pn_map_blocks(p->out) * PN_BLOCK; }
 static size_t stats_floats(const conv_pass *p) { return lines((size_t)(p->out.n * p->bands * 2 * lanes(p))); }
@@ -65,7 +65,7 @@ static void make_table(ptrdiff_t *at, const conv_pass *p)
     const conv_axis *r = &p->rows, *c = &p->cols;
     for (ptrdiff_t y = 0; y < r->phases; y++)
         for (ptrdiff_t x = 0; x < c->phases; x++)
-            for (ptrdiff_t block = 0; block < p->in_blocks; block++)
+            for (ptrdiff_t block = 0; block < p->pair_blocks; block++)
                 for (ptrdiff_t a = 0; a < r->kernel; a++)
                     for (ptrdiff_t b = 0; b < c->kernel; b++) {
                         const conv_tap ta = conv_tap_of(r, a), tb = conv_tap_of(c, b);
@@ -120,9 +120,11 @@ static bool has_finish(const strip *s)
 
 static void row_of_tiles(const strip *s, const conv_tile *t, float *y, const float *x, ptrdiff_t count, bool last)
 {
+    const conv_pass *p = s->j->p;
     const ptrdiff_t most = conv_most(s->vecs);
     float *to = y;
-    if (s->j->p->thin) PN_SIMD(pn_conv_thin_tile)(t, y, x, count, s->j->p->out_c);
+    if (p->thin) PN_SIMD(pn_conv_thin_tile)(t, y, x, count, p->out_c);
+    else if (p->depth) PN_SIMD(pn_conv_depth_tile)(t, y, x + s->block * p->plane, p->plane, count, s->vecs);
     else for (ptrdiff_t left = count, piece; left > 0; left -= piece) {
         piece = conv_piece(left, most);
         PN_SIMD(pn_conv_tile)(t, to, x, piece, s->vecs);
@@ -139,9 +141,9 @@ static void phase_of_strip(const strip *s, ptrdiff_t fy, ptrdiff_t fx, const flo
     const conv_span cols = conv_range(&p->cols, fx), all = conv_range(&p->rows, fy);
     const ptrdiff_t top = p->rows.from + s->band * p->band;
     const ptrdiff_t from = all.from > top ? all.from : top, to = all.to < top + p->band ? all.to : top + p->band;
-    const ptrdiff_t pairs = taps * p->in_blocks, full = p->thin ? pairs : p->in_c / PN_BLOCK * taps;
+    const ptrdiff_t pairs = taps * p->pair_blocks, full = p->pair_channels / PN_BLOCK * taps;
     const ptrdiff_t width = p->thin ? p->out_c : s->vecs * VLEN;
-    conv_tile t = { .full = full, .rest = p->in_c % PN_BLOCK, .plane = p->out.h * p->out.w * PN_BLOCK,
+    conv_tile t = { .full = full, .rest = p->pair_channels % PN_BLOCK, .plane = p->out.h * p->out.w * PN_BLOCK,
                     .step = (p->cols.adjoint ? p->cols.stride : 1) * PN_BLOCK };
     const bool finishes = has_finish(s);
     ptrdiff_t most = (ptrdiff_t)L1_WEIGHTS / (PN_BLOCK * width * (ptrdiff_t)sizeof(float));
@@ -167,15 +169,14 @@ static void run_strip(const strip *s)
 {
     const job *j = s->j;
     const conv_pass *p = j->p;
-    const ptrdiff_t of_group = (ptrdiff_t)(PN_SIMD(pn_conv_packed_bytes)(p) / sizeof(float)) / p->groups;
-    const float *w = j->c.packed + s->group * of_group + s->slot * GROUP * p->taps * p->in_c;
+    const float *w = j->c.packed + s->group * PN_SIMD(pn_conv_packed_group)(p) + s->slot * GROUP * p->taps * p->pair_channels;
     const ptrdiff_t *at = j->at;
     for (ptrdiff_t fy = 0; fy < p->rows.phases; fy++)
         for (ptrdiff_t fx = 0; fx < p->cols.phases; fx++) {
             const ptrdiff_t taps = conv_taps_in(&p->rows, fy) * conv_taps_in(&p->cols, fx);
             phase_of_strip(s, fy, fx, w, at, taps);
-            w += taps * (p->thin ? p->in_blocks * PN_BLOCK * p->out_c : p->in_c * s->vecs * VLEN);
-            at += taps * p->in_blocks;
+            w += taps * p->pair_channels * (p->thin ? p->out_c : s->vecs * VLEN);
+            at += taps * p->pair_blocks;
         }
 }
 

@@ -1,10 +1,14 @@
 /* simd/conv_pack.c - weights in the order the tiles read them */
 #include "kernels/simd/conv.h"
 
+ptrdiff_t PN_SIMD(pn_conv_packed_group)(const conv_pass *p)
+{
+    return p->taps * p->pair_channels * (p->thin ? p->out_c : p->out_blocks * PN_BLOCK);
+}
+
 size_t PN_SIMD(pn_conv_packed_bytes)(const conv_pass *p)
 {
-    const ptrdiff_t group = p->thin ? p->in_blocks * PN_BLOCK * p->out_c : p->in_c * p->out_blocks * PN_BLOCK;
-    return (size_t)(p->groups * p->taps * group) * sizeof(float);
+    return (size_t)(p->groups * PN_SIMD(pn_conv_packed_group)(p)) * sizeof(float);
 }
 
 typedef struct { const conv_pass *p; float *packed; const float *w; } job;
@@ -32,7 +36,7 @@ static float *pack_block(float *to, const float *w, const conv_pass *p, ptrdiff_
 {
     const ptrdiff_t left = p->out_blocks * PN_BLOCK - slot * GROUP, width = left < GROUP ? left : GROUP;
     const ptrdiff_t after = p->out_c - slot * GROUP, real = after < width ? (after < 0 ? 0 : after) : width;
-    const ptrdiff_t past = p->in_c - block * PN_BLOCK, channels = past < PN_BLOCK ? past : PN_BLOCK;
+    const ptrdiff_t past = (p->depth ? 1 : p->in_c) - block * PN_BLOCK, channels = past < PN_BLOCK ? past : PN_BLOCK;
     const ptrdiff_t base = slot * GROUP * p->w_out + block * PN_BLOCK * p->w_in;
     for (ptrdiff_t a = 0; a < p->rows.kernel; a++)
         for (ptrdiff_t b = 0; b < p->cols.kernel; b++)
@@ -48,11 +52,11 @@ static void pack_slot(void *arg, ptrdiff_t item, int worker)
     (void)worker;
     const job *j = arg;
     const conv_pass *p = j->p;
-    const ptrdiff_t group = item / p->slots, slot = item % p->slots, per = p->taps * p->in_c;
-    float *to = j->packed + (ptrdiff_t)(PN_SIMD(pn_conv_packed_bytes)(p) / sizeof(float)) / p->groups * group + slot * GROUP * per;
+    const ptrdiff_t group = item / p->slots, slot = item % p->slots;
+    float *to = j->packed + group * PN_SIMD(pn_conv_packed_group)(p) + slot * GROUP * p->taps * p->pair_channels;
     for (ptrdiff_t y = 0; y < p->rows.phases; y++)
         for (ptrdiff_t x = 0; x < p->cols.phases; x++)
-            for (ptrdiff_t b = 0; b < p->in_blocks; b++)
+            for (ptrdiff_t b = 0; b < p->pair_blocks; b++)
                 to = pack_block(to, j->w + group * p->w_group, p, slot, b, (const ptrdiff_t[]){ y, x });
 }
 

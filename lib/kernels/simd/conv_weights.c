@@ -1,131 +1,142 @@
 /* simd/conv_weights.c - gradient of the weights: for every tap, an outer product summed over pixels
  *
- * One side is broadcast (16 channels, a block of the wide map, copied with its border), the other read as vectors (a
- * slot of the tall map). An item keeps its sums [tap][channel][slot] in L2 and walks the pixels tile by tile, all taps per
- * tile. Few items are cut along the pixels into chunks, whose sums are added in order afterwards.
+ * One side is broadcast, a block of 16 channels at a time; the other is read as vectors, a slot of GROUP channels at a time.
+ * Which is which follows from the channels, so that few lanes are wasted. The wide map is copied band by band with its border;
+ * the tall one is read where it lies unless it has a prologue or its groups share blocks. An item keeps its sums
+ * [tap][channel][slot] in L2 and walks the pixels tile by tile, all taps per tile. Few items are cut along the pixels into
+ * chunks, whose sums are added in order afterwards.
  */
 #include "kernels/simd/conv.h"
 
-enum { TILE_PIXELS = 64, MOST_BAND = 128 << 10, LEAST_ITEMS = 16, LINE = 16 };
+enum { TILE_PIXELS = 64, MOST_BAND = 160 << 10, LEAST_ITEMS = 16, LINE = 16, SLOT_BLOCKS = VLEN == 16 ? 4 : 1 };
+
+typedef struct { ptrdiff_t channels, blocks, w; } side;        /* of a group; stride of a channel in the weights */
 
 typedef struct {
-    pn_conv_dims d;
-    conv_pass p;                    /* of the ordinary forward: in is the wide map, out the tall one */
+    conv_pass wide, tall;           /* the ordinary forward; and what copies a band of its result's map as it is */
+    bool wide_is_vectors, copies_tall;
+    side cast, vectors;
+    ptrdiff_t slots;                /* of the vector side, in a group */
+    ptrdiff_t chunks, patches;      /* patches = N * bands are dealt to chunks in runs */
+    ptrdiff_t sums;                 /* floats of one item's sums */
+    size_t copy_at, sums_at, worker_floats;     /* of a worker: band, copy of the tall map, sums if there is one chunk */
+} shape;
+
+typedef struct {
+    shape s;
     pn_sink dw;
     const float *wide, *tall;
     const pn_prologue *on_wide, *on_tall;
-    ptrdiff_t chunks, patches;      /* patches = N * bands are dealt to chunks in runs */
-    ptrdiff_t sums;                 /* floats of one item's sums */
-    float *workers, *partial;       /* each worker's band; sums [chunk][item], or with one chunk [worker] */
-    size_t worker_floats, copy_at;
+    float *workers, *partial;       /* sums [chunk][item] */
 } job;
 
 typedef struct { ptrdiff_t group, slot, block, chunk, vecs, channels; } part;
 
-static size_t lines(size_t floats) { return (floats + LINE - 1) / LINE * LINE; }
-static ptrdiff_t products(const conv_pass *p) { return p->groups * p->slots * p->in_blocks; }
+static size_t lines(ptrdiff_t floats) { return ((size_t)floats + LINE - 1) / LINE * LINE; }
+static ptrdiff_t products(const shape *s) { return s->wide.groups * s->slots * s->cast.blocks; }
+static ptrdiff_t at_most(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
-static void layout(job *j, pn_conv_dims d)
+static void cut(shape *s, ptrdiff_t band)
 {
-    pn_conv_dims ordinary = d;
-    ordinary.transposed = false;
-    if (d.transposed) {
-        ordinary.x = d.y;
-        ordinary.y = d.x;
-    }
-    j->d = d;
-    j->p = PN_SIMD(pn_conv_forward_pass)(ordinary);
-    conv_pass *p = &j->p;
-    const ptrdiff_t rows = p->out.h, wanted = conv_ceil(LEAST_ITEMS, products(p));
-    PN_SIMD(pn_conv_cut)(p, rows);
-    while (p->band > 1 && p->plane * (ptrdiff_t)sizeof(float) > MOST_BAND) PN_SIMD(pn_conv_cut)(p, conv_ceil(p->band, 2));
-    while (p->band > 4 && p->out.n * p->bands < wanted) PN_SIMD(pn_conv_cut)(p, conv_ceil(p->band, 2));
-    j->patches = p->out.n * p->bands;
-    j->chunks = wanted < j->patches ? wanted : j->patches;
-    j->sums = p->taps * PN_BLOCK * GROUP;
-    j->copy_at = lines((size_t)p->plane);
-    j->worker_floats = j->copy_at + (d.transposed ? (size_t)(p->band * p->out.w * GROUP) : 0);
-    if (j->chunks == 1) j->worker_floats += (size_t)j->sums;
+    PN_SIMD(pn_conv_cut)(&s->wide, band);
+    PN_SIMD(pn_conv_cut)(&s->tall, band);
+}
+
+static shape shape_of(pn_conv_dims d, bool has_prologue)
+{
+    shape s = { 0 };
+    PN_SIMD(pn_conv_weight_passes)(d, &s.wide, &s.tall);
+    const conv_pass *p = &s.wide;
+    const side wide = { p->in_c, p->in_blocks, p->w_in }, tall = { p->out_c, p->out_blocks, p->w_out };
+    s.wide_is_vectors = wide.blocks * PN_BLOCK * tall.channels < tall.blocks * PN_BLOCK * wide.channels;
+    s.cast = s.wide_is_vectors ? tall : wide;
+    s.vectors = s.wide_is_vectors ? wide : tall;
+    s.slots = conv_ceil(s.vectors.blocks * PN_BLOCK, GROUP);
+    s.copies_tall = (d.transposed && has_prologue) || conv_apart(p->groups, p->out_c);
+    const ptrdiff_t slot_blocks = at_most(SLOT_BLOCKS, s.vectors.blocks), wanted = conv_ceil(LEAST_ITEMS, products(&s));
+    const ptrdiff_t wide_blocks = s.wide_is_vectors ? slot_blocks : 1, tall_blocks = s.wide_is_vectors ? 1 : slot_blocks;
+    cut(&s, p->out.h);
+    while (p->band > 1 && wide_blocks * p->plane * (ptrdiff_t)sizeof(float) > MOST_BAND) cut(&s, conv_ceil(p->band, 2));
+    while (p->band > 4 && p->out.n * p->bands < wanted) cut(&s, conv_ceil(p->band, 2));
+    s.patches = p->out.n * p->bands;
+    s.chunks = at_most(wanted, s.patches);
+    s.sums = p->taps * PN_BLOCK * GROUP;
+    s.copy_at = lines(wide_blocks * p->plane);
+    s.sums_at = s.copy_at + (s.copies_tall ? lines(tall_blocks * s.tall.plane) : 0);
+    s.worker_floats = s.sums_at + (s.chunks == 1 ? (size_t)s.sums : 0);
+    return s;
 }
 
 size_t PN_SIMD(pn_conv_weights_bytes)(pn_conv_dims d, int threads)
 {
-    job j = { 0 };
-    layout(&j, d);
-    const size_t partial = j.chunks == 1 ? 0 : (size_t)(j.chunks * products(&j.p) * j.sums);
-    return (partial + (size_t)threads * j.worker_floats) * sizeof(float) + LINE * sizeof(float);
+    const shape s = shape_of(d, true);
+    const size_t partial = s.chunks == 1 ? 0 : (size_t)(s.chunks * products(&s) * s.sums);
+    return (partial + (size_t)threads * s.worker_floats) * sizeof(float);
 }
 
-static part part_of(const job *j, ptrdiff_t item)
+static part part_of(const shape *s, ptrdiff_t item)
 {
-    const conv_pass *p = &j->p;
-    part t = { .chunk = item / products(p), .group = item % products(p) / (p->slots * p->in_blocks) };
-    t.slot = item / p->in_blocks % p->slots;
-    t.block = item % p->in_blocks;
-    const ptrdiff_t lanes = p->out_blocks * PN_BLOCK - t.slot * GROUP, channels = p->in_c - t.block * PN_BLOCK;
-    t.vecs = (lanes < GROUP ? lanes : GROUP) / VLEN;
-    t.channels = channels < PN_BLOCK ? channels : PN_BLOCK;
+    part t = { .chunk = item / products(s), .group = item % products(s) / (s->slots * s->cast.blocks) };
+    t.slot = item / s->cast.blocks % s->slots;
+    t.block = item % s->cast.blocks;
+    t.vecs = at_most(s->vectors.blocks * PN_BLOCK - t.slot * GROUP, GROUP) / VLEN;
+    t.channels = at_most(s->cast.channels - t.block * PN_BLOCK, PN_BLOCK);
     return t;
 }
 
 /* ---- Sums of one patch ----------------------------------------------------------------------------------------------------- */
 
-/* One tile of pixels: x and dy are its first pixel in the band and in the tall map. */
-static void tile_sums(const job *j, const part *t, float *sums, const float *x, const float *dy, conv_outer o)
+/* One tile of pixels: its first one in the wide band and in the tall map. */
+static void tile_sums(const shape *s, const part *t, float *sums, const float *wide, const float *tall, const conv_outer *o)
 {
-    const conv_pass *p = &j->p;
+    const conv_pass *p = &s->wide;
     const ptrdiff_t width = t->vecs * VLEN, most = conv_most(t->vecs);
     for (ptrdiff_t a = 0; a < p->rows.kernel; a++)
         for (ptrdiff_t b = 0; b < p->cols.kernel; b++) {
             const ptrdiff_t column = b * p->cols.dilation;
-            const float *from = x + a * p->rows.dilation * p->row +
-                                (column % p->cols.step * p->columns + column / p->cols.step) * PN_BLOCK;
+            const float *moved = wide + a * p->rows.dilation * p->row +
+                                 (column % p->cols.step * p->columns + column / p->cols.step) * PN_BLOCK;
+            const float *cast = s->wide_is_vectors ? tall : moved, *vectors = s->wide_is_vectors ? moved : tall;
             for (ptrdiff_t left = t->channels, piece; left > 0; left -= piece) {
                 piece = conv_piece(left, most);
-                PN_SIMD(pn_conv_outer)(&o, sums, from, dy, piece, t->vecs);
-                from += piece;
+                PN_SIMD(pn_conv_outer)(o, sums, cast, vectors, piece, t->vecs);
+                cast += piece;
                 sums += piece * width;
             }
         }
 }
 
-/* The rows of a patch of a slot of the tall map, with its prologue, one block after another. */
-static void copy_tall(const job *j, float *to, const float *from, const part *t, ptrdiff_t n, ptrdiff_t pixels)
+static conv_span blocks_of(const part *t, const side *of, bool vectors)
 {
-    const conv_pass *p = &j->p;
-    const pn_prologue *pro = j->on_tall;
-    const ptrdiff_t first = t->group * p->out_blocks * PN_BLOCK + t->slot * GROUP, plane = p->out.h * p->out.w * PN_BLOCK;
-    for (ptrdiff_t v = 0; v < t->vecs; v++) {
-        const ptrdiff_t at = n * pn_map_blocks(p->out) * PN_BLOCK + first + v * VLEN;
-        const vec scale = vec_load(pro->scale + at), shift = vec_load(pro->shift + at), slope = vec_all(pro->slope);
-        for (ptrdiff_t i = 0; i < pixels; i++) {
-            const ptrdiff_t lane = v % VECS * VLEN + i * PN_BLOCK;
-            const vec x = vec_load(from + v / VECS * plane + lane) * scale + shift;
-            vec_store(to + v / VECS * pixels * PN_BLOCK + lane, vec_if(x > vec_all(0), x, x * slope));
-        }
-    }
+    if (!vectors) return (conv_span){ t->group * of->blocks + t->block, t->group * of->blocks + t->block + 1 };
+    const ptrdiff_t first = t->group * of->blocks + t->slot * GROUP / PN_BLOCK;
+    return (conv_span){ first, first + conv_ceil(t->vecs, VECS) };
 }
 
-static void patch_sums(const job *j, const part *t, float *sums, float *band, ptrdiff_t patch)
+static void patch_sums(const job *j, const part *t, float *sums, float *memory, ptrdiff_t patch)
 {
-    const conv_pass *p = &j->p;
-    const ptrdiff_t n = patch / p->bands, top = patch % p->bands * p->band;
-    const ptrdiff_t rows = top + p->band < p->out.h ? p->band : p->out.h - top, block = t->group * p->in_blocks + t->block;
-    PN_SIMD(pn_conv_fill)(band, p, j->wide, j->on_wide, n, patch % p->bands, (conv_span){ block, block + 1 });
-    const ptrdiff_t slot = t->group * p->out_blocks + t->slot * GROUP / PN_BLOCK;
-    const float *tall = j->tall + ((n * pn_map_blocks(p->out) + slot) * p->out.h + top) * p->out.w * PN_BLOCK;
-    conv_outer o = { .a_row = p->rows.step * p->row, .b_row = p->out.w * PN_BLOCK, .b_plane = p->out.h * p->out.w * PN_BLOCK };
-    if (j->on_tall && j->on_tall->scale) {
-        copy_tall(j, band + j->copy_at, tall, t, n, rows * p->out.w);
-        tall = band + j->copy_at;
-        o.b_plane = rows * p->out.w * PN_BLOCK;
+    const shape *s = &j->s;
+    const conv_pass *p = &s->wide;
+    const ptrdiff_t n = patch / p->bands, band = patch % p->bands, top = band * p->band, rows = at_most(p->band, p->out.h - top);
+    const conv_span wide = blocks_of(t, s->wide_is_vectors ? &s->vectors : &s->cast, s->wide_is_vectors);
+    const conv_span tall = blocks_of(t, s->wide_is_vectors ? &s->cast : &s->vectors, !s->wide_is_vectors);
+    PN_SIMD(pn_conv_fill)(memory, p, j->wide, j->on_wide, n, band, wide);
+    const float *y = j->tall + ((n * pn_map_blocks(p->out) + tall.from) * p->out.h + top) * p->out.w * PN_BLOCK;
+    ptrdiff_t y_plane = p->out.h * p->out.w * PN_BLOCK;
+    const ptrdiff_t y_row = p->out.w * PN_BLOCK, x_row = p->rows.step * p->row;
+    if (s->copies_tall) {
+        PN_SIMD(pn_conv_fill)(memory + s->copy_at, &s->tall, j->tall, j->on_tall, n, band, tall);
+        y = memory + s->copy_at;
+        y_plane = s->tall.plane;
     }
-    const ptrdiff_t most_cols = TILE_PIXELS, tile_rows = p->out.w >= TILE_PIXELS ? 1 : TILE_PIXELS / p->out.w;
-    for (ptrdiff_t y = 0; y < rows; y += o.rows) {
-        o.rows = conv_piece(rows - y, tile_rows);
+    conv_outer o = { .a_row = s->wide_is_vectors ? y_row : x_row, .b_row = s->wide_is_vectors ? x_row : y_row,
+                     .b_plane = s->wide_is_vectors ? p->plane : y_plane };
+    const ptrdiff_t tile_rows = p->out.w >= TILE_PIXELS ? 1 : TILE_PIXELS / p->out.w;
+    for (ptrdiff_t r = 0; r < rows; r += o.rows) {
+        o.rows = conv_piece(rows - r, tile_rows);
         for (ptrdiff_t x = 0; x < p->out.w; x += o.cols) {
-            o.cols = conv_piece(p->out.w - x, most_cols);
-            tile_sums(j, t, sums, band + y * o.a_row + x * PN_BLOCK, tall + y * o.b_row + x * PN_BLOCK, o);
+            o.cols = conv_piece(p->out.w - x, TILE_PIXELS);
+            tile_sums(s, t, sums, memory + r * x_row + x * PN_BLOCK, y + r * y_row + x * PN_BLOCK, &o);
         }
     }
 }
@@ -134,40 +145,42 @@ static void patch_sums(const job *j, const part *t, float *sums, float *band, pt
 
 static void deliver(const job *j, const part *t, const float *sums)
 {
-    const conv_pass *p = &j->p;
-    const ptrdiff_t width = t->vecs * VLEN, left = p->out_c - t->slot * GROUP, real = left < width ? left : width;
-    float *dw = j->dw.data + t->group * p->w_group + t->slot * GROUP * p->w_out + t->block * PN_BLOCK * p->w_in;
-    for (ptrdiff_t o = 0; o < real; o++)
+    const shape *s = &j->s;
+    const ptrdiff_t width = t->vecs * VLEN, real = at_most(s->vectors.channels - t->slot * GROUP, width), taps = s->wide.taps;
+    float *dw = j->dw.data + t->group * s->wide.w_group + t->slot * GROUP * s->vectors.w + t->block * PN_BLOCK * s->cast.w;
+    for (ptrdiff_t v = 0; v < real; v++)
         for (ptrdiff_t c = 0; c < t->channels; c++) {
-            float *to = dw + o * p->w_out + c * p->w_in;
-            const float *from = sums + c * width + o;
-            if (j->dw.add) for (ptrdiff_t k = 0; k < p->taps; k++) to[k] += from[k * t->channels * width];
-            else for (ptrdiff_t k = 0; k < p->taps; k++) to[k] = from[k * t->channels * width];
+            float *to = dw + v * s->vectors.w + c * s->cast.w;
+            const float *from = sums + c * width + v;
+            if (j->dw.add) for (ptrdiff_t k = 0; k < taps; k++) to[k] += from[k * t->channels * width];
+            else for (ptrdiff_t k = 0; k < taps; k++) to[k] = from[k * t->channels * width];
         }
 }
 
 static void sums_item(void *arg, ptrdiff_t item, int worker)
 {
     const job *j = arg;
-    const part t = part_of(j, item);
-    float *band = j->workers + (size_t)worker * j->worker_floats;
-    float *sums = j->chunks == 1 ? band + j->worker_floats - j->sums : j->partial + item * j->sums;
-    memset(sums, 0, (size_t)j->sums * sizeof *sums);
-    for (ptrdiff_t patch = j->patches * t.chunk / j->chunks; patch < j->patches * (t.chunk + 1) / j->chunks; patch++)
-        patch_sums(j, &t, sums, band, patch);
-    if (j->chunks == 1) deliver(j, &t, sums);
+    const shape *s = &j->s;
+    const part t = part_of(s, item);
+    float *memory = j->workers + (size_t)worker * s->worker_floats;
+    float *sums = s->chunks == 1 ? memory + s->sums_at : j->partial + item * s->sums;
+    memset(sums, 0, (size_t)s->sums * sizeof *sums);
+    for (ptrdiff_t patch = s->patches * t.chunk / s->chunks; patch < s->patches * (t.chunk + 1) / s->chunks; patch++)
+        patch_sums(j, &t, sums, memory, patch);
+    if (s->chunks == 1) deliver(j, &t, sums);
 }
 
 static void add_chunks(void *arg, ptrdiff_t item, int worker)
 {
     (void)worker;
     const job *j = arg;
-    const part t = part_of(j, item);
-    float *sums = j->partial + item * j->sums;
-    const ptrdiff_t stride = products(&j->p) * j->sums;
-    for (ptrdiff_t i = 0; i < j->sums; i += VLEN) {
+    const shape *s = &j->s;
+    const part t = part_of(s, item);
+    float *sums = j->partial + item * s->sums;
+    const ptrdiff_t stride = products(s) * s->sums;
+    for (ptrdiff_t i = 0; i < s->sums; i += VLEN) {
         vec v = vec_load(sums + i);
-        for (ptrdiff_t c = 1; c < j->chunks; c++) v += vec_load(sums + c * stride + i);
+        for (ptrdiff_t c = 1; c < s->chunks; c++) v += vec_load(sums + c * stride + i);
         vec_store(sums + i, v);
     }
     deliver(j, &t, sums);
@@ -176,15 +189,14 @@ static void add_chunks(void *arg, ptrdiff_t item, int worker)
 void PN_SIMD(pn_conv_weights)(pn_pool *pool, pn_sink dw, const float *x, const float *dy, const pn_prologue *pro,
                               pn_conv_dims d, void *scratch)
 {
-    job j = { 0 };
-    layout(&j, d);
-    j.dw = dw;
+    job j = { .s = shape_of(d, pro && pro->scale), .dw = dw };
+    const ptrdiff_t items = products(&j.s);
     j.wide = d.transposed ? dy : x;
     j.tall = d.transposed ? x : dy;
     j.on_wide = d.transposed ? NULL : pro;
     j.on_tall = d.transposed ? pro : NULL;
     j.partial = scratch;
-    j.workers = j.partial + (j.chunks == 1 ? 0 : j.chunks * products(&j.p) * j.sums);
-    pn_parallel(pool, j.chunks * products(&j.p), sums_item, &j);
-    if (j.chunks > 1) pn_parallel(pool, products(&j.p), add_chunks, &j);
+    j.workers = j.partial + (j.s.chunks == 1 ? 0 : j.s.chunks * items * j.s.sums);
+    pn_parallel(pool, j.s.chunks * items, sums_item, &j);
+    if (j.s.chunks > 1) pn_parallel(pool, items, add_chunks, &j);
 }
