@@ -25,7 +25,7 @@ typedef struct {
     void (*fwd)(pn_pool *pool, pn_real *y, pn_norm_stats out, const pn_real *x, pn_norm_params p, pn_norm_dims d, void *scratch);
     /* The same from statistics that are given. */
     void (*apply)(pn_pool *pool, pn_real *y, const pn_real *x, const pn_real *mean, const pn_real *rstd, pn_norm_params p,
-                  pn_norm_dims d);
+                  pn_norm_dims d, void *scratch);
     /* dx may lie where dy lies. */
     void (*bwd)(pn_pool *pool, pn_norm_sinks out, const pn_real *dy, const pn_real *x, pn_norm_stats saved,
                 const pn_real *weight, pn_norm_dims d, void *scratch);

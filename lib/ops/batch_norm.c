@@ -66,7 +66,8 @@ static void forward(const pn_run *r, const pn_node *node)
         s.var[c] = var[c];
         s.rstd[c] = (pn_real)(1 / sqrt((double)var[c] + d.eps));
     }
-    r->kernels->norm.apply(r->pool, pn_out(r, node), pn_in(r, node, X), s.mean, s.rstd, params_of(r, node), d);
+    r->kernels->norm.apply(r->pool, pn_out(r, node), pn_in(r, node, X), s.mean, s.rstd, params_of(r, node), d,
+                           pn_scratch(r));
 }
 
 static void backward(const pn_run *r, const pn_node *node)

@@ -96,8 +96,9 @@ static void apply_item(void *arg, ptrdiff_t item, int worker)
 }
 
 static void apply(pn_pool *pool, pn_real *y, const pn_real *x, const pn_real *mean, const pn_real *rstd, pn_norm_params p,
-                  pn_norm_dims d)
+                  pn_norm_dims d, void *scratch)
 {
+    (void)scratch;
     apply_job a = { { .d = d, .p = p, .x = x, .y = y }, mean, rstd };
     pn_parallel(pool, groups(&d), apply_item, &a);
 }
