@@ -1,0 +1,90 @@
+/* tests/kernels/test_optim.c - lib/kernels/{ref,simd}/optim.c: the same step everywhere, no number beyond the end */
+#include "support/guard.h"
+#include "support/pntest.h"
+
+enum { MOST = 70 };
+
+typedef struct { pn_guard w, m, v, g; } arrays;
+
+static arrays arrays_of(ptrdiff_t count)
+{
+    pn_real values[4][MOST];
+    for (int i = 0; i < 4; i++) pn_test_random((const char *[]){ "w", "m", "v", "g" }[i], values[i], count);
+    for (ptrdiff_t i = 0; i < count; i++) values[2][i] *= values[2][i];
+    return (arrays){ pn_guard_copy(values[0], count), pn_guard_copy(values[1], count), pn_guard_copy(values[2], count),
+                     pn_guard_copy(values[3], count) };
+}
+
+static void step(pn_isa isa, const arrays *a, ptrdiff_t count)
+{
+    const pn_kernels k = pn_kernels_for(isa);
+    const pn_adam_dims d = { .rate = 1e-2 / (1 - 0.9), .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .root = sqrt(1 - 0.999) };
+    k.optim.adam(NULL, a->w.memory, a->m.memory, a->v.memory, a->g.memory, d, count);
+}
+
+static void free_arrays(arrays *a)
+{
+    pn_guard_free(&a->w);
+    pn_guard_free(&a->m);
+    pn_guard_free(&a->v);
+    pn_guard_free(&a->g);
+}
+
+static void expect_same(const pn_guard *is, const pn_guard *should, ptrdiff_t count)
+{
+    const pn_real *a = is->memory, *b = should->memory;
+    for (ptrdiff_t i = 0; i < count; i++)
+        if (!(fabs((double)a[i] - (double)b[i]) <= 1e-6 * (0.1 + fabs((double)b[i]))))
+            ck_abort_msg("number %td of %td is %.9g, expected %.9g", i, count, (double)a[i], (double)b[i]);
+}
+
+START_TEST(adam_steps_alike_on_every_isa)
+{
+    pn_isa isas[PN_ISA_NEON + 1];
+    const int n = pn_test_isas(isas);
+    for (ptrdiff_t count = 1; count <= MOST; count++) {
+        arrays should = arrays_of(count);
+        step(PN_ISA_REF, &should, count);
+        for (int i = 0; i < n; i++) {
+            arrays is = arrays_of(count);
+            step(isas[i], &is, count);
+            expect_same(&is.w, &should.w, count);
+            expect_same(&is.m, &should.m, count);
+            expect_same(&is.v, &should.v, count);
+            free_arrays(&is);
+        }
+        free_arrays(&should);
+    }
+}
+END_TEST
+
+START_TEST(a_nan_or_infinity_anywhere_is_found)
+{
+    const pn_real bad[] = { NAN, INFINITY, -INFINITY };
+    pn_isa isas[PN_ISA_NEON + 1];
+    const int n = pn_test_isas(isas);
+    for (int i = 0; i < n; i++) {
+        const pn_kernels k = pn_kernels_for(isas[i]);
+        for (ptrdiff_t count = 1; count <= MOST; count++) {
+            arrays a = arrays_of(count);
+            pn_real *g = a.g.memory;
+            ck_assert(k.optim.finite(g, count));
+            for (ptrdiff_t at = 0; at < count; at++) {
+                const pn_real held = g[at];
+                g[at] = bad[at % 3];
+                if (k.optim.finite(g, count)) ck_abort_msg("%s misses number %td of %td", pn_isa_name(isas[i]), at, count);
+                g[at] = held;
+            }
+            free_arrays(&a);
+        }
+    }
+}
+END_TEST
+
+TCase *optim_cases(void)
+{
+    TCase *tc = tcase_create("optim");
+    tcase_add_test(tc, adam_steps_alike_on_every_isa);
+    tcase_add_test(tc, a_nan_or_infinity_anywhere_is_found);
+    return tc;
+}
