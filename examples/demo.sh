@@ -1,10 +1,11 @@
 #!/bin/sh
-# demo.sh BUILD [STEPS] - synthetic people, training, pictures of held-out people in poses nobody photographed, scores
+# demo.sh - synthetic people, training, pictures of people the network never saw in new poses, scores
+#
+# BIN is the folder of the programs, OUT gets everything. PN_DEMO_SHORT=1 trains a few steps only: to see that it all runs.
 set -eu
-build=$1
-steps=${2:-1500}
-out=$build/demo
-bin=$build/bin
+: "${BIN:=build/bin}" "${OUT:=build/demo}"
+people=40 views=6 steps=1500
+if [ "${PN_DEMO_SHORT:-}" = 1 ]; then people=5 views=3 steps=10; fi
 started=$(date +%s)
 part=$started
 
@@ -14,23 +15,23 @@ finished() {
     part=$now
 }
 
-rm -rf "$out"
-mkdir -p "$out"
-"$bin/posenet-data" synth --out "$out/people" --people 40 --views 6 --size 128x96 --seed 1
+rm -rf "$OUT"
+mkdir -p "$OUT"
+"$BIN/posenet-data" synth --out "$OUT/people" --people $people --views $views --size 128x96 --seed 1
 finished "data"
-"$bin/posenet-train" --model gfla --preset tiny --data "$out/people" --out "$out/run" --size 128x96 \
-    --steps "$steps" --batch 4 --seed 1 --sample-every $((steps / 5)) --save-every "$steps"
+"$BIN/posenet-train" --model gfla --preset tiny --data "$OUT/people" --out "$OUT/run" --size 128x96 \
+    --steps $steps --batch 4 --seed 1 --sample-every $((steps / 5)) --save-every $steps
 finished "training"
-weights=$(ls "$out"/run/checkpoints/*.safetensors | tail -n 1)
-"$bin/posenet-generate" --weights "$weights" --data "$out/people" --out "$out/generated" \
-    --pairs "$out/people/fasion-resize-pairs-test.csv"
-"$bin/posenet-evaluate" --generated "$out/generated" --data "$out/people" --protocol native \
-    --pairs "$out/people/fasion-resize-pairs-test.csv" --json "$out/scores.json" | tee "$out/scores.txt"
+weights=$(ls "$OUT"/run/checkpoints/*.safetensors | tail -n 1)
+pairs=$OUT/people/fasion-resize-pairs-test.csv
+"$BIN/posenet-generate" --weights "$weights" --data "$OUT/people" --pairs "$pairs" --out "$OUT/generated"
+"$BIN/posenet-evaluate" --generated "$OUT/generated" --data "$OUT/people" --pairs "$pairs" --protocol native \
+    --json "$OUT/scores.json" | tee "$OUT/scores.txt"
 finished "generation and scores"
-cp "$(ls "$out"/run/samples/*.png | tail -n 1)" "$out/grid.png"
-cp "$out/run/report.html" "$out/report.html"
+cp "$(ls "$OUT"/run/samples/*.png | tail -n 1)" "$OUT/grid.png"
+cp "$OUT/run/report.html" "$OUT/report.html"
 echo
-echo "Pictures (source, target pose, generated, truth):  $out/grid.png"
-echo "Report:                                            $out/report.html"
-echo "Scores on people the network never saw:            $out/scores.txt"
-echo "All in $(($(date +%s) - started)) s."
+echo "source, target pose, generated, truth:       $OUT/grid.png"
+echo "curves, samples, configuration:              $OUT/report.html"
+echo "scores on people the network never saw:      $OUT/scores.txt"
+echo "$(($(date +%s) - started)) s in all"
