@@ -46,4 +46,6 @@ typedef struct {
                          void *scratch);
 } pn_loss_kernels;
 
+extern const pn_loss_kernels pn_ref_loss;       /* for fast kernels that leave a case to the reference */
+
 #endif

@@ -231,13 +231,12 @@ static void spectral_bwd(pn_pool *pool, pn_sink dw, const pn_real *dy, const pn_
         }
 }
 
-void pn_ref_add_losses(pn_kernels *k)
-{
-    k->loss = (pn_loss_kernels){
-        .distance_scratch = distance_scratch, .distance_fwd = distance_fwd, .distance_bwd = distance_bwd,
-        .cross_entropy_scratch = cross_entropy_scratch, .cross_entropy_fwd = cross_entropy_fwd,
-        .cross_entropy_bwd = cross_entropy_bwd, .cosine_fwd = cosine_fwd, .cosine_bwd = cosine_bwd,
-        .gram_scratch = gram_scratch, .gram_fwd = gram_fwd, .gram_bwd = gram_bwd,
-        .spectral_scratch = spectral_scratch, .spectral_fwd = spectral_fwd, .spectral_bwd = spectral_bwd,
-    };
-}
+const pn_loss_kernels pn_ref_loss = {
+    .distance_scratch = distance_scratch, .distance_fwd = distance_fwd, .distance_bwd = distance_bwd,
+    .cross_entropy_scratch = cross_entropy_scratch, .cross_entropy_fwd = cross_entropy_fwd,
+    .cross_entropy_bwd = cross_entropy_bwd, .cosine_fwd = cosine_fwd, .cosine_bwd = cosine_bwd,
+    .gram_scratch = gram_scratch, .gram_fwd = gram_fwd, .gram_bwd = gram_bwd,
+    .spectral_scratch = spectral_scratch, .spectral_fwd = spectral_fwd, .spectral_bwd = spectral_bwd,
+};
+
+void pn_ref_add_losses(pn_kernels *k) { k->loss = pn_ref_loss; }
