@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "data/scratch.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +17,65 @@ static void keep(void *user, pn_log_level level, const char *text)
     snprintf(log_text + used, sizeof log_text - used, "%s\n", text);
 }
 
+/* ---- Memory that is counted: tests may leave things lying, and ask whether the library did ------------------------------ */
+
+typedef struct block { struct block *before, *after; void *base; } block;
+static block *blocks;               /* all live ones: reachable, so no leak to a sanitizer */
+static size_t live;
+static long until_failure;          /* requests still granted, plus one; 0: all */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void *get(void *user, size_t bytes, size_t align)
+{
+    (void)user;
+    if (align < sizeof(block)) align = sizeof(block);
+    pthread_mutex_lock(&lock);
+    const bool refused = until_failure != 0 && --until_failure <= 0;
+    if (refused) until_failure = -1;                    /* this one and all after it, until told otherwise */
+    pthread_mutex_unlock(&lock);
+    if (refused) return NULL;
+    uint8_t *base = bytes > PTRDIFF_MAX - 2 * align ? NULL : aligned_alloc(align, (bytes + 2 * align - 1) / align * align);
+    if (!base) return NULL;
+    block *b = (block *)(void *)(base + align) - 1;
+    pthread_mutex_lock(&lock);
+    *b = (block){ NULL, blocks, base };
+    if (blocks) blocks->before = b;
+    blocks = b;
+    live++;
+    pthread_mutex_unlock(&lock);
+    return b + 1;
+}
+
+static void put(void *user, void *memory, size_t bytes)
+{
+    (void)user; (void)bytes;
+    block *b = (block *)memory - 1;
+    pthread_mutex_lock(&lock);
+    if (b->before) b->before->after = b->after;
+    else blocks = b->after;
+    if (b->after) b->after->before = b->before;
+    live--;
+    pthread_mutex_unlock(&lock);
+    free(b->base);
+}
+
+size_t scratch_live(void) { return live; }
+
+long scratch_fail_at(long request)
+{
+    pthread_mutex_lock(&lock);
+    const long left = until_failure;
+    until_failure = request;
+    pthread_mutex_unlock(&lock);
+    return left;
+}
+
 pn_ctx *scratch_ctx(void)
 {
     static pn_ctx *ctx;
     char why[256];
     if (ctx) return ctx;
-    ctx = pn_ctx_new(&(pn_ctx_opt){ .threads = 2, .log = { .line = keep } }, why);
+    ctx = pn_ctx_new(&(pn_ctx_opt){ .threads = 2, .log = { .line = keep }, .allocator = { get, put, NULL } }, why);
     if (!ctx) ck_abort_msg("no context: %s", why);
     return ctx;
 }

@@ -218,6 +218,49 @@ START_TEST(a_broken_picture_reaches_next_with_its_name)
 }
 END_TEST
 
+START_TEST(everything_taken_is_given_back)
+{
+    const char *folder = write_set();
+    const size_t before = scratch_live();
+    for (int cached = 0; cached < 2; cached++) {
+        pn_dataset *d = pn_dataset_open(scratch_ctx(), folder, "train", NULL);
+        pn_loader_opt opt = usual;
+        opt.cache_bytes = cached ? 0 : 1;
+        pn_loader *l = open_loader(d, opt, NULL);
+        pn_batch b;
+        for (int i = 0; i < 7; i++) assert_works(pn_loader_next(l, &b));
+        pn_loader_free(l);
+        pn_dataset_free(d);
+    }
+    pn_check check;
+    assert_works(pn_dataset_check(scratch_ctx(), folder, NULL, &check));
+    pn_check_free(scratch_ctx(), &check);
+    ck_assert_ptr_null(pn_dataset_open(scratch_ctx(), folder, "val", NULL));
+    ck_assert_uint_eq(scratch_live(), before);
+}
+END_TEST
+
+/* The k-th request for memory fails, for every k: an error or success, never a crash, and nothing stays behind. */
+START_TEST(no_memory_at_any_moment_is_an_error)
+{
+    const char *folder = write_set();
+    const size_t before = scratch_live();
+    for (long k = 1;; k++) {
+        scratch_fail_at(k);
+        pn_dataset *d = pn_dataset_open(scratch_ctx(), folder, "train", NULL);
+        pn_loader *l = d ? pn_loader_new(d, &usual, NULL) : NULL;
+        pn_batch b;
+        const pn_status status = l ? pn_loader_next(l, &b) : PN_ERR_NOMEM;
+        pn_loader_free(l);
+        pn_dataset_free(d);
+        const bool reached = scratch_fail_at(0) <= 0;
+        ck_assert_uint_eq(scratch_live(), before);
+        if (!reached) break;
+        ck_assert(status == PN_OK || status == PN_ERR_NOMEM);
+    }
+}
+END_TEST
+
 START_TEST(what_a_loader_cannot_do_it_says)
 {
     pn_dataset *d = open_set(NULL);
@@ -321,6 +364,8 @@ TCase *loader_cases(void)
     tcase_add_test(tc, next_asks_for_no_memory_once_everything_is_kept);
     tcase_add_test(tc, a_batch_holds_the_stretched_picture_and_its_heat_maps);
     tcase_add_test(tc, a_broken_picture_reaches_next_with_its_name);
+    tcase_add_test(tc, everything_taken_is_given_back);
+    tcase_add_test(tc, no_memory_at_any_moment_is_an_error);
     tcase_add_test(tc, what_a_loader_cannot_do_it_says);
     tcase_add_test(tc, pairs_without_key_points_are_skipped_once_told_and_strictly_refused);
     tcase_add_test(tc, a_folder_that_is_none_or_lacks_lists_says_what_was_looked_for);

@@ -124,6 +124,7 @@ START_TEST(a_picture_beyond_the_limit_is_refused_before_memory_is_taken)
     assert_works(pn_image_write(scratch_ctx(), scratch_path("a.png"), &a));
     ck_assert_int_eq(pn_image_read(ctx, scratch_path("a.png"), &b), PN_ERR_LIMIT);
     ck_assert_ptr_nonnull(strstr(pn_ctx_message(ctx), "4x40"));
+    pn_ctx_free(ctx);
 }
 END_TEST
 
