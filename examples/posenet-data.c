@@ -1,7 +1,9 @@
 /* examples/posenet-data.c - data sets: make synthetic ones, check real ones, draw and convert key points */
 #include "cli.h"
 #include "posenet/data.h"
+#include "posenet/synth.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +11,46 @@ typedef struct {
     const char *name, *summary;
     int (*run)(int argc, char **argv);
 } verb;
+
+/* ---- synth ------------------------------------------------------------------------------------------------------------- */
+
+static int run_synth(int argc, char **argv)
+{
+    cli_common common = { 0 };
+    const char *out = NULL, *kind = "pose";
+    int64_t people = 20, views = 6;
+    cli_size size = { 128, 96 };
+    bool flow = false;
+    const cli_option options[] = {
+        { "out", "DIR", "data set to write", CLI_TEXT, { .text = &out } },
+        { "people", "N", "how many (20), a fifth of them for the test", CLI_COUNT, { .count = &people } },
+        { "views", "V", "pictures of each (6)", CLI_COUNT, { .count = &views } },
+        { "size", "HxW", "of the pictures (128x96)", CLI_SIZE, { .size = &size } },
+        { "kind", "NAME", "what they do: pose", CLI_TEXT, { .text = &kind } },
+        { "flow", NULL, "also exact flow and visibility of every pair", CLI_FLAG, { .flag = &flow } },
+        { .kind = CLI_END },
+    };
+    const cli_program program = {
+        .name = "posenet-data synth", .summary = "a data set of synthetic people in the DeepFashion layout",
+        .usage = "  posenet-data synth --out DIR [--people N] [--views V] [--size HxW] [--seed S] [--flow]\n", .options = options,
+        .common = &common,
+    };
+    const int done = cli_parse(&program, argc, argv);
+    if (done != CLI_GO_ON) return done;
+    if (!out) return cli_usage(&program, "--out is missing");
+    if (strcmp(kind, "pose") != 0) return cli_usage(&program, "--kind is '%s', expected pose", kind);
+    if (people > 1000000) return cli_usage(&program, "--people is '%" PRId64 "', expected at most 1000000", people);
+    if (views > 1000) return cli_usage(&program, "--views is '%" PRId64 "', expected at most 1000", views);
+    pn_ctx *ctx = cli_context(&program);
+    if (!ctx) return CLI_FAILED;
+    const pn_synth_opt opt = { .out = out, .people = (int)people, .views = (int)views, .height = size.height, .width = size.width,
+                               .seed = common.seed, .flow = flow };
+    int code = CLI_OK;
+    if (pn_synth_write(ctx, &opt)) code = pn_ctx_status(ctx) == PN_ERR_ARG ? cli_usage(&program, "%s", pn_ctx_message(ctx)) : cli_failed(&program, ctx);
+    else printf("%s: %" PRId64 " people, %" PRId64 " views of each, %tdx%td\n", out, people, views, size.height, size.width);
+    pn_ctx_free(ctx);
+    return code;
+}
 
 /* ---- check ------------------------------------------------------------------------------------------------------------- */
 
@@ -150,6 +192,7 @@ static int run_keypoints(int argc, char **argv)
 /* ---- All ------------------------------------------------------------------------------------------------------------------ */
 
 static const verb verbs[] = {
+    { "synth", "make a data set of synthetic people", run_synth },
     { "check", "read all of a data set and say what is wrong", run_check },
     { "draw", "key points over a picture", run_draw },
     { "keypoints", "OpenPose or COCO JSON to an annotation file", run_keypoints },
