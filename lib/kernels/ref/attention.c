@@ -152,9 +152,10 @@ static void through_softmax(const job *j, const target *p)
         da[t] = 0;
         for (ptrdiff_t c = 0; c < m.c; c++)
             da[t] += (double)j->dy[pn_at(m, p->n, c, p->y, p->x)] * tap(j->in.source, m, p->n, c, &s);
-        da[t] /= (double)am.c;
-        mean += da[t] * (double)j->in.a[pn_at(am, p->n, t, p->y, p->x)];
+        da[t] = da[t] / (double)am.c - (t ? da[0] : 0);     /* only differences pass a softmax; a need not add up to 1 exactly */
+        if (t) mean += da[t] * (double)j->in.a[pn_at(am, p->n, t, p->y, p->x)];
     }
+    da[0] = 0;
     for (ptrdiff_t t = 0; t < am.c; t++) {
         const ptrdiff_t at = pn_at(am, p->n, t, p->y, p->x);
         j->dlogit[at] = (pn_real)((double)j->in.a[at] * (da[t] - mean));
