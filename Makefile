@@ -238,7 +238,7 @@ check-symbols: $(BUILD)/lib/libposenet.so
 
 # ---- bench: bench/**/bench_X.c each hold a `const pn_bench_case bench_X[]` ---------------------------------------------------
 
-BENCH_SRC := $(wildcard bench/*.c bench/*/*.c)
+BENCH_SRC := $(filter-out bench/peers/%,$(wildcard bench/*.c bench/*/*.c))
 $(BUILD)/gen/bench.def: $(BENCH_SRC) FORCE
 	@mkdir -p $(@D)
 	@grep -ohE '^const pn_bench_case bench_[a-z0-9_]+\[\]' $(filter %.c,$^) /dev/null | \
@@ -247,6 +247,9 @@ $(BUILD)/gen/bench.def: $(BENCH_SRC) FORCE
 $(BUILD)/obj/bench/%.o: bench/%.c | $(MODEL_H) $(BUILD)/gen/bench.def
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -Ibench -MMD -MP -c $< -o $@
+$(BUILD)/bin/gfla_turns: $(BUILD)/obj/bench/peers/gfla_turns.o $(BUILD)/lib/libposenet.a
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
 $(BUILD)/bin/posenet-bench: $(BENCH_SRC:%.c=$(BUILD)/obj/%.o) $(PROGRAM_COMMON:%.c=$(BUILD)/obj/%.o) $(BUILD)/lib/libposenet.a
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
