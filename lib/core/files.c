@@ -227,6 +227,7 @@ bool pn_folder_exists(pn_ctx *ctx, const char *path) { (void)ctx; return is_kind
 
 pn_status pn_folder_make(pn_ctx *ctx, const char *path)
 {
+    if (!*path) return pn_fail(ctx, PN_ERR_ARG, "cannot make a folder without a name");
     char *part = pn_strdup(ctx, path);
     if (!part) return PN_ERR_NOMEM;
     pn_status status = PN_OK;

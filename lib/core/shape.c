@@ -15,14 +15,14 @@ pn_shape pn_shape5(ptrdiff_t a, ptrdiff_t b, ptrdiff_t c, ptrdiff_t d, ptrdiff_t
 ptrdiff_t pn_shape_count(pn_shape s)
 {
     ptrdiff_t count = 1;
-    for (int i = 0; i < s.rank; i++) count *= s.dim[i];
+    for (int i = 0; i < s.rank && i < PN_MAX_RANK; i++) count *= s.dim[i];
     return count;
 }
 
 bool pn_shape_equal(pn_shape a, pn_shape b)
 {
     if (a.rank != b.rank) return false;
-    for (int i = 0; i < a.rank; i++)
+    for (int i = 0; i < a.rank && i < PN_MAX_RANK; i++)
         if (a.dim[i] != b.dim[i]) return false;
     return true;
 }
@@ -39,6 +39,10 @@ bool pn_shape_valid(pn_shape s)
 
 const char *pn_shape_text(pn_shape s, char text[PN_SHAPE_TEXT])
 {
+    if (s.rank < 0 || s.rank > PN_MAX_RANK) {
+        snprintf(text, PN_SHAPE_TEXT, "rank %d", s.rank);
+        return text;
+    }
     size_t used = (size_t)snprintf(text, PN_SHAPE_TEXT, "[");
     for (int i = 0; i < s.rank; i++)
         used += (size_t)snprintf(text + used, PN_SHAPE_TEXT - used, i ? ",%td" : "%td", s.dim[i]);

@@ -110,6 +110,14 @@ static bool merge(pn_plan *p, int *into, int from, int tick)
     return true;
 }
 
+/* Input 0 alone lives there: an op may read its other inputs out of step with what it writes. */
+static bool read_once(const pn_plan *p, const pn_step *step)
+{
+    for (int i = 1; i < step->node->n_in; i++)
+        if (p->values[step->in[i]].buffer == p->values[step->in[0]].buffer) return false;
+    return true;
+}
+
 static void share_in_place(pn_plan *p)
 {
     for (int s = 0; s < p->n_forward + p->n_backward; s++) {
@@ -117,7 +125,7 @@ static void share_in_place(pn_plan *p)
         const pn_op *op = step->node->op;
         if (!(op->in_place & PN_INPUT(0))) continue;
         if (!step->backward) {
-            merge(p, &p->values[step->out].buffer, p->values[step->in[0]].buffer, s);
+            if (read_once(p, step)) merge(p, &p->values[step->out].buffer, p->values[step->in[0]].buffer, s);
         } else if (step->wanted == PN_INPUT(0) && !(step->adds & PN_INPUT(0))) {
             pn_value *dx = gradient_holder(p, step->in[0]);
             if (dx->tensor->kind != PN_TENSOR_PARAM) merge(p, &dx->grad, gradient_holder(p, step->out)->grad, s);
@@ -150,6 +158,18 @@ static ptrdiff_t lowest_free(const pn_buffer *buffers, const int *placed, int n,
     return at;
 }
 
+static size_t most_bytes(const pn_plan *p)
+{
+    const size_t limit = pn_ctx_limits(p->ctx)->plan_bytes;
+    return limit < PTRDIFF_MAX / 2 ? limit : PTRDIFF_MAX / 2;
+}
+
+static pn_status too_large(const pn_plan *p, size_t bytes)
+{
+    return pn_fail(p->ctx, PN_ERR_LIMIT, "pn_plan_new: the plan needs %zu bytes, more than the limit of %zu; use a smaller "
+                   "batch or size, recompute blocks, or raise pn_limits.plan_bytes", bytes, most_bytes(p));
+}
+
 static pn_status place_buffers(pn_plan *p, size_t *total)
 {
     order_key *order = pn_arena_alloc(&p->arena, (size_t)p->n_buffers + 1, sizeof *order);
@@ -160,6 +180,7 @@ static pn_status place_buffers(pn_plan *p, size_t *total)
     for (int i = 0; i < p->n_buffers; i++) {
         pn_buffer *b = &p->buffers[i];
         if (!b->bytes || b->last < b->first) continue;
+        if (b->bytes > most_bytes(p)) return too_large(p, b->bytes);
         b->bytes = (b->bytes + LINE - 1) / LINE * LINE;
         p->stats.value_bytes += b->bytes;
         order[live++] = (order_key){ b->bytes, b->first, i };
@@ -170,6 +191,7 @@ static pn_status place_buffers(pn_plan *p, size_t *total)
         b->offset = lowest_free(p->buffers, placed, n, b);
         const size_t end = (size_t)b->offset + b->bytes;
         if (end > *total) *total = end;
+        if (end > PTRDIFF_MAX / 2) return too_large(p, end);    /* and offsets never wrap around */
         int at = n++;
         for (; at > 0 && p->buffers[placed[at - 1]].offset > b->offset; at--) placed[at] = placed[at - 1];
         placed[at] = order[i].index;
@@ -208,11 +230,9 @@ pn_status pn_plan_place(pn_plan *p)
     }
     share_in_place(p);
     size_t total;
-    if (place_buffers(p, &total)) return PN_ERR_NOMEM;
-    const size_t limit = pn_ctx_limits(p->ctx)->plan_bytes;
-    if (total > limit)
-        return pn_fail(p->ctx, PN_ERR_LIMIT, "pn_plan_new: the plan needs %zu bytes, more than the limit of %zu; use a smaller "
-                       "batch or size, recompute blocks, or raise pn_limits.plan_bytes", total, limit);
+    const pn_status placed = place_buffers(p, &total);
+    if (placed) return placed;
+    if (total > most_bytes(p)) return too_large(p, total);
     p->memory_bytes = total ? total : LINE;
     p->memory = pn_alloc_pages(p->ctx, p->memory_bytes);
     if (!p->memory)

@@ -113,4 +113,4 @@ void pn_plan_free(pn_plan *p)
     pn_free(ctx, p);
 }
 
-pn_plan_stats pn_plan_describe(const pn_plan *p) { return p->stats; }
+pn_plan_stats pn_plan_describe(const pn_plan *p) { return p ? p->stats : (pn_plan_stats){ 0 }; }

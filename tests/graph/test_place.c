@@ -1,0 +1,200 @@
+/* tests/graph/test_place.c - lib/graph/{lower,differentiate,place}.c: sharing memory, running in place, adding gradients up and
+ * recomputing change nothing about the numbers. Over graphs drawn at random; PN_TEST_ROUNDS says how many of each kind.
+ */
+#include "graph/random_graph.h"
+
+enum { GROUPS = 8 };
+static uint64_t rounds(void)
+{
+    const char *wanted = getenv("PN_TEST_ROUNDS");
+    const uint64_t n = wanted ? strtoull(wanted, NULL, 10) / GROUPS : 6;
+    return n ? n : 1;
+}
+static uint64_t seed_of(int group, uint64_t i) { return 1000003u * (uint64_t)group + i; }
+
+static pn_plan *plan_of(const random_graph *r, pn_mode mode, const char *recompute)
+{
+    pn_plan *p = pn_plan_new(r->g, &(pn_plan_opt){ .mode = mode, .learn = r->learnt, .recompute = recompute });
+    if (!p) ck_abort_msg("%s", pn_ctx_message(r->ctx));
+    return p;
+}
+
+static void close_to(const random_numbers *is, const random_numbers *should, double tol, uint64_t seed)
+{
+    ck_assert_int_eq(is->count, should->count);
+    for (ptrdiff_t i = 0; i < is->count; i++) {
+        const double a = (double)is->values[i], b = (double)should->values[i];
+        if (!(fabs(a - b) <= tol * (1 + fabs(b))))
+            ck_abort_msg("seed %llu: number %td of %td is %.9g, expected %.9g", (unsigned long long)seed, i, is->count, a, b);
+    }
+}
+
+static void same_bytes(const random_numbers *is, const random_numbers *should, uint64_t seed, const char *where)
+{
+    ck_assert_int_eq(is->count, should->count);
+    for (ptrdiff_t i = 0; i < is->count; i++)
+        if (memcmp(&is->values[i], &should->values[i], sizeof(pn_real)) != 0)
+            ck_abort_msg("seed %llu, %s: number %td of %td is %.9g, expected %.9g", (unsigned long long)seed, where, i, is->count,
+                         (double)is->values[i], (double)should->values[i]);
+}
+
+/* The tolerance is for sums in another order: numbers of a few hundred terms through twenty ops. */
+START_TEST(a_plan_computes_what_its_ops_compute_alone)
+{
+    const double tol = sizeof(pn_real) == sizeof(double) ? 1e-9 : 3e-3;
+    pn_ctx *ctx = pn_test_ctx_new(PN_ISA_REF, 1);
+    for (uint64_t i = 0; i < rounds(); i++) {
+        random_graph r = random_graph_make(ctx, seed_of(_i, i));
+        random_numbers should = random_graph_evaluate(&r);
+        pn_plan *p = plan_of(&r, PN_TRAIN, NULL);
+        for (int run = 0; run < 2; run++) {             /* the second finds the memory as the first left it */
+            random_numbers is = random_graph_run(&r, p);
+            close_to(&is, &should, tol, seed_of(_i, i));
+            free(is.values);
+        }
+        pn_plan_free(p);
+        free(should.values);
+        random_graph_free(&r);
+    }
+    pn_ctx_free(ctx);
+}
+END_TEST
+
+START_TEST(values_alive_together_never_share_memory)
+{
+    for (uint64_t i = 0; i < 4 * rounds(); i++) {
+        random_graph r = random_graph_make(pn_test_ctx(), seed_of(_i, i));
+        pn_plan *p = plan_of(&r, i % 4 ? PN_TRAIN : PN_INFER, i % 3 ? NULL : "*");
+        for (int a = 0; a < p->n_buffers; a++)
+            for (int b = 0; b < a; b++) {
+                const pn_buffer *x = &p->buffers[a], *y = &p->buffers[b];
+                if (x->offset < 0 || y->offset < 0 || x->last < y->first || y->last < x->first) continue;
+                const bool apart = x->offset + (ptrdiff_t)x->bytes <= y->offset || y->offset + (ptrdiff_t)y->bytes <= x->offset;
+                if (!apart) ck_abort_msg("seed %llu: buffers %d and %d share memory", (unsigned long long)seed_of(_i, i), a, b);
+            }
+        const pn_plan_stats stats = pn_plan_describe(p);
+        ck_assert_uint_le(stats.arena_bytes, stats.value_bytes);
+        pn_plan_free(p);
+        random_graph_free(&r);
+    }
+}
+END_TEST
+
+START_TEST(recomputing_gives_the_same_bits)
+{
+    static const char *const blocks[] = { "*", "a", "b,c" };
+    for (uint64_t i = 0; i < rounds(); i++) {
+        random_graph r = random_graph_make(pn_test_ctx(), seed_of(_i, i));
+        pn_plan *plain = plan_of(&r, PN_TRAIN, NULL);
+        random_numbers should = random_graph_run(&r, plain);
+        for (int k = 0; k < 3; k++) {
+            pn_plan *p = plan_of(&r, PN_TRAIN, blocks[k]);
+            random_numbers is = random_graph_run(&r, p);
+            same_bytes(&is, &should, seed_of(_i, i), blocks[k]);
+            free(is.values);
+            pn_plan_free(p);
+        }
+        free(should.values);
+        pn_plan_free(plain);
+        random_graph_free(&r);
+    }
+}
+END_TEST
+
+START_TEST(one_thread_and_three_give_the_same_bits)
+{
+    pn_isa isas[PN_ISA_NEON + 1];
+    const int n = pn_test_isas(isas);
+    for (int k = 0; k < n; k++) {
+        pn_ctx *one = pn_test_ctx_new(isas[k], 1), *three = pn_test_ctx_new(isas[k], 3);
+        for (uint64_t i = 0; i < rounds() / 2; i++) {
+            random_graph a = random_graph_make(one, seed_of(_i, i)), b = random_graph_make(three, seed_of(_i, i));
+            pn_plan *pa = plan_of(&a, PN_TRAIN, NULL), *pb = plan_of(&b, PN_TRAIN, NULL);
+            random_numbers should = random_graph_run(&a, pa), is = random_graph_run(&b, pb);
+            same_bytes(&is, &should, seed_of(_i, i), pn_isa_name(isas[k]));
+            free(should.values);
+            free(is.values);
+            pn_plan_free(pa);
+            pn_plan_free(pb);
+            random_graph_free(&a);
+            random_graph_free(&b);
+        }
+        pn_ctx_free(one);
+        pn_ctx_free(three);
+    }
+}
+END_TEST
+
+START_TEST(an_inference_plan_gives_the_outputs_of_a_training_plan_in_less_memory)
+{
+    for (uint64_t i = 0; i < rounds(); i++) {
+        random_graph r = random_graph_make(pn_test_ctx(), seed_of(_i, i));
+        pn_plan *train = plan_of(&r, PN_TRAIN, NULL), *infer = plan_of(&r, PN_INFER, NULL);
+        random_numbers should = random_graph_run(&r, train), is = random_graph_run(&r, infer);
+        should.count = is.count;                        /* outputs come first */
+        close_to(&is, &should, sizeof(pn_real) == sizeof(double) ? 1e-9 : 1e-4, seed_of(_i, i));
+        ck_assert_uint_le(pn_plan_describe(infer).arena_bytes, pn_plan_describe(train).arena_bytes);
+        free(should.values);
+        free(is.values);
+        pn_plan_free(train);
+        pn_plan_free(infer);
+        random_graph_free(&r);
+    }
+}
+END_TEST
+
+/* Sixteen convolutions in four blocks: recomputing three of them must free most of what they keep. */
+START_TEST(recomputing_takes_less_memory)
+{
+    pn_graph *g = pn_test_graph();
+    pn_params *p = pn_test_params(g);
+    pn_tensor *x = pn_input(g, "x", pn_shape4(1, 16, 32, 32), PN_GRAD);
+    for (int i = 0; i < 16; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "block%d", i / 4);
+        pn_block(g, name);
+        snprintf(name, sizeof name, "w%d", i);
+        x = pn_tanh(g, pn_conv2d(g, x, pn_param(p, name, pn_shape4(16, 16, 1, 1), (pn_init){ PN_INIT_NORMAL, 0.2 }), NULL, NULL));
+    }
+    pn_output(g, x, PN_GRAD);
+    pn_plan *plain = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN, .learn = p });
+    pn_plan *thrifty = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN, .learn = p, .recompute = "block0,block1,block2" });
+    ck_assert(plain && thrifty);
+    ck_assert_int_gt(pn_plan_describe(thrifty).recomputed, 0);
+    ck_assert_uint_lt(pn_plan_describe(thrifty).arena_bytes, pn_plan_describe(plain).arena_bytes * 2 / 3);
+    pn_plan_free(plain);
+    pn_plan_free(thrifty);
+}
+END_TEST
+
+START_TEST(a_chain_in_place_takes_one_buffer)
+{
+    pn_graph *g = pn_test_graph();
+    pn_tensor *x = pn_test_probe(g, pn_input(g, "x", pn_shape4(1, 3, 8, 8), PN_GRAD), PN_TEST_PLANAR);
+    for (int i = 0; i < 10; i++) x = pn_leaky_relu(g, x, 0.5);
+    pn_output(g, x, PN_GRAD);
+    pn_plan *p = pn_plan_new(g, NULL);
+    const size_t map = 3 * 8 * 8 * sizeof(pn_real);
+    ck_assert_uint_eq(pn_plan_describe(p).arena_bytes, 2 * map);        /* the input, which stays, and the chain */
+    pn_real in[192], out[192];
+    pn_test_random("x", in, 192);
+    ck_assert_int_eq(pn_set(p, g->tensors[0], in), PN_OK);
+    ck_assert_int_eq(pn_forward(p), PN_OK);
+    ck_assert_int_eq(pn_get(p, x, out), PN_OK);
+    for (int i = 0; i < 192; i++) ck_assert(out[i] == (in[i] < 0 ? in[i] / 1024 : in[i]));
+    pn_plan_free(p);
+}
+END_TEST
+
+TCase *place_cases(void)
+{
+    TCase *tc = tcase_create("place");
+    tcase_add_loop_test(tc, a_plan_computes_what_its_ops_compute_alone, 0, GROUPS);
+    tcase_add_loop_test(tc, values_alive_together_never_share_memory, 0, GROUPS);
+    tcase_add_loop_test(tc, recomputing_gives_the_same_bits, 0, GROUPS);
+    tcase_add_loop_test(tc, one_thread_and_three_give_the_same_bits, 0, GROUPS);
+    tcase_add_loop_test(tc, an_inference_plan_gives_the_outputs_of_a_training_plan_in_less_memory, 0, GROUPS);
+    tcase_add_test(tc, recomputing_takes_less_memory);
+    tcase_add_test(tc, a_chain_in_place_takes_one_buffer);
+    return tc;
+}
