@@ -41,6 +41,27 @@ static inline ptrdiff_t conv_piece(ptrdiff_t left, ptrdiff_t most)
 
 static inline ptrdiff_t conv_ceil(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
 
+/* Four rows of four numbers become columns; add: on top of what is there. */
+typedef float conv_quad __attribute__((vector_size(16)));
+static inline void conv_turn(const float *const from[4], float *const to[4], bool add)
+{
+    conv_quad r[4], c[4];
+    for (int i = 0; i < 4; i++) memcpy(&r[i], from[i], sizeof r[i]);
+    const conv_quad a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+    const conv_quad d = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7), e = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+    c[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
+    c[1] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+    c[2] = __builtin_shufflevector(d, e, 0, 1, 4, 5);
+    c[3] = __builtin_shufflevector(d, e, 2, 3, 6, 7);
+    for (int i = 0; i < 4; i++) {
+        if (add) {
+            memcpy(&r[i], to[i], sizeof r[i]);
+            c[i] += r[i];
+        }
+        memcpy(to[i], &c[i], sizeof c[i]);
+    }
+}
+
 typedef struct {
     ptrdiff_t source, result;       /* extents */
     ptrdiff_t kernel, stride, pad, dilation;
@@ -137,11 +158,11 @@ void PN_SIMD(pn_conv_thin_tile)(const conv_tile *t, float *y, const float *x, pt
 /* The same where vector v of the result takes vector v of x alone: x_plane lies between blocks of x. */
 void PN_SIMD(pn_conv_depth_tile)(const conv_tile *t, float *y, const float *x, ptrdiff_t x_plane, ptrdiff_t pixels, ptrdiff_t vecs);
 
-/* to[i][v] += sum over rows and columns of a[..][i] times vector v of b. */
+/* to[i * to_step] += sum over rows and columns of a[..][i] times the vectors of b. */
 typedef struct {
     ptrdiff_t rows, cols;
     ptrdiff_t a_row, b_row;         /* floats from row to row; columns are one pixel apart */
-    ptrdiff_t b_plane;              /* between blocks of b */
+    ptrdiff_t b_plane, to_step;     /* between blocks of b, and between channels of the sums */
 } conv_outer;
 void PN_SIMD(pn_conv_outer)(const conv_outer *t, float *to, const float *a, const float *b, ptrdiff_t channels, ptrdiff_t vecs);
 

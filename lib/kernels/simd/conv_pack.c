@@ -1,5 +1,24 @@
-/* simd/conv_pack.c - weights in the order the tiles read them */
+/* simd/conv_pack.c - weights in the order the tiles read them
+ *
+ * In the parameter the taps of a filter are neighbours, in packed memory its output channels: squares of 4 x 4 numbers are
+ * turned over in registers.
+ */
 #include "kernels/simd/conv.h"
+
+enum { SEATS = 64 };
+
+/* Where a tap sits: how many are in earlier phases, how many before it in its own, and how many that one has. */
+typedef struct { ptrdiff_t before, index, taps; } seat;
+
+typedef struct {
+    const conv_pass *p;
+    float *packed;
+    const float *w;
+    seat seats[SEATS];              /* of the first taps; a kernel with more of them is rare, and looks them up */
+} job;
+
+/* A slot's weights of one input block. */
+typedef struct { ptrdiff_t width, real, block, channels; } piece;
 
 ptrdiff_t PN_SIMD(pn_conv_packed_group)(const conv_pass *p)
 {
@@ -11,57 +30,93 @@ size_t PN_SIMD(pn_conv_packed_bytes)(const conv_pass *p)
     return (size_t)(p->groups * PN_SIMD(pn_conv_packed_group)(p)) * sizeof(float);
 }
 
-typedef struct { const conv_pass *p; float *packed; const float *w; } job;
-
-/* One tap of one input block: [channel][width], zeros past the last output channel. */
-static float *pack_tap(float *to, const float *w, const conv_pass *p, ptrdiff_t channels, ptrdiff_t real, ptrdiff_t width)
+static ptrdiff_t phase_of(const conv_pass *p, ptrdiff_t tap)
 {
-    for (ptrdiff_t c = 0; c < channels; c++, to += width) {
-        const float *from = w + c * p->w_in;
-        for (ptrdiff_t o = 0; o < real; o++) to[o] = from[o * p->w_out];
-        for (ptrdiff_t o = real; o < width; o++) to[o] = 0;
+    const conv_tap a = conv_tap_of(&p->rows, tap / p->cols.kernel), b = conv_tap_of(&p->cols, tap % p->cols.kernel);
+    return a.phase * p->cols.phases + b.phase;
+}
+
+static seat find_seat(const conv_pass *p, ptrdiff_t tap)
+{
+    const ptrdiff_t mine = phase_of(p, tap);
+    seat s = { 0 };
+    for (ptrdiff_t t = 0; t < p->taps; t++) {
+        const ptrdiff_t phase = phase_of(p, t);
+        s.before += phase < mine;
+        s.index += phase == mine && t < tap;
+        s.taps += phase == mine;
     }
-    return to;
+    return s;
 }
 
-/* One tap of one input block of a thin pass: [output channel][16]. */
-static float *pack_thin_tap(float *to, const float *w, const conv_pass *p, ptrdiff_t channels)
+/* Where channel c of `e` through a tap begins, in its slot: `width` numbers follow. */
+static ptrdiff_t place(const job *j, const piece *e, ptrdiff_t c, ptrdiff_t tap)
 {
-    for (ptrdiff_t o = 0; o < p->out_c; o++, to += PN_BLOCK)
-        for (ptrdiff_t c = 0; c < PN_BLOCK; c++) to[c] = c < channels ? w[o * p->w_out + c * p->w_in] : 0;
-    return to;
+    const seat s = tap < SEATS ? j->seats[tap] : find_seat(j->p, tap);
+    return (s.before * j->p->pair_channels + e->block * PN_BLOCK * s.taps + s.index * e->channels + c) * e->width;
 }
 
-static float *pack_block(float *to, const float *w, const conv_pass *p, ptrdiff_t slot, ptrdiff_t block, const ptrdiff_t phase[2])
+/* Channels c .. and taps that are neighbours in w: `run` numbers of filters o.from .. o.to - 1, the first at w. */
+static void turn(const job *j, const piece *e, float *to, const float *w, ptrdiff_t c, ptrdiff_t run, conv_span filters)
 {
-    const ptrdiff_t left = p->out_blocks * PN_BLOCK - slot * GROUP, width = left < GROUP ? left : GROUP;
-    const ptrdiff_t after = p->out_c - slot * GROUP, real = after < width ? (after < 0 ? 0 : after) : width;
-    const ptrdiff_t past = (p->depth ? 1 : p->in_c) - block * PN_BLOCK, channels = past < PN_BLOCK ? past : PN_BLOCK;
-    const ptrdiff_t base = slot * GROUP * p->w_out + block * PN_BLOCK * p->w_in;
-    for (ptrdiff_t a = 0; a < p->rows.kernel; a++)
-        for (ptrdiff_t b = 0; b < p->cols.kernel; b++)
-            if (conv_tap_of(&p->rows, a).phase == phase[0] && conv_tap_of(&p->cols, b).phase == phase[1]) {
-                const float *from = w + base + a * p->cols.kernel + b;
-                to = p->thin ? pack_thin_tap(to, from, p, channels) : pack_tap(to, from, p, channels, real, width);
+    const ptrdiff_t taps = j->p->taps, stride = j->p->w_out;
+    for (ptrdiff_t r = 0; r < run;) {
+        const ptrdiff_t count = run - r < 4 ? 1 : 4;
+        float *row[4];
+        for (ptrdiff_t i = 0; i < count; i++) row[i] = to + place(j, e, c + (r + i) / taps, (r + i) % taps);
+        ptrdiff_t o = filters.from;
+        if (count == 4)
+            for (; o + 4 <= filters.to && o + 4 <= e->real; o += 4) {
+                const float *from = w + o * stride + r;
+                conv_turn((const float *[]){ from, from + stride, from + 2 * stride, from + 3 * stride },
+                          (float *[]){ row[0] + o, row[1] + o, row[2] + o, row[3] + o }, false);
             }
-    return to;
+        for (; o < filters.to; o++)
+            for (ptrdiff_t i = 0; i < count; i++) row[i][o] = o < e->real ? w[o * stride + r + i] : 0;
+        r += count;
+    }
 }
 
-static void pack_slot(void *arg, ptrdiff_t item, int worker)
+/* Of a thin pass: [tap][output channel][16]. */
+static void pack_thin(const job *j, float *to, const float *w, ptrdiff_t block)
+{
+    const conv_pass *p = j->p;
+    const piece e = { .width = p->out_c, .block = block, .channels = PN_BLOCK };
+    for (ptrdiff_t tap = 0; tap < p->taps; tap++) {
+        float *row = to + place(j, &e, 0, tap);
+        for (ptrdiff_t o = 0; o < p->out_c; o++)
+            for (ptrdiff_t c = 0; c < PN_BLOCK; c++)
+                row[o * PN_BLOCK + c] = block * PN_BLOCK + c < p->in_c ? w[o * p->w_out + c * p->w_in + tap] : 0;
+    }
+}
+
+static void pack_item(void *arg, ptrdiff_t item, int worker)
 {
     (void)worker;
     const job *j = arg;
     const conv_pass *p = j->p;
-    const ptrdiff_t group = item / p->slots, slot = item % p->slots;
+    const ptrdiff_t block = item % p->pair_blocks, slot = item / p->pair_blocks % p->slots;
+    const ptrdiff_t group = item / p->pair_blocks / p->slots;
+    const ptrdiff_t lanes = p->out_blocks * PN_BLOCK - slot * GROUP, real = p->out_c - slot * GROUP;
+    const ptrdiff_t left = p->pair_channels - block * PN_BLOCK;
+    const float *w = j->w + group * p->w_group + slot * GROUP * p->w_out + block * PN_BLOCK * p->w_in;
     float *to = j->packed + group * PN_SIMD(pn_conv_packed_group)(p) + slot * GROUP * p->taps * p->pair_channels;
-    for (ptrdiff_t y = 0; y < p->rows.phases; y++)
-        for (ptrdiff_t x = 0; x < p->cols.phases; x++)
-            for (ptrdiff_t b = 0; b < p->pair_blocks; b++)
-                to = pack_block(to, j->w + group * p->w_group, p, slot, b, (const ptrdiff_t[]){ y, x });
+    piece e = { .width = lanes < GROUP ? lanes : GROUP, .block = block, .channels = left < PN_BLOCK ? left : PN_BLOCK };
+    e.real = real < e.width ? real : e.width;
+    if (p->thin) {
+        pack_thin(j, to, w, block);
+        return;
+    }
+    /* Sixteen filters at a time: more of them, a power of two apart, push each other out of L1. */
+    for (conv_span o = { 0, PN_BLOCK }; o.from < e.width; o.from += PN_BLOCK, o.to += PN_BLOCK) {
+        if (p->w_in == p->taps) turn(j, &e, to, w, 0, e.channels * p->taps, o);
+        else for (ptrdiff_t c = 0; c < e.channels; c++) turn(j, &e, to, w + c * p->w_in, c, p->taps, o);
+    }
 }
 
 void PN_SIMD(pn_conv_pack)(pn_pool *pool, float *packed, const float *w, const conv_pass *p)
 {
-    job j = { p, packed, w };
-    pn_parallel(pool, p->groups * p->slots, pack_slot, &j);
+    job j = { p, packed, w, { { 0 } } };
+    for (ptrdiff_t tap = 0; tap < p->taps && tap < SEATS; tap++) j.seats[tap] = find_seat(p, tap);
+    pn_parallel(pool, p->groups * p->slots * p->pair_blocks, pack_item, &j);
 }

@@ -76,11 +76,11 @@ void PN_SIMD(pn_conv_tile)(const conv_tile *t, float *y, const float *x, ptrdiff
 ALWAYS_INLINE void outer(const conv_outer *t, float *to, const float *a, const float *b, const int channels, const int vecs)
 {
     vec acc[ACCUMULATORS];
-    const ptrdiff_t plane = t->b_plane;
+    const ptrdiff_t plane = t->b_plane, to_step = t->to_step;
 #pragma GCC unroll 16
     for (int i = 0; i < channels; i++)
 #pragma GCC unroll 16
-        for (int v = 0; v < vecs; v++) acc[i * vecs + v] = vec_load(to + (i * vecs + v) * VLEN);
+        for (int v = 0; v < vecs; v++) acc[i * vecs + v] = vec_load(to + i * to_step + v * VLEN);
     for (ptrdiff_t r = 0; r < t->rows; r++) {
         const float *pa = a + r * t->a_row, *pb = b + r * t->b_row, *const end = pa + t->cols * PN_BLOCK;
         for (; pa < end; pa += PN_BLOCK, pb += PN_BLOCK)
@@ -94,7 +94,7 @@ ALWAYS_INLINE void outer(const conv_outer *t, float *to, const float *a, const f
 #pragma GCC unroll 16
     for (int i = 0; i < channels; i++)
 #pragma GCC unroll 16
-        for (int v = 0; v < vecs; v++) vec_store(to + (i * vecs + v) * VLEN, acc[i * vecs + v]);
+        for (int v = 0; v < vecs; v++) vec_store(to + i * to_step + v * VLEN, acc[i * vecs + v]);
 }
 
 ALWAYS_INLINE void outer_of(const conv_outer *t, float *to, const float *a, const float *b, ptrdiff_t channels, const int vecs)

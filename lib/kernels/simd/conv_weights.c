@@ -3,12 +3,12 @@
  * One side is broadcast, a block of 16 channels at a time; the other is read as vectors, a slot of GROUP channels at a time.
  * Which is which follows from the channels, so that few lanes are wasted. The wide map is copied band by band with its border;
  * the tall one is read where it lies unless it has a prologue or its groups share blocks. An item keeps its sums
- * [tap][channel][slot] in L2 and walks the pixels tile by tile, all taps per tile. Few items are cut along the pixels into
+ * [channel][tap][slot] in L2 and walks the pixels tile by tile, all taps per tile. Few items are cut along the pixels into
  * chunks, whose sums are added in order afterwards.
  */
 #include "kernels/simd/conv.h"
 
-enum { TILE_PIXELS = 64, MOST_BAND = 160 << 10, LEAST_ITEMS = 16, LINE = 16, SLOT_BLOCKS = VLEN == 16 ? 4 : 1 };
+enum { TILE_PIXELS = 64, FEW_PIXELS = 32, FILTERS = 8, MOST_BAND = 160 << 10, LEAST_ITEMS = 16, LINE = 16, SLOT_BLOCKS = VLEN == 16 ? 4 : 1 };
 
 typedef struct { ptrdiff_t channels, blocks, w; } side;        /* of a group; stride of a channel in the weights */
 
@@ -97,11 +97,12 @@ static void tile_sums(const shape *s, const part *t, float *sums, const float *w
             const float *moved = wide + a * p->rows.dilation * p->row +
                                  (column % p->cols.step * p->columns + column / p->cols.step) * PN_BLOCK;
             const float *cast = s->wide_is_vectors ? tall : moved, *vectors = s->wide_is_vectors ? moved : tall;
+            float *to = sums + (a * p->cols.kernel + b) * width;
             for (ptrdiff_t left = t->channels, piece; left > 0; left -= piece) {
                 piece = conv_piece(left, most);
-                PN_SIMD(pn_conv_outer)(o, sums, cast, vectors, piece, t->vecs);
+                PN_SIMD(pn_conv_outer)(o, to, cast, vectors, piece, t->vecs);
                 cast += piece;
-                sums += piece * width;
+                to += piece * o->to_step;
             }
         }
 }
@@ -130,12 +131,12 @@ static void patch_sums(const job *j, const part *t, float *sums, float *memory, 
         y_plane = s->tall.plane;
     }
     conv_outer o = { .a_row = s->wide_is_vectors ? y_row : x_row, .b_row = s->wide_is_vectors ? x_row : y_row,
-                     .b_plane = s->wide_is_vectors ? p->plane : y_plane };
-    const ptrdiff_t tile_rows = p->out.w >= TILE_PIXELS ? 1 : TILE_PIXELS / p->out.w;
+                     .b_plane = s->wide_is_vectors ? p->plane : y_plane, .to_step = p->taps * t->vecs * VLEN };
+    const ptrdiff_t pixels = s->wide_is_vectors ? FEW_PIXELS : TILE_PIXELS, tile_rows = p->out.w >= pixels ? 1 : pixels / p->out.w;
     for (ptrdiff_t r = 0; r < rows; r += o.rows) {
         o.rows = conv_piece(rows - r, tile_rows);
         for (ptrdiff_t x = 0; x < p->out.w; x += o.cols) {
-            o.cols = conv_piece(p->out.w - x, TILE_PIXELS);
+            o.cols = conv_piece(p->out.w - x, pixels);
             tile_sums(s, t, sums, memory + r * x_row + x * PN_BLOCK, y + r * y_row + x * PN_BLOCK, &o);
         }
     }
@@ -143,18 +144,42 @@ static void patch_sums(const job *j, const part *t, float *sums, float *memory, 
 
 /* ---- From sums to dw --------------------------------------------------------------------------------------------------------- */
 
+/* Channels c .. and taps that are neighbours in dw: `run` numbers of each of lanes v .. end - 1 of the vector side. */
+static void turn(const job *j, const part *t, float *dw, const float *sums, ptrdiff_t c, ptrdiff_t run, conv_span lanes)
+{
+    const shape *s = &j->s;
+    const ptrdiff_t width = t->vecs * VLEN, taps = s->wide.taps, stride = s->vectors.w;
+    for (ptrdiff_t r = 0; r < run;) {
+        const ptrdiff_t count = run - r < 4 ? 1 : 4;
+        const float *row[4];
+        for (ptrdiff_t i = 0; i < count; i++) row[i] = sums + (c * taps + r + i) * width;
+        ptrdiff_t v = lanes.from;
+        if (count == 4)
+            for (; v + 4 <= lanes.to; v += 4) {
+                float *to = dw + v * stride + r;
+                conv_turn((const float *[]){ row[0] + v, row[1] + v, row[2] + v, row[3] + v },
+                          (float *[]){ to, to + stride, to + 2 * stride, to + 3 * stride }, j->dw.add);
+            }
+        for (; v < lanes.to; v++)
+            for (ptrdiff_t i = 0; i < count; i++) {
+                float *to = dw + v * stride + r + i;
+                *to = j->dw.add ? *to + row[i][v] : row[i][v];
+            }
+        r += count;
+    }
+}
+
+/* Eight filters at a time: more of them, a power of two apart, push each other out of L1. */
 static void deliver(const job *j, const part *t, const float *sums)
 {
     const shape *s = &j->s;
-    const ptrdiff_t width = t->vecs * VLEN, real = at_most(s->vectors.channels - t->slot * GROUP, width), taps = s->wide.taps;
+    const ptrdiff_t taps = s->wide.taps, real = at_most(s->vectors.channels - t->slot * GROUP, t->vecs * VLEN);
     float *dw = j->dw.data + t->group * s->wide.w_group + t->slot * GROUP * s->vectors.w + t->block * PN_BLOCK * s->cast.w;
-    for (ptrdiff_t v = 0; v < real; v++)
-        for (ptrdiff_t c = 0; c < t->channels; c++) {
-            float *to = dw + v * s->vectors.w + c * s->cast.w;
-            const float *from = sums + c * width + v;
-            if (j->dw.add) for (ptrdiff_t k = 0; k < taps; k++) to[k] += from[k * t->channels * width];
-            else for (ptrdiff_t k = 0; k < taps; k++) to[k] = from[k * t->channels * width];
-        }
+    for (conv_span v = { 0, 0 }; v.from < real; v.from = v.to) {
+        v.to = at_most(v.from + FILTERS, real);
+        if (s->cast.w == taps) turn(j, t, dw, sums, 0, t->channels * taps, v);
+        else for (ptrdiff_t c = 0; c < t->channels; c++) turn(j, t, dw + c * s->cast.w, sums, c, taps, v);
+    }
 }
 
 static void sums_item(void *arg, ptrdiff_t item, int worker)
