@@ -12,7 +12,7 @@ typedef struct {
     int (*run)(int argc, char **argv);
 } verb;
 
-/* ---- synth ------------------------------------------------------------------------------------------------------------- */
+/* ---- synth ------------------------------------------------------------------------------------------------------ */
 
 static int run_synth(int argc, char **argv)
 {
@@ -31,8 +31,10 @@ static int run_synth(int argc, char **argv)
         { .kind = CLI_END },
     };
     const cli_program program = {
-        .name = "posenet-data synth", .summary = "a data set of synthetic people in the DeepFashion layout",
-        .usage = "  posenet-data synth --out DIR [--people N] [--views V] [--size HxW] [--seed S] [--flow]\n", .options = options,
+        .name = "posenet-data synth",
+        .summary = "a data set of synthetic people in the DeepFashion layout",
+        .usage = "  posenet-data synth --out DIR [--people N] [--views V] [--size HxW] [--seed S] [--flow]\n",
+        .options = options,
         .common = &common,
     };
     const int done = cli_parse(&program, argc, argv);
@@ -43,31 +45,41 @@ static int run_synth(int argc, char **argv)
     if (views > 1000) return cli_usage(&program, "--views is '%" PRId64 "', expected at most 1000", views);
     pn_ctx *ctx = cli_context(&program);
     if (!ctx) return CLI_FAILED;
-    const pn_synth_opt opt = { .out = out, .people = (int)people, .views = (int)views, .height = size.height, .width = size.width,
-                               .seed = common.seed, .flow = flow };
+    const pn_synth_opt opt = { .out = out,
+                               .people = (int)people,
+                               .views = (int)views,
+                               .height = size.height,
+                               .width = size.width,
+                               .seed = common.seed,
+                               .flow = flow };
     int code = CLI_OK;
-    if (pn_synth_write(ctx, &opt)) code = pn_ctx_status(ctx) == PN_ERR_ARG ? cli_usage(&program, "%s", pn_ctx_message(ctx)) : cli_failed(&program, ctx);
-    else printf("%s: %" PRId64 " people, %" PRId64 " views of each, %tdx%td\n", out, people, views, size.height, size.width);
+    if (pn_synth_write(ctx, &opt))
+        code = pn_ctx_status(ctx) == PN_ERR_ARG ? cli_usage(&program, "%s", pn_ctx_message(ctx))
+                                                : cli_failed(&program, ctx);
+    else
+        printf("%s: %" PRId64 " people, %" PRId64 " views of each, %tdx%td\n", out, people, views, size.height,
+               size.width);
     pn_ctx_free(ctx);
     return code;
 }
 
-/* ---- check ------------------------------------------------------------------------------------------------------------- */
+/* ---- check ------------------------------------------------------------------------------------------------------ */
 
 static void print_check(const pn_check *c)
 {
-    printf("%-8s %9s %9s %7s %10s %8s %8s %9s %8s %10s\n", "split", "pictures", "annotated", "nobody", "duplicates", "missing", "pairs",
-           "no points", "no image", "grid");
+    printf("%-8s %9s %9s %7s %10s %8s %8s %9s %8s %10s\n", "split", "pictures", "annotated", "nobody", "duplicates",
+           "missing", "pairs", "no points", "no image", "grid");
     for (ptrdiff_t i = 0; i < c->splits; i++) {
         const pn_split_check *s = &c->split[i];
         char grid[48] = "?";
         if (s->grid_height) snprintf(grid, sizeof grid, "%tdx%td", s->grid_height, s->grid_width);
         if (!s->annotated) snprintf(grid, sizeof grid, "-");
-        printf("%-8s %9td %9td %7td %10td %8td %8td %9td %8td %10s\n", s->name, s->pictures, s->annotated, s->nobody, s->duplicates,
-               s->missing, s->pairs, s->unannotated_pairs, s->pictureless_pairs, grid);
+        printf("%-8s %9td %9td %7td %10td %8td %8td %9td %8td %10s\n", s->name, s->pictures, s->annotated, s->nobody,
+               s->duplicates, s->missing, s->pairs, s->unannotated_pairs, s->pictureless_pairs, grid);
     }
     printf("picture sizes (height x width):");
-    for (int i = 0; i < c->sizes && i < 16; i++) printf("%s %tdx%td (%td)", i ? "," : "", c->size[i].height, c->size[i].width, c->size[i].count);
+    for (int i = 0; i < c->sizes && i < 16; i++)
+        printf("%s %tdx%td (%td)", i ? "," : "", c->size[i].height, c->size[i].width, c->size[i].count);
     printf("%s\n", c->sizes > 16 ? ", and others" : c->sizes ? "" : " none");
     for (ptrdiff_t i = 0; i < c->problems_kept; i++) printf("bad: %s\n", c->problem[i]);
     if (c->problems > c->problems_kept) printf("bad: and %td more\n", c->problems - c->problems_kept);
@@ -85,8 +97,12 @@ static int run_check(int argc, char **argv)
         { .kind = CLI_END },
     };
     const cli_program program = {
-        .name = "posenet-data check", .summary = "read all of a data set, pictures included, and say what is wrong",
-        .usage = "  posenet-data check DIR\n\nExits with 3 when something is wrong.\n", .options = options, .common = &common, .rest = &rest,
+        .name = "posenet-data check",
+        .summary = "read all of a data set, pictures included, and say what is wrong",
+        .usage = "  posenet-data check DIR\n\nExits with 3 when something is wrong.\n",
+        .options = options,
+        .common = &common,
+        .rest = &rest,
     };
     const int done = cli_parse(&program, argc, argv);
     if (done != CLI_GO_ON) return done;
@@ -95,7 +111,8 @@ static int run_check(int argc, char **argv)
     if (!ctx) return CLI_FAILED;
     pn_check check;
     int code = CLI_OK;
-    if (pn_dataset_check(ctx, rest.item[0], &(pn_dataset_opt){ .kp_height = kp_size.height, .kp_width = kp_size.width }, &check)) {
+    if (pn_dataset_check(ctx, rest.item[0],
+                         &(pn_dataset_opt) { .kp_height = kp_size.height, .kp_width = kp_size.width }, &check)) {
         code = cli_failed(&program, ctx);
     } else {
         print_check(&check);
@@ -106,7 +123,7 @@ static int run_check(int argc, char **argv)
     return code;
 }
 
-/* ---- draw -------------------------------------------------------------------------------------------------------------- */
+/* ---- draw ------------------------------------------------------------------------------------------------------- */
 
 typedef struct { const char *image, *pose, *out; cli_size kp_size; } drawing;
 
@@ -122,7 +139,8 @@ static pn_status draw(pn_ctx *ctx, const drawing *d)
         grid[0] = d->kp_size.height;
         grid[1] = d->kp_size.width;
     }
-    if (grid[0]) pose = pn_pose_scale(&pose, (double)grid[0], (double)grid[1], (double)image.height, (double)image.width);
+    if (grid[0])
+        pose = pn_pose_scale(&pose, (double)grid[0], (double)grid[1], (double)image.height, (double)image.width);
     pn_pose_draw(&pose, &image);
     status = pn_image_write(ctx, d->out, &image);
     pn_image_free(ctx, &image);
@@ -137,7 +155,11 @@ static int run_draw(int argc, char **argv)
         { "image", "IMG", "JPEG or PNG to draw over", CLI_TEXT, { .text = &d.image } },
         { "pose", "KP", "its key points", CLI_TEXT, { .text = &d.pose } },
         { "out", "FILE", "picture to write, .png or .jpg", CLI_TEXT, { .text = &d.out } },
-        { "kp-size", "HxW", "grid that the key points refer to (the picture's pixels)", CLI_SIZE, { .size = &d.kp_size } },
+        { "kp-size",
+          "HxW",
+          "grid that the key points refer to (the picture's pixels)",
+          CLI_SIZE,
+          { .size = &d.kp_size } },
         { .kind = CLI_END },
     };
     const cli_program program = {
@@ -148,7 +170,8 @@ static int run_draw(int argc, char **argv)
     };
     const int done = cli_parse(&program, argc, argv);
     if (done != CLI_GO_ON) return done;
-    if (!d.image || !d.pose || !d.out) return cli_usage(&program, "--%s is missing", !d.image ? "image" : !d.pose ? "pose" : "out");
+    if (!d.image || !d.pose || !d.out)
+        return cli_usage(&program, "--%s is missing", !d.image ? "image" : !d.pose ? "pose" : "out");
     pn_ctx *ctx = cli_context(&program);
     if (!ctx) return CLI_FAILED;
     const int code = draw(ctx, &d) ? cli_failed(&program, ctx) : CLI_OK;
@@ -157,7 +180,7 @@ static int run_draw(int argc, char **argv)
     return code;
 }
 
-/* ---- keypoints ---------------------------------------------------------------------------------------------------------- */
+/* ---- keypoints -------------------------------------------------------------------------------------------------- */
 
 static int run_keypoints(int argc, char **argv)
 {
@@ -169,11 +192,15 @@ static int run_keypoints(int argc, char **argv)
         { .kind = CLI_END },
     };
     const cli_program program = {
-        .name = "posenet-data keypoints", .summary = "key points of OpenPose, COCO or AlphaPose JSON as an annotation file",
+        .name = "posenet-data keypoints",
+        .summary = "key points of OpenPose, COCO or AlphaPose JSON as an annotation file",
         .usage = "  posenet-data keypoints --out CSV FILE.json|DIR...\n\n"
-                 "Of each picture the surest person is taken. x_keypoints.json becomes the row of x.jpg, unless the JSON names\n"
+                 "Of each picture the surest person is taken. x_keypoints.json becomes the row of x.jpg, unless the "
+                 "JSON names\n"
                  "its pictures itself.\n",
-        .options = options, .common = &common, .rest = &rest,
+        .options = options,
+        .common = &common,
+        .rest = &rest,
     };
     const int done = cli_parse(&program, argc, argv);
     if (done != CLI_GO_ON) return done;
@@ -189,7 +216,7 @@ static int run_keypoints(int argc, char **argv)
     return code;
 }
 
-/* ---- All ------------------------------------------------------------------------------------------------------------------ */
+/* ---- All -------------------------------------------------------------------------------------------------------- */
 
 static const verb verbs[] = {
     { "synth", "make a data set of synthetic people", run_synth },

@@ -37,9 +37,11 @@ static void print_left_out(const pn_summary *s)
 {
     for (int i = 0; i < PN_SCORES; i++) {
         if (s->generated_finite[i] < s->scored)
-            printf("note: %s of %td generated pictures is not finite and is left out\n", pn_score_name(i), s->scored - s->generated_finite[i]);
+            printf("note: %s of %td generated pictures is not finite and is left out\n", pn_score_name(i),
+                   s->scored - s->generated_finite[i]);
         if (s->copy_finite[i] < s->scored)
-            printf("note: %s of %td sources is not finite and is left out\n", pn_score_name(i), s->scored - s->copy_finite[i]);
+            printf("note: %s of %td sources is not finite and is left out\n", pn_score_name(i),
+                   s->scored - s->copy_finite[i]);
     }
 }
 
@@ -47,8 +49,8 @@ static void print_summary(const pn_summary *s)
 {
     char size[48] = "different sizes";
     if (s->height) snprintf(size, sizeof size, "%tdx%td", s->height, s->width);
-    printf("protocol %s: %td of %td pairs, %s, %td png, %td jpg, source and truth resized by %s\n", s->protocol, s->scored, s->pairs, size,
-           s->png, s->jpg, s->filter);
+    printf("protocol %s: %td of %td pairs, %s, %td png, %td jpg, source and truth resized by %s\n", s->protocol,
+           s->scored, s->pairs, size, s->png, s->jpg, s->filter);
     printf("%-12s", "");
     for (int i = 0; i < PN_SCORES; i++) printf(" %12s", pn_score_name(i));
     putchar('\n');
@@ -76,7 +78,9 @@ static int score(const cli_program *program, const request *r, pn_ctx *ctx, pn_d
         print_summary(&s);
         if (r->json && pn_evaluation_write(e, r->json)) code = cli_failed(program, ctx);
         if (!code && s.missing) {
-            fprintf(stderr, "%s: %td of %td generated pictures are missing, the first %s.{png,jpg}; these scores cover the rest alone\n",
+            fprintf(stderr,
+                    "%s: %td of %td generated pictures are missing, the first %s.{png,jpg}; these scores cover the "
+                    "rest alone\n",
                     program->name, s.missing, s.pairs, s.first_missing);
             code = CLI_BAD_DATA;
         }
@@ -96,8 +100,11 @@ int main(int argc, char **argv)
         { "json", "FILE", "also write means and every pair", CLI_TEXT, { .text = &r.json } },
         { .kind = CLI_END },
     };
-    const cli_program program = { .name = "posenet-evaluate", .summary = "scores of generated pictures beside copying the source",
-                                  .usage = usage, .options = options, .common = &r.common };
+    const cli_program program = { .name = "posenet-evaluate",
+                                  .summary = "scores of generated pictures beside copying the source",
+                                  .usage = usage,
+                                  .options = options,
+                                  .common = &r.common };
     const int done = cli_parse(&program, argc, argv);
     if (done != CLI_GO_ON) return done;
     if (!r.generated || !r.data) return cli_usage(&program, "--%s is missing", !r.generated ? "generated" : "data");

@@ -1,7 +1,7 @@
 /* lib/data/augment.c - GFLA's augmentation for Market-1501: a small rotation, shift and scale
  *
- * One draw moves picture and key points together. The picture goes through Pillow's nearest affine transform, 16.16 fixed
- * point and all, with grey where nothing was. Source: GFLA's Market-1501 loader.
+ * One draw moves picture and key points together. The picture goes through Pillow's nearest affine transform, 16.16
+ * fixed point and all, with grey where nothing was. Source: GFLA's Market-1501 loader.
  */
 #include "data/augment.h"
 

@@ -23,7 +23,7 @@ static pn_status note(checker *c, const char *format, ...)
     return pn_problems_note(&c->problems, text);
 }
 
-/* ---- Pictures, on all threads -------------------------------------------------------------------------------------------- */
+/* ---- Pictures, on all threads ----------------------------------------------------------------------------------- */
 
 typedef struct { ptrdiff_t height, width; char *problem; } finding;
 typedef struct { const pn_dataset *d; pn_ctx **ctx; finding *found; } decoding;
@@ -90,7 +90,8 @@ static pn_status read_pictures(checker *c)
 {
     pn_ctx *ctx = c->d->ctx;
     const int threads = pn_pool_size(pn_ctx_pool(ctx));
-    decoding all = { c->d, pn_alloc(ctx, (size_t)threads, sizeof *all.ctx), pn_alloc(ctx, c->d->persons, sizeof *all.found) };
+    decoding all = { c->d, pn_alloc(ctx, (size_t)threads, sizeof *all.ctx),
+                     pn_alloc(ctx, c->d->persons, sizeof *all.found) };
     pn_status status = all.ctx && all.found ? PN_OK : PN_ERR_NOMEM;
     for (int i = 0; !status && i < threads; i++) {
         all.ctx[i] = pn_ctx_child(ctx);
@@ -107,7 +108,7 @@ static pn_status read_pictures(checker *c)
     return status;
 }
 
-/* ---- Lists ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Lists ------------------------------------------------------------------------------------------------------ */
 
 static bool is_picture(const char *name)
 {
@@ -126,7 +127,8 @@ static pn_status count_pictures(checker *c, const pn_split *s, pn_split_check *o
     return PN_OK;
 }
 
-/* SPLIT.lst, one name per line: each should have a picture. Lines that are no .jpg are ignored, as the field's scripts do. */
+/* SPLIT.lst, one name per line: each should have a picture. Lines that are no .jpg are ignored, as the field's
+ * scripts do. */
 static pn_status read_list(checker *c, const pn_split *s)
 {
     pn_ctx *ctx = c->d->ctx;
@@ -142,7 +144,8 @@ static pn_status read_list(checker *c, const pn_split *s)
             if (!is_picture(name)) continue;
             picture = pn_format(ctx, "%s/%s", s->pictures, name);
             if (!picture) status = PN_ERR_NOMEM;
-            else if (!pn_file_exists(ctx, picture)) status = note(c, "%s:%ld: no picture %s", path, lines.number, picture);
+            else if (!pn_file_exists(ctx, picture))
+                status = note(c, "%s:%ld: no picture %s", path, lines.number, picture);
             pn_free(ctx, picture);
         }
     }
@@ -171,14 +174,17 @@ static pn_status check_pairs(checker *c, const char *split, pn_split_check *out)
 
 static pn_status check_split(checker *c, const pn_split *s, pn_split_check *out)
 {
-    *out = (pn_split_check){ .annotated = (ptrdiff_t)s->rows, .nobody = (ptrdiff_t)s->nobody, .duplicates = (ptrdiff_t)s->duplicates,
-                             .grid_height = s->grid.height, .grid_width = s->grid.width };
+    *out = (pn_split_check){
+        .annotated = (ptrdiff_t)s->rows, .nobody = (ptrdiff_t)s->nobody, .duplicates = (ptrdiff_t)s->duplicates,
+        .grid_height = s->grid.height, .grid_width = s->grid.width,
+    };
     snprintf(out->name, sizeof out->name, "%s", s->name);
     pn_status status = count_pictures(c, s, out);
     if (!status) status = read_list(c, s);
     if (!status && !s->rows) status = note(c, "%s: not one row for '%s'", s->annotations, s->name);
     if (!status && s->rows && !s->grid.height)
-        status = note(c, "%s: cannot tell the grid of the key points: %s; say --kp-size HxW", s->annotations, s->grid.why);
+        status = note(c, "%s: cannot tell the grid of the key points: %s; say --kp-size HxW", s->annotations,
+                      s->grid.why);
     for (size_t i = s->first; !status && i < s->first + s->added; i++) {
         if (c->d->person[i].path) continue;
         out->missing++;
@@ -215,7 +221,8 @@ static pn_status check_all(checker *c)
     c->out->split = pn_alloc(c->d->ctx, (size_t)c->room, sizeof *c->out->split);
     if (!c->out->split) return PN_ERR_NOMEM;
     pn_status status = PN_OK;
-    for (int i = 0; !status && i < c->d->splits; i++) status = check_split(c, &c->d->split[i], &c->out->split[c->out->splits++]);
+    for (int i = 0; !status && i < c->d->splits; i++)
+        status = check_split(c, &c->d->split[i], &c->out->split[c->out->splits++]);
     if (!status) status = other_pairs(c);
     return status ? status : read_pictures(c);
 }

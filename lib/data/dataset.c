@@ -1,7 +1,7 @@
 /* lib/data/dataset.c - a folder in one of the field's layouts: lists, key points, where the pictures are
  *
- * Contract in posenet/data.h. The layouts are tables below; README texts and programs of the field disagree on the spelling
- * of file names, so all of them are tried, in a fixed order, and the log says which was found.
+ * Contract in posenet/data.h. The layouts are tables below; README texts and programs of the field disagree on the
+ * spelling of file names, so all of them are tried, in a fixed order, and the log says which was found.
  */
 #include "data/dataset.h"
 
@@ -11,11 +11,13 @@
 static const char *const prefixes[] = { "fasion-resize-", "fasion-", "fashion-resize-", "fashion-", "market-" };
 enum { PREFIXES = sizeof prefixes / sizeof *prefixes };
 /* before and after the split's name */
-static const char *const picture_folders[][2] = { { "", "" }, { "", "_resize" }, { "", "_highres" }, { "fashion_resize/", "" }, { "img/", "" } };
+static const char *const picture_folders[][2] = {
+    { "", "" }, { "", "_resize" }, { "", "_highres" }, { "fashion_resize/", "" }, { "img/", "" }
+};
 enum { PICTURE_FOLDERS = sizeof picture_folders / sizeof *picture_folders };
 extern const char pn_text_parsing_folders[];
 
-/* ---- Paths in the data set's arena --------------------------------------------------------------------------------- */
+/* ---- Paths in the data set's arena ------------------------------------------------------------------------------ */
 
 static char *keep(pn_dataset *d, char *text)
 {
@@ -24,12 +26,13 @@ static char *keep(pn_dataset *d, char *text)
     return kept;
 }
 
-/* ---- Finding the splits --------------------------------------------------------------------------------------------- */
+/* ---- Finding the splits ----------------------------------------------------------------------------------------- */
 
 static pn_status find_pictures(pn_dataset *d, pn_split *s)
 {
     for (int i = 0; i < PICTURE_FOLDERS && !s->pictures; i++) {
-        char *path = keep(d, pn_format(d->ctx, "%s/%s%s%s", d->folder, picture_folders[i][0], s->name, picture_folders[i][1]));
+        char *path = keep(
+            d, pn_format(d->ctx, "%s/%s%s%s", d->folder, picture_folders[i][0], s->name, picture_folders[i][1]));
         if (!path) return PN_ERR_NOMEM;
         if (pn_folder_exists(d->ctx, path)) s->pictures = path;
     }
@@ -42,8 +45,9 @@ static pn_status try_parsing(pn_dataset *d, pn_split *s, char *line)
     char where[64], kind[8], labelling[24];
     if (sscanf(line, "%63s %7s %23s", where, kind, labelling) != 3) return PN_OK;
     char *percent = strchr(where, '%');
-    char *path = percent ? pn_format(d->ctx, "%s/%.*s%s%s", d->folder, (int)(percent - where), where, s->name, percent + 1)
-                         : pn_format(d->ctx, "%s/%s", d->folder, where);
+    char *path = percent
+                     ? pn_format(d->ctx, "%s/%.*s%s%s", d->folder, (int)(percent - where), where, s->name, percent + 1)
+                     : pn_format(d->ctx, "%s/%s", d->folder, where);
     char *folder = keep(d, path);
     if (!folder) return PN_ERR_NOMEM;
     if (!pn_folder_exists(d->ctx, folder)) return PN_OK;
@@ -80,14 +84,16 @@ static int split_in(const char *file, const char *prefix, const char **split)
 static bool has_split(const pn_dataset *d, const char *name, int length)
 {
     for (int i = 0; i < d->splits; i++)
-        if ((int)strlen(d->split[i].name) == length && strncmp(d->split[i].name, name, (size_t)length) == 0) return true;
+        if ((int)strlen(d->split[i].name) == length && strncmp(d->split[i].name, name, (size_t)length) == 0)
+            return true;
     return false;
 }
 
 static pn_status add_split(pn_dataset *d, const char *file, const char *name, int length)
 {
     if (d->splits == PN_SPLITS_MAX)
-        return pn_fail(d->ctx, PN_ERR_LIMIT, "%s has more than %d annotation files; move some elsewhere", d->folder, PN_SPLITS_MAX);
+        return pn_fail(d->ctx, PN_ERR_LIMIT, "%s has more than %d annotation files; move some elsewhere", d->folder,
+                       PN_SPLITS_MAX);
     pn_split *s = &d->split[d->splits++];
     s->name = keep(d, pn_format(d->ctx, "%.*s", length, name));
     s->annotations = keep(d, pn_format(d->ctx, "%s/%s", d->folder, file));
@@ -109,12 +115,14 @@ static pn_status find_splits(pn_dataset *d)
         }
     pn_names_free(d->ctx, &files);
     if (!status && !d->splits)
-        return pn_fail(d->ctx, PN_ERR_IO, "%s has no annotation file; looked for {fasion-resize,fasion,fashion-resize,fashion,market}-"
-                       "annotation-SPLIT.csv (posenet-data keypoints makes one)", d->folder);
+        return pn_fail(d->ctx, PN_ERR_IO,
+                       "%s has no annotation file; looked for {fasion-resize,fasion,fashion-resize,fashion,market}-"
+                       "annotation-SPLIT.csv (posenet-data keypoints makes one)",
+                       d->folder);
     return status;
 }
 
-/* ---- People: names, key points, pictures ---------------------------------------------------------------------------- */
+/* ---- People: names, key points, pictures ------------------------------------------------------------------------ */
 
 static pn_status add_person(pn_dataset *d, const pn_annotation *row)
 {
@@ -148,11 +156,14 @@ static pn_status find_picture(pn_dataset *d, const pn_split *own, const char *na
     return PN_OK;
 }
 
-/* fashionWOMENTees_Tanksid0000161201_1front.jpg -> WOMEN/Tees_Tanks/id_00001612/01_1_front, as ADGAN's tree has it. NULL: the
- * name has another form, or no memory. */
+/* fashionWOMENTees_Tanksid0000161201_1front.jpg -> WOMEN/Tees_Tanks/id_00001612/01_1_front, as ADGAN's tree has it.
+ * NULL: the name has another form, or no memory. */
 static char *tree_path(pn_ctx *ctx, const char *name)
 {
-    const char *rest = strncmp(name, "fashion", 7) == 0 ? name + 7 : strncmp(name, "fasion", 6) == 0 ? name + 6 : NULL, *id = NULL;
+    const char *rest = strncmp(name, "fashion", 7) == 0  ? name + 7
+                       : strncmp(name, "fasion", 6) == 0 ? name + 6
+                                                         : NULL,
+               *id = NULL;
     if (!rest) return NULL;
     const bool women = strncmp(rest, "WO", 2) == 0;
     rest += women ? 5 : 3;
@@ -161,8 +172,8 @@ static char *tree_path(pn_ctx *ctx, const char *name)
     if (!id || strlen(id) < 15 || id[12] != '_') return NULL;
     const char *dot = strrchr(id, '.');
     const int view = dot && dot > id + 14 ? (int)(dot - id) - 14 : (int)strlen(id) - 14;
-    return pn_format(ctx, "%s/%.*s/id_%.8s/%.2s_%c_%.*s", women ? "WOMEN" : "MEN", (int)(id - rest), rest, id + 2, id + 10, id[13],
-                     view, id + 14);
+    return pn_format(ctx, "%s/%.*s/id_%.8s/%.2s_%c_%.*s", women ? "WOMEN" : "MEN", (int)(id - rest), rest, id + 2,
+                     id + 10, id[13], view, id + 14);
 }
 
 static pn_status find_labels(pn_dataset *d, const pn_split *s, pn_person *p)
@@ -176,7 +187,8 @@ static pn_status find_labels(pn_dataset *d, const pn_split *s, pn_person *p)
         pn_free(d->ctx, inside);
     } else {
         const char *dot = strrchr(p->name, '.');
-        path = pn_format(d->ctx, "%s/%.*s.png", s->parsing, (int)(dot ? (size_t)(dot - p->name) : strlen(p->name)), p->name);
+        path = pn_format(d->ctx, "%s/%.*s.png", s->parsing, (int)(dot ? (size_t)(dot - p->name) : strlen(p->name)),
+                         p->name);
     }
     if (!path) return PN_ERR_NOMEM;
     if (!pn_file_exists(d->ctx, path)) {
@@ -187,11 +199,12 @@ static pn_status find_labels(pn_dataset *d, const pn_split *s, pn_person *p)
     return p->parsing ? PN_OK : PN_ERR_NOMEM;
 }
 
-/* ---- The grid ------------------------------------------------------------------------------------------------------- */
+/* ---- The grid --------------------------------------------------------------------------------------------------- */
 
 enum { SIZES_LOOKED_AT = 256 };
 
-/* The one size that pictures of this split share, judged by up to 256 of them spread evenly; height 0 if they differ. */
+/* The one size that pictures of this split share, judged by up to 256 of them spread evenly; height 0 if they
+ * differ. */
 static pn_kp_grid shared_size(pn_dataset *d, size_t first, size_t end)
 {
     pn_kp_grid shared = { 0, 0, "its pictures all have this size" };
@@ -199,7 +212,8 @@ static pn_kp_grid shared_size(pn_dataset *d, size_t first, size_t end)
     for (size_t i = first; i < end; i += step) {
         ptrdiff_t h, w;
         if (!d->person[i].path || pn_image_size_read(d->ctx, d->person[i].path, &h, &w)) continue;     /* told later */
-        if (shared.height && (h != shared.height || w != shared.width)) return (pn_kp_grid){ 0, 0, "its pictures differ in size" };
+        if (shared.height && (h != shared.height || w != shared.width))
+            return (pn_kp_grid) { 0, 0, "its pictures differ in size" };
         shared.height = h;
         shared.width = w;
     }
@@ -237,8 +251,8 @@ static pn_status read_split(pn_dataset *d, pn_split *s)
     if (!status) {
         s->grid = decide_grid(d, &a, first);
         if (s->grid.height)
-            pn_log(d->ctx, PN_LOG_INFO, "%s: %zu rows; key points on a grid of %tdx%td: %s", s->annotations, s->rows, s->grid.height,
-                   s->grid.width, s->grid.why);
+            pn_log(d->ctx, PN_LOG_INFO, "%s: %zu rows; key points on a grid of %tdx%td: %s", s->annotations, s->rows,
+                   s->grid.height, s->grid.width, s->grid.why);
         s->first = first;
         s->added = d->persons - first;
         for (size_t i = first; i < d->persons; i++) {
@@ -250,11 +264,12 @@ static pn_status read_split(pn_dataset *d, pn_split *s)
     return status;
 }
 
-pn_status pn_dataset_begin(pn_ctx *ctx, const char *folder, const char *asked, const pn_dataset_opt *opt, pn_problems *problems,
-                           pn_dataset **out)
+pn_status pn_dataset_begin(pn_ctx *ctx, const char *folder, const char *asked, const pn_dataset_opt *opt,
+                           pn_problems *problems, pn_dataset **out)
 {
     if (!pn_folder_exists(ctx, folder))
-        return pn_fail(ctx, PN_ERR_IO, "%s is no folder; name the one that holds the lists and the picture folders", folder);
+        return pn_fail(ctx, PN_ERR_IO, "%s is no folder; name the one that holds the lists and the picture folders",
+                       folder);
     pn_dataset *d = pn_alloc(ctx, 1, sizeof *d);
     if (!d) return PN_ERR_NOMEM;
     d->ctx = d->arena.ctx = ctx;
@@ -273,7 +288,7 @@ pn_status pn_dataset_begin(pn_ctx *ctx, const char *folder, const char *asked, c
     return status;
 }
 
-/* ---- Pairs ----------------------------------------------------------------------------------------------------------- */
+/* ---- Pairs ------------------------------------------------------------------------------------------------------ */
 
 pn_status pn_dataset_pairs_path(pn_dataset *d, const char *split, char **path)
 {
@@ -288,20 +303,22 @@ pn_status pn_dataset_pairs_path(pn_dataset *d, const char *split, char **path)
 }
 
 /* A pair that cannot be used: counted; the first of its kind is told, and in strict mode it is the end. */
-static pn_status skip_pair(pn_dataset *d, const char *path, const pn_names_pair *row, const char *name, const char *lacks,
-                           ptrdiff_t *count)
+static pn_status skip_pair(pn_dataset *d, const char *path, const pn_names_pair *row, const char *name,
+                           const char *lacks, ptrdiff_t *count)
 {
     const bool first = ++*count == 1;
     d->skipped++;
     if (d->opt.strictness == PN_STRICT)
-        return pn_fail(d->ctx, PN_ERR_FORMAT, "%s:%ld: %s has no %s; add it or take the pair out", path, row->line, name, lacks);
+        return pn_fail(d->ctx, PN_ERR_FORMAT, "%s:%ld: %s has no %s; add it or take the pair out", path, row->line,
+                       name, lacks);
     if (d->problems) {
         char *text = pn_format(d->ctx, "%s:%ld: %s has no %s", path, row->line, name, lacks);
         const pn_status status = text ? pn_problems_note(d->problems, text) : PN_ERR_NOMEM;
         pn_free(d->ctx, text);
         return status;
     }
-    if (first) pn_log(d->ctx, PN_LOG_WARNING, "%s:%ld: %s has no %s; such pairs are skipped", path, row->line, name, lacks);
+    if (first)
+        pn_log(d->ctx, PN_LOG_WARNING, "%s:%ld: %s has no %s; such pairs are skipped", path, row->line, name, lacks);
     return PN_OK;
 }
 
@@ -315,10 +332,13 @@ static pn_status use_pair(pn_dataset *d, const char *path, const pn_names_pair *
         person[i] = &d->person[at];
     }
     for (int i = 0; i < 2; i++) {
-        if (!person[i]->path) return skip_pair(d, path, row, names[i], "picture in any folder of the data set", &d->pictureless);
+        if (!person[i]->path)
+            return skip_pair(d, path, row, names[i], "picture in any folder of the data set", &d->pictureless);
         if (!person[i]->grid_height && !d->problems)
-            return pn_fail(d->ctx, PN_ERR_FORMAT, "%s: cannot tell which grid the key points of %s refer to (fewer than 200 points); say "
-                           "--kp-size HxW, or kp_size = HxW in dataset.ini", d->folder, names[i]);
+            return pn_fail(d->ctx, PN_ERR_FORMAT,
+                           "%s: cannot tell which grid the key points of %s refer to (fewer than 200 points); say "
+                           "--kp-size HxW, or kp_size = HxW in dataset.ini",
+                           d->folder, names[i]);
     }
     d->pair[d->pairs++] = (pn_pair){ person[0], person[1], row->line };
     return PN_OK;
@@ -339,8 +359,10 @@ pn_status pn_dataset_read_pairs(pn_dataset *d, const char *path)
     if (!d->pair) status = PN_ERR_NOMEM;
     for (size_t i = 0; !status && i < list.count; i++) status = use_pair(d, path, &list.rows[i]);
     if (!status && !d->problems && !d->pairs)
-        status = pn_fail(d->ctx, PN_ERR_FORMAT, "%s: not one usable pair (%zu rows, %td without key points, %td without pictures); "
-                         "posenet-data check tells which", path, list.count, d->unannotated, d->pictureless);
+        status = pn_fail(d->ctx, PN_ERR_FORMAT,
+                         "%s: not one usable pair (%zu rows, %td without key points, %td without pictures); "
+                         "posenet-data check tells which",
+                         path, list.count, d->unannotated, d->pictureless);
     if (!status && !d->problems)
         pn_log(d->ctx, PN_LOG_INFO, "%s: %td pairs, %td skipped", path, d->pairs, d->skipped);
     pn_pairs_free(&list);
@@ -355,8 +377,11 @@ pn_dataset *pn_dataset_open(pn_ctx *ctx, const char *folder, const char *split, 
     pn_status status = d->opt.pairs ? (path = pn_strdup(ctx, d->opt.pairs)) ? PN_OK : PN_ERR_NOMEM
                                     : pn_dataset_pairs_path(d, split, &path);
     if (!status && !path[0])
-        status = pn_fail(ctx, PN_ERR_IO, "%s has no pairs file for '%s'; looked for {fasion-resize,fasion,fashion-resize,fashion,market}-"
-                         "pairs-%s.csv", folder, split, split);
+        status = pn_fail(
+            ctx, PN_ERR_IO,
+            "%s has no pairs file for '%s'; looked for {fasion-resize,fasion,fashion-resize,fashion,market}-"
+            "pairs-%s.csv",
+            folder, split, split);
     if (!status) status = pn_dataset_read_pairs(d, path);
     pn_free(ctx, path);
     if (!status) return d;

@@ -11,7 +11,7 @@ extern const signed char pn_limbs[PN_LIMBS][2];         /* pairs of joints, in t
 /* v, but not exactly -1: a joint that is there must not become "missing" by where it lands. */
 double pn_pose_present(double v);
 
-/* ---- Problems: what a reader found wrong and went on ------------------------------------------------------------- */
+/* ---- Problems: what a reader found wrong and went on ------------------------------------------------------------ */
 
 /* With problems NULL a reader stops at the first bad row; with a list it notes the row and goes on. */
 typedef struct { pn_ctx *ctx; char **text; size_t count, kept, capacity; } pn_problems;
@@ -30,7 +30,8 @@ typedef struct {
 } pn_annotations;
 
 /* name:keypoints_y:keypoints_x, 18 whole or broken numbers in each list. */
-pn_status pn_annotations_parse(pn_ctx *ctx, const char *name, pn_bytes *file, pn_problems *problems, pn_annotations *out);
+pn_status pn_annotations_parse(pn_ctx *ctx, const char *name, pn_bytes *file, pn_problems *problems,
+                               pn_annotations *out);
 void pn_annotations_free(pn_annotations *a);
 
 typedef struct { char *from, *to; long line; } pn_names_pair;
@@ -49,7 +50,7 @@ pn_status pn_table_put(pn_ctx *ctx, pn_table *t, const char *key, ptrdiff_t valu
 ptrdiff_t pn_table_get(const pn_table *t, const char *key);                             /* -1 if absent */
 void pn_table_free(pn_ctx *ctx, pn_table *t);
 
-/* ---- The grid of an annotation file ------------------------------------------------------------------------------ */
+/* ---- The grid of an annotation file ----------------------------------------------------------------------------- */
 
 typedef struct { ptrdiff_t height, width; const char *why; } pn_kp_grid;       /* height 0: undecided, why says so */
 /* By the share of present x beyond 175: the only two grids that fashion files come in. */
@@ -58,7 +59,7 @@ pn_kp_grid pn_grid_detect(const pn_annotations *a);
 typedef struct { ptrdiff_t kp_height, kp_width; char parsing[32]; } pn_dataset_ini;
 pn_status pn_dataset_ini_read(pn_ctx *ctx, const char *folder, pn_dataset_ini *out);
 
-/* ---- The data set ------------------------------------------------------------------------------------------------ */
+/* ---- The data set ----------------------------------------------------------------------------------------------- */
 
 enum { PN_SPLITS_MAX = 16 };
 /* One annotation file and the folder its pictures lie in. */
@@ -89,8 +90,8 @@ struct pn_dataset {
 };
 
 /* Lists and grids of every split, without pairs; asked: the split whose rows win, may be NULL. */
-pn_status pn_dataset_begin(pn_ctx *ctx, const char *folder, const char *asked, const pn_dataset_opt *opt, pn_problems *problems,
-                           pn_dataset **out);
+pn_status pn_dataset_begin(pn_ctx *ctx, const char *folder, const char *asked, const pn_dataset_opt *opt,
+                           pn_problems *problems, pn_dataset **out);
 /* The pairs file at path, into d. */
 pn_status pn_dataset_read_pairs(pn_dataset *d, const char *path);
 /* The pairs file of a split by the field's names, "" if there is none. */

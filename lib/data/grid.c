@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* In the 256x256 grid 4.3% of fashion's x lie beyond 175, in the 256x176 grid 0.025%: counted over the published files. */
+/* In the 256x256 grid 4.3% of fashion's x lie beyond 175, in the 256x176 grid 0.025%: counted over the published
+ * files. */
 enum { POINTS_NEEDED = 200 };
 static const double SHARE_BEYOND = 0.01;
 
@@ -19,12 +20,14 @@ pn_kp_grid pn_grid_detect(const pn_annotations *a)
             present++;
             beyond += a->rows[i].pose.x[j] > 175;
         }
-    if (present < POINTS_NEEDED) return (pn_kp_grid){ 0, 0, "fewer than 200 points: too few to tell 256x176 from 256x256" };
-    if ((double)beyond > SHARE_BEYOND * (double)present) return (pn_kp_grid){ 256, 256, "more than 1% of x lie beyond 175" };
+    if (present < POINTS_NEEDED)
+        return (pn_kp_grid) { 0, 0, "fewer than 200 points: too few to tell 256x176 from 256x256" };
+    if ((double)beyond > SHARE_BEYOND * (double)present)
+        return (pn_kp_grid) { 256, 256, "more than 1% of x lie beyond 175" };
     return (pn_kp_grid){ 256, 176, "at most 1% of x lie beyond 175 (say --kp-size HxW if that is wrong)" };
 }
 
-/* ---- dataset.ini ------------------------------------------------------------------------------------------------- */
+/* ---- dataset.ini ------------------------------------------------------------------------------------------------ */
 
 typedef struct { pn_ctx *ctx; const char *path; pn_dataset_ini *out; pn_status status; } settings;
 
@@ -37,7 +40,8 @@ static int take_setting(void *user, const char *section, const char *name, const
             memcpy(r->out->parsing, value, strlen(value) + 1);
             return 1;
         }
-        r->status = pn_fail(r->ctx, PN_ERR_FORMAT, "%s: parsing = %.60s is no labelling; expected lip20 or the like", r->path, value);
+        r->status = pn_fail(r->ctx, PN_ERR_FORMAT, "%s: parsing = %.60s is no labelling; expected lip20 or the like",
+                            r->path, value);
     } else if (strcmp(name, "kp_size") == 0) {
         int h, w, used = 0;
         if (sscanf(value, "%5dx%5d%n", &h, &w, &used) == 2 && !value[used] && h > 0 && w > 0) {
@@ -47,7 +51,8 @@ static int take_setting(void *user, const char *section, const char *name, const
         }
         r->status = pn_fail(r->ctx, PN_ERR_FORMAT, "%s: kp_size = %.60s, expected HxW, as in 256x176", r->path, value);
     } else {
-        pn_log(r->ctx, PN_LOG_WARNING, "%s: unknown setting '%.60s' is ignored; known are kp_size and parsing", r->path, name);
+        pn_log(r->ctx, PN_LOG_WARNING, "%s: unknown setting '%.60s' is ignored; known are kp_size and parsing", r->path,
+               name);
         return 1;
     }
     return 0;
@@ -73,7 +78,7 @@ pn_status pn_dataset_ini_read(pn_ctx *ctx, const char *folder, pn_dataset_ini *o
     return r.status;
 }
 
-/* ---- Key points named on a command line --------------------------------------------------------------------------- */
+/* ---- Key points named on a command line ------------------------------------------------------------------------- */
 
 enum { SUFFIX_MAX = 5 };
 static const double CONFIDENCE = 0.1;                   /* what PATN's estimator keeps */
@@ -107,7 +112,8 @@ static pn_status grid_of(pn_ctx *ctx, const char *path, const pn_annotations *a,
     pn_dataset_ini ini;
     const pn_status status = pn_dataset_ini_read(ctx, folder, &ini);
     pn_free(ctx, folder);
-    const pn_kp_grid found = ini.kp_height ? (pn_kp_grid){ ini.kp_height, ini.kp_width, "dataset.ini says so" } : pn_grid_detect(a);
+    const pn_kp_grid found = ini.kp_height ? (pn_kp_grid) { ini.kp_height, ini.kp_width, "dataset.ini says so" }
+                                           : pn_grid_detect(a);
     if (!status && found.height)
         pn_log(ctx, PN_LOG_INFO, "%s: key points on a grid of %tdx%td: %s", path, found.height, found.width, found.why);
     grid[0] = found.height;
@@ -127,7 +133,8 @@ static pn_status pose_from_csv(pn_ctx *ctx, const char *path, const char *image,
     size_t i = 0;
     while (i < a.count && strcmp(a.rows[i].name, image) != 0) i++;
     if (i == a.count)
-        status = pn_fail(ctx, PN_ERR_FORMAT, "%s has no row for '%s' among its %zu; names are written as in the file, e.g. '%s'", path,
+        status = pn_fail(ctx, PN_ERR_FORMAT,
+                         "%s has no row for '%s' among its %zu; names are written as in the file, e.g. '%s'", path,
                          image, a.count, a.count ? a.rows[0].name : "a.jpg");
     else *pose = a.rows[i].pose;
     if (!status) status = grid_of(ctx, path, &a, grid);
@@ -149,7 +156,7 @@ pn_status pn_pose_read(pn_ctx *ctx, const char *kp, pn_pose *pose, ptrdiff_t gri
     return status;
 }
 
-/* ---- JSON to CSV -------------------------------------------------------------------------------------------------- */
+/* ---- JSON to CSV ------------------------------------------------------------------------------------------------ */
 
 static pn_status put_row(pn_writer *w, const char *name, const pn_pose *pose)
 {
@@ -190,7 +197,7 @@ static pn_status put_file(pn_ctx *ctx, pn_writer *w, const char *path, size_t *r
     if (!own) status = PN_ERR_NOMEM;
     pn_pose empty;
     pn_pose_clear(&empty);
-    if (!status && !list.count) {                       /* nobody: a row all the same, so that it is not "unannotated" */
+    if (!status && !list.count) { /* nobody: a row all the same, so that it is not "unannotated" */
         status = put_row(w, own, &empty);
         ++*rows;
     }

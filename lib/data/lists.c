@@ -90,8 +90,10 @@ static pn_status read_list(const place *p, const char *what, char *text, double 
 {
     char *c = skip_blanks(text);
     if (*c != '[')
-        return pn_fail(p->ctx, PN_ERR_FORMAT, "%s:%ld: %s begins with '%.20s', expected a list [v, v, …]; the separator between "
-                       "name and lists is ':'", p->file, p->line, what, c);
+        return pn_fail(p->ctx, PN_ERR_FORMAT,
+                       "%s:%ld: %s begins with '%.20s', expected a list [v, v, …]; the separator between "
+                       "name and lists is ':'",
+                       p->file, p->line, what, c);
     int n = 0;
     for (c = skip_blanks(c + 1); *c != ']';) {
         const bool wrapped = strncmp(c, "np.", 3) == 0;
@@ -99,20 +101,20 @@ static pn_status read_list(const place *p, const char *what, char *text, double 
         char *stop;
         const double v = strtod(c, &stop);
         if (stop == c || !isfinite(v))
-            return pn_fail(p->ctx, PN_ERR_FORMAT, "%s:%ld: value %d of %s is '%.20s', expected a number", p->file, p->line, n + 1,
-                           what, c);
+            return pn_fail(p->ctx, PN_ERR_FORMAT, "%s:%ld: value %d of %s is '%.20s', expected a number", p->file,
+                           p->line, n + 1, what, c);
         if (n < PN_JOINTS) values[n] = v;
         n++;
         c = skip_blanks(stop);
         if (wrapped && *c == ')') c = skip_blanks(c + 1);
         if (*c == ',') c = skip_blanks(c + 1);
         else if (*c != ']')
-            return pn_fail(p->ctx, PN_ERR_FORMAT, "%s:%ld: '%.20s' after value %d of %s, expected ',' or ']'", p->file, p->line, c, n,
-                           what);
+            return pn_fail(p->ctx, PN_ERR_FORMAT, "%s:%ld: '%.20s' after value %d of %s, expected ',' or ']'", p->file,
+                           p->line, c, n, what);
     }
     if (n != PN_JOINTS)
-        return pn_fail(p->ctx, PN_ERR_FORMAT, "%s:%ld: %s has %d points, expected %d (OpenPose's 18, -1 where missing)", p->file,
-                       p->line, what, n, PN_JOINTS);
+        return pn_fail(p->ctx, PN_ERR_FORMAT, "%s:%ld: %s has %d points, expected %d (OpenPose's 18, -1 where missing)",
+                       p->file, p->line, what, n, PN_JOINTS);
     *end = skip_blanks(c + 1);
     return PN_OK;
 }
@@ -121,18 +123,19 @@ static pn_status read_row(const place *p, char *line, pn_annotation *row)
 {
     char *colon = strchr(line, ':'), *rest;
     if (!colon || colon == line)
-        return pn_fail(p->ctx, PN_ERR_FORMAT, "%s:%ld: '%.40s' is no row of name:keypoints_y:keypoints_x", p->file, p->line, line);
+        return pn_fail(p->ctx, PN_ERR_FORMAT, "%s:%ld: '%.40s' is no row of name:keypoints_y:keypoints_x", p->file,
+                       p->line, line);
     *colon = 0;
     *row = (pn_annotation){ .name = line, .line = p->line };
     pn_status status = read_list(p, "keypoints_y", colon + 1, row->pose.y, &rest);
     if (status) return status;
     if (*rest != ':')
-        return pn_fail(p->ctx, PN_ERR_FORMAT, "%s:%ld: no ':' after keypoints_y, expected name:keypoints_y:keypoints_x", p->file,
-                       p->line);
+        return pn_fail(p->ctx, PN_ERR_FORMAT, "%s:%ld: no ':' after keypoints_y, expected name:keypoints_y:keypoints_x",
+                       p->file, p->line);
     status = read_list(p, "keypoints_x", rest + 1, row->pose.x, &rest);
     if (!status && *rest)
-        status = pn_fail(p->ctx, PN_ERR_FORMAT, "%s:%ld: '%.20s' after keypoints_x, expected the end of the line", p->file, p->line,
-                         rest);
+        status = pn_fail(p->ctx, PN_ERR_FORMAT, "%s:%ld: '%.20s' after keypoints_x, expected the end of the line",
+                         p->file, p->line, rest);
     return status;
 }
 
@@ -151,7 +154,8 @@ static pn_status keep_row(const place *p, collector *c, const pn_annotation *row
     const ptrdiff_t old = pn_table_get(&c->seen, row->name);
     if (old >= 0) {
         if (!a->duplicates++)
-            pn_log(p->ctx, PN_LOG_WARNING, "%s:%ld: %s is there twice; the last row counts", p->file, p->line, row->name);
+            pn_log(p->ctx, PN_LOG_WARNING, "%s:%ld: %s is there twice; the last row counts", p->file, p->line,
+                   row->name);
         a->rows[old].pose = row->pose;
         a->rows[old].line = row->line;
         return PN_OK;
@@ -173,7 +177,8 @@ static pn_status read_rows(place *p, pn_lines *lines, pn_problems *problems, col
 {
     char *line = pn_lines_next(lines);
     if (!line || strcmp(pn_trim(line), "name:keypoints_y:keypoints_x") != 0)
-        return pn_fail(p->ctx, PN_ERR_FORMAT, "%s:1: the header is '%.60s', expected name:keypoints_y:keypoints_x (y before x)", p->file,
+        return pn_fail(p->ctx, PN_ERR_FORMAT,
+                       "%s:1: the header is '%.60s', expected name:keypoints_y:keypoints_x (y before x)", p->file,
                        line ? line : "");
     while ((line = pn_lines_next(lines))) {
         p->line = lines->number;
@@ -187,7 +192,8 @@ static pn_status read_rows(place *p, pn_lines *lines, pn_problems *problems, col
     return PN_OK;
 }
 
-pn_status pn_annotations_parse(pn_ctx *ctx, const char *name, pn_bytes *file, pn_problems *problems, pn_annotations *out)
+pn_status pn_annotations_parse(pn_ctx *ctx, const char *name, pn_bytes *file, pn_problems *problems,
+                               pn_annotations *out)
 {
     pn_lines lines;
     pn_status status = pn_lines_begin(ctx, name, file, &lines);
@@ -224,8 +230,10 @@ static pn_status find_columns(const place *p, char *line, int *from, int *to)
         if (strcmp(field, "to") == 0) *to = i;
     }
     if (*from >= 0 && *to >= 0) return PN_OK;
-    return pn_fail(p->ctx, PN_ERR_FORMAT, "%s:1: the header '%s' names no columns from and to; the first line of a pairs file is "
-                   "from,to", p->file, shown);
+    return pn_fail(p->ctx, PN_ERR_FORMAT,
+                   "%s:1: the header '%s' names no columns from and to; the first line of a pairs file is "
+                   "from,to",
+                   p->file, shown);
 }
 
 static pn_status read_pair(const place *p, char *line, int from, int to, pn_pairs *out, size_t *capacity)

@@ -1,8 +1,8 @@
 /* lib/data/loader.c - batches, decoded ahead; contract in posenet/data.h
  *
- * A ring of batches, allocated once. Batch number s lives in slot s % slots; helpers claim its pairs one at a time, in order,
- * and a slot is opened anew when the caller has moved past it. What a pair becomes depends on seed, epoch and its place alone,
- * so the number of helpers cannot show.
+ * A ring of batches, allocated once. Batch number s lives in slot s % slots; helpers claim its pairs one at a time,
+ * in order, and a slot is opened anew when the caller has moved past it. What a pair becomes depends on seed, epoch
+ * and its place alone, so the number of helpers cannot show.
  */
 #include "core/background.h"
 #include "data/augment.h"
@@ -49,7 +49,7 @@ struct pn_loader {
     bool stop;
 };
 
-/* ---- One pair -------------------------------------------------------------------------------------------------------- */
+/* ---- One pair --------------------------------------------------------------------------------------------------- */
 
 typedef enum { PICTURE, LABELS } layer;
 
@@ -57,14 +57,16 @@ static pn_status decode(pn_loader *l, pn_ctx *ctx, const pn_person *person, laye
 {
     pn_image read;
     const char *path = which == PICTURE ? person->path : person->parsing;
-    if (!path) return pn_fail(ctx, PN_ERR_FORMAT, "%s has no parsing map; make it, or train without parsing", person->name);
+    if (!path)
+        return pn_fail(ctx, PN_ERR_FORMAT, "%s has no parsing map; make it, or train without parsing", person->name);
     pn_status status = which == PICTURE ? pn_image_read(ctx, path, &read) : pn_labels_read(ctx, path, &read);
     if (status) return status;
     if (read.height == l->opt.height && read.width == l->opt.width) {
         *out = read;
         return PN_OK;
     }
-    status = pn_image_resize(ctx, &read, l->opt.height, l->opt.width, which == PICTURE ? l->opt.filter : PN_FILTER_NEAREST, out);
+    status = pn_image_resize(ctx, &read, l->opt.height, l->opt.width,
+                             which == PICTURE ? l->opt.filter : PN_FILTER_NEAREST, out);
     pn_image_free(ctx, &read);
     return status;
 }
@@ -82,7 +84,8 @@ static pn_status fetch(pn_loader *l, pn_ctx *ctx, const pn_person *person, layer
     }
     const pn_status status = decode(l, ctx, person, which, out);
     if (status) return status;
-    *owned = !place || !atomic_compare_exchange_strong(place, &bytes, out->pixels);    /* another was faster: ours goes */
+    *owned = !place || !atomic_compare_exchange_strong(place, &bytes, out->pixels);    /* another was faster: ours
+    * goes */
     return PN_OK;
 }
 
@@ -114,16 +117,19 @@ static pn_status load_side(pn_loader *l, helper *h, const request *r)
     pn_status status = load_layer(l, h, r, PICTURE);
     if (!status && l->parsing) status = load_layer(l, h, r, LABELS);
     if (status) return status;
-    pn_pose pose = pn_pose_scale(&p->pose, (double)p->grid_height, (double)p->grid_width, (double)height, (double)width);
+    pn_pose pose = pn_pose_scale(&p->pose, (double)p->grid_height, (double)p->grid_width, (double)height,
+                                 (double)width);
     if (r->motion) pose = pn_motion_pose(r->motion, &pose, height, width);
-    pn_pose_heatmaps(&pose, height, width, l->opt.sigma, r->s->heatmaps[r->side] + r->item * PN_JOINTS * height * width);
+    pn_pose_heatmaps(&pose, height, width, l->opt.sigma,
+                     r->s->heatmaps[r->side] + r->item * PN_JOINTS * height * width);
     return PN_OK;
 }
 
 static pn_status load_pair(pn_loader *l, helper *h, slot *s, ptrdiff_t item)
 {
     char stream[64];
-    snprintf(stream, sizeof stream, "augment/%llu/%llu", (unsigned long long)s->epoch, (unsigned long long)s->first + (unsigned long long)item);
+    snprintf(stream, sizeof stream, "augment/%llu/%llu", (unsigned long long)s->epoch,
+             (unsigned long long)s->first + (unsigned long long)item);
     pn_rng rng = pn_rng_named(l->opt.seed, stream);
     pn_status status = PN_OK;
     for (int side = 0; side < SIDES && !status; side++) {
@@ -135,7 +141,7 @@ static pn_status load_pair(pn_loader *l, helper *h, slot *s, ptrdiff_t item)
     return status;
 }
 
-/* ---- Order of work (inside the monitor) -------------------------------------------------------------------------------- */
+/* ---- Order of work (inside the monitor) ------------------------------------------------------------------------- */
 
 static void order_epoch(pn_loader *l, uint64_t epoch)
 {
@@ -210,7 +216,7 @@ static void help(void *job, int worker)
     pn_monitor_leave(l->monitor);
 }
 
-/* ---- The caller's side -------------------------------------------------------------------------------------------------- */
+/* ---- The caller's side ------------------------------------------------------------------------------------------ */
 
 pn_status pn_loader_next(pn_loader *l, pn_batch *out)
 {
@@ -224,10 +230,17 @@ pn_status pn_loader_next(pn_loader *l, pn_batch *out)
     if (status) l->next--;
     pn_monitor_leave(l->monitor);
     if (status) return pn_fail(l->data->ctx, status, "%s", s->message);
-    *out = (pn_batch){
-        .size = l->opt.batch, .classes = l->parsing ? l->merge.classes : 0, .source = s->picture[0], .target = s->picture[1],
-        .pose_source = s->heatmaps[0], .pose_target = s->heatmaps[1], .parsing_source = s->parsing[0],
-        .parsing_target = s->parsing[1], .pair = s->pair, .epoch = s->epoch,
+    *out = (pn_batch) {
+        .size = l->opt.batch,
+        .classes = l->parsing ? l->merge.classes : 0,
+        .source = s->picture[0],
+        .target = s->picture[1],
+        .pose_source = s->heatmaps[0],
+        .pose_target = s->heatmaps[1],
+        .parsing_source = s->parsing[0],
+        .parsing_target = s->parsing[1],
+        .pair = s->pair,
+        .epoch = s->epoch,
     };
     return PN_OK;
 }
@@ -240,7 +253,7 @@ pn_loader_state pn_loader_where(const pn_loader *l)
 
 ptrdiff_t pn_loader_epoch_batches(const pn_loader *l) { return (ptrdiff_t)l->batches; }
 
-/* ---- Making and freeing -------------------------------------------------------------------------------------------------- */
+/* ---- Making and freeing ----------------------------------------------------------------------------------------- */
 
 static pn_status check_options(pn_loader *l)
 {
@@ -249,13 +262,15 @@ static pn_status check_options(pn_loader *l)
     const ptrdiff_t n = pn_dataset_pairs(l->data);
     if (o->batch < 1) return pn_fail(ctx, PN_ERR_ARG, "pn_loader_new: batch is %td, expected 1 or more", o->batch);
     if (o->batch > n)
-        return pn_fail(ctx, PN_ERR_ARG, "pn_loader_new: a batch of %td is more than the %td pairs there are; take --batch %td or less",
+        return pn_fail(ctx, PN_ERR_ARG,
+                       "pn_loader_new: a batch of %td is more than the %td pairs there are; take --batch %td or less",
                        o->batch, n, n);
     const pn_status status = pn_picture_size_check(ctx, "pn_loader_new", o->height, o->width);
     if (status || !o->merge) return status;
     const char *merge = o->merge[0] ? o->merge : pn_dataset_parsing(l->data);
     if (!merge[0])
-        return pn_fail(ctx, PN_ERR_FORMAT, "%s has no parsing maps, and this model needs them; expected a folder such as train_lip20",
+        return pn_fail(ctx, PN_ERR_FORMAT,
+                       "%s has no parsing maps, and this model needs them; expected a folder such as train_lip20",
                        l->data->folder);
     l->parsing = true;
     return pn_merge_find(ctx, merge, &l->merge);
@@ -288,7 +303,8 @@ static pn_status make_slots(pn_loader *l)
     return PN_OK;
 }
 
-/* Room for every picture that a pair names, if all of them fit the budget; none otherwise: half a cache helps nobody. */
+/* Room for every picture that a pair names, if all of them fit the budget; none otherwise: half a cache helps
+ * nobody. */
 static pn_status make_cache(pn_loader *l)
 {
     pn_dataset *d = l->data;
@@ -401,7 +417,7 @@ void pn_loader_free(pn_loader *l)
     pn_free(ctx, l);
 }
 
-/* ---- One person by hand --------------------------------------------------------------------------------------------------- */
+/* ---- One person by hand ----------------------------------------------------------------------------------------- */
 
 pn_status pn_person_load(pn_ctx *ctx, const pn_person *person, ptrdiff_t height, ptrdiff_t width, pn_filter filter,
                          float *picture, float *heatmaps)
@@ -417,8 +433,8 @@ pn_status pn_person_load(pn_ctx *ctx, const pn_person *person, ptrdiff_t height,
         pn_image_free(ctx, &sized);
     }
     if (heatmaps) {
-        const pn_pose pose = pn_pose_scale(&person->pose, (double)person->grid_height, (double)person->grid_width, (double)height,
-                                           (double)width);
+        const pn_pose pose = pn_pose_scale(&person->pose, (double)person->grid_height, (double)person->grid_width,
+                                           (double)height, (double)width);
         pn_pose_heatmaps(&pose, height, width, 6.0, heatmaps);
     }
     return PN_OK;

@@ -15,7 +15,8 @@ static pn_status read_row(pn_ctx *ctx, const char *what, char *text, pn_merge *o
         char *stop;
         const long v = strtol(c, &stop, 10);
         if (stop == c || v < 0 || v > 255 || n == 256)
-            return pn_fail(ctx, PN_ERR_FORMAT, "%s: entry %d is '%.12s', expected at most 256 whole numbers 0 to 255", what, n, c);
+            return pn_fail(ctx, PN_ERR_FORMAT, "%s: entry %d is '%.12s', expected at most 256 whole numbers 0 to 255",
+                           what, n, c);
         m.to[n++] = (uint8_t)v;
         if (v >= m.classes) m.classes = (int)v + 1;
         c = stop;
@@ -52,8 +53,10 @@ pn_status pn_merge_find(pn_ctx *ctx, const char *name_or_file, pn_merge *out)
     pn_free(ctx, text);
     if (status != PN_ERR_ARG) return status;
     if (strpbrk(name_or_file, "/.")) return from_file(ctx, name_or_file, out);
-    return pn_fail(ctx, PN_ERR_ARG, "'%s' is no labelling or merge; take lip20, cihp20, atr18, pise8, adgan8, pise, adgan, casd, none8, "
-                   "none20 or a file of whole numbers", name_or_file);
+    return pn_fail(ctx, PN_ERR_ARG,
+                   "'%s' is no labelling or merge; take lip20, cihp20, atr18, pise8, adgan8, pise, adgan, casd, none8, "
+                   "none20 or a file of whole numbers",
+                   name_or_file);
 }
 
 void pn_merge_apply(const pn_merge *merge, pn_image *labels)

@@ -25,8 +25,8 @@ pn_pose pn_pose_scale(const pn_pose *pose, double from_h, double from_w, double 
     return out;
 }
 
-/* The Gaussian is a product of one over rows and one over columns: as many exponentials as sides, not as pixels. Columns go in
- * pieces that fit the stack. */
+/* The Gaussian is a product of one over rows and one over columns: as many exponentials as sides, not as pixels.
+ * Columns go in pieces that fit the stack. */
 static void gaussian(double cy, double cx, ptrdiff_t height, ptrdiff_t width, double sigma, float *map)
 {
     enum { PIECE = 256 };
@@ -34,7 +34,8 @@ static void gaussian(double cy, double cx, ptrdiff_t height, ptrdiff_t width, do
     double ex[PIECE];
     for (ptrdiff_t first = 0; first < width; first += PIECE) {
         const ptrdiff_t n = width - first < PIECE ? width - first : PIECE;
-        for (ptrdiff_t i = 0; i < n; i++) ex[i] = exp(-((double)(first + i) - cx) * ((double)(first + i) - cx) * narrow);
+        for (ptrdiff_t i = 0; i < n; i++)
+            ex[i] = exp(-((double)(first + i) - cx) * ((double)(first + i) - cx) * narrow);
         for (ptrdiff_t y = 0; y < height; y++) {
             const double ey = exp(-((double)y - cy) * ((double)y - cy) * narrow);
             float *row = map + y * width + first;
@@ -55,8 +56,8 @@ void pn_pose_heatmaps(const pn_pose *pose, ptrdiff_t height, ptrdiff_t width, do
 /* ---- Drawing ---------------------------------------------------------------------------------------------------- */
 
 const signed char pn_limbs[PN_LIMBS][2] = {
-    { 1, 2 }, { 1, 5 }, { 2, 3 }, { 3, 4 }, { 5, 6 }, { 6, 7 }, { 1, 8 }, { 8, 9 }, { 9, 10 }, { 1, 11 }, { 11, 12 }, { 12, 13 },
-    { 1, 0 }, { 0, 14 }, { 14, 16 }, { 0, 15 }, { 15, 17 },
+    { 1, 2 },  { 1, 5 },   { 2, 3 },   { 3, 4 }, { 5, 6 },  { 6, 7 },   { 1, 8 },  { 8, 9 },   { 9, 10 },
+    { 1, 11 }, { 11, 12 }, { 12, 13 }, { 1, 0 }, { 0, 14 }, { 14, 16 }, { 0, 15 }, { 15, 17 },
 };
 
 static const uint8_t colours[PN_JOINTS][3] = {
@@ -72,7 +73,8 @@ static ptrdiff_t inside(double v, ptrdiff_t n) { return v > 0 ? v < (double)n ? 
 static void stroke(pn_image *image, const double a[2], const double b[2], double radius, const uint8_t colour[3])
 {
     const double dy = b[0] - a[0], dx = b[1] - a[1], length2 = dy * dy + dx * dx;
-    const ptrdiff_t top = inside(fmin(a[0], b[0]) - radius, image->height), left = inside(fmin(a[1], b[1]) - radius, image->width);
+    const ptrdiff_t top = inside(fmin(a[0], b[0]) - radius, image->height),
+                    left = inside(fmin(a[1], b[1]) - radius, image->width);
     const ptrdiff_t bottom = inside(fmax(a[0], b[0]) + radius + 1, image->height);
     const ptrdiff_t right = inside(fmax(a[1], b[1]) + radius + 1, image->width);
     for (ptrdiff_t y = top; y < bottom; y++)
@@ -81,7 +83,8 @@ static void stroke(pn_image *image, const double a[2], const double b[2], double
             const double t = length2 > 0 ? fmin(1.0, fmax(0.0, (py * dy + px * dx) / length2)) : 0.0;
             const double ey = py - t * dy, ex = px - t * dx;
             if (ey * ey + ex * ex > radius * radius) continue;
-            for (int c = 0; c < image->channels; c++) image->pixels[(y * image->width + x) * image->channels + c] = colour[c];
+            for (int c = 0; c < image->channels; c++)
+                image->pixels[(y * image->width + x) * image->channels + c] = colour[c];
         }
 }
 
@@ -92,8 +95,8 @@ void pn_pose_draw(const pn_pose *pose, pn_image *image)
     for (int l = 0; l < PN_LIMBS; l++) {
         const int from = pn_limbs[l][0], to = pn_limbs[l][1];
         if (!pn_pose_has(pose, from) || !pn_pose_has(pose, to)) continue;
-        stroke(image, (const double[2]){ pose->y[from], pose->x[from] }, (const double[2]){ pose->y[to], pose->x[to] }, radius,
-               colours[l]);
+        stroke(image, (const double[2]) { pose->y[from], pose->x[from] },
+               (const double[2]) { pose->y[to], pose->x[to] }, radius, colours[l]);
     }
     for (int j = 0; j < PN_JOINTS; j++) {
         if (!pn_pose_has(pose, j)) continue;

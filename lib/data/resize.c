@@ -1,7 +1,8 @@
 /* lib/data/resize.c - resampling that agrees with Pillow bit for bit
  *
- * Two passes, rows first, each rounding to bytes; weights in fixed point of 22 bits. The filter widens by the scale when
- * shrinking, which is what makes it antialiased. Every published loader resizes with Pillow, so its rounding is the meaning.
+ * Two passes, rows first, each rounding to bytes; weights in fixed point of 22 bits. The filter widens by the scale
+ * when shrinking, which is what makes it antialiased. Every published loader resizes with Pillow, so its rounding is
+ * the meaning.
  */
 #include "io/io.h"
 
@@ -105,8 +106,8 @@ static void nearest(const pn_image *in, pn_image *out)
         const ptrdiff_t sy = (2 * y + 1) * in->height / (2 * out->height);
         for (ptrdiff_t x = 0; x < out->width; x++) {
             const ptrdiff_t sx = (2 * x + 1) * in->width / (2 * out->width);
-            memcpy(out->pixels + (y * out->width + x) * out->channels, in->pixels + (sy * in->width + sx) * in->channels,
-                   (size_t)in->channels);
+            memcpy(out->pixels + (y * out->width + x) * out->channels,
+                   in->pixels + (sy * in->width + sx) * in->channels, (size_t)in->channels);
         }
     }
 }

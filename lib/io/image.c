@@ -27,7 +27,8 @@ pn_status pn_image_decode(pn_ctx *ctx, const char *name, const void *bytes, size
     const pn_bytes file = { view.borrowed, size };
     if (pn_png_known(&file)) return pn_png_decode(ctx, name, &file, PN_AS_RGB, out);
     if (pn_jpeg_known(&file)) return pn_jpeg_decode(ctx, name, &file, out);
-    return pn_fail(ctx, PN_ERR_FORMAT, "%s: neither a PNG nor a JPEG (%zu bytes); convert it to one of them", name, size);
+    return pn_fail(ctx, PN_ERR_FORMAT, "%s: neither a PNG nor a JPEG (%zu bytes); convert it to one of them", name,
+                   size);
 }
 
 pn_status pn_image_read(pn_ctx *ctx, const char *path, pn_image *out)
@@ -111,7 +112,9 @@ pn_status pn_image_write(pn_ctx *ctx, const char *path, const pn_image *image)
     pn_status status;
     if (ends_with(path, ".png")) status = pn_png_encode(ctx, path, image, PN_AS_RGB, &file);
     else if (ends_with(path, ".jpg") || ends_with(path, ".jpeg")) status = pn_jpeg_encode(ctx, path, image, &file);
-    else return pn_fail(ctx, PN_ERR_ARG, "%s: cannot tell the kind of picture; end the name in .png, .jpg or .jpeg", path);
+    else
+        return pn_fail(ctx, PN_ERR_ARG, "%s: cannot tell the kind of picture; end the name in .png, .jpg or .jpeg",
+                       path);
     return status ? status : write_bytes(ctx, path, &file);
 }
 
@@ -125,7 +128,8 @@ static pn_status labels_from_npy(pn_ctx *ctx, const char *path, const pn_bytes *
     pn_image image = { 0 };
     char text[PN_SHAPE_TEXT];
     if (shape.rank != 2)
-        status = pn_fail(ctx, PN_ERR_FORMAT, "%s: an array of shape %s, expected labels [H,W]", path, pn_shape_text(shape, text));
+        status = pn_fail(ctx, PN_ERR_FORMAT, "%s: an array of shape %s, expected labels [H,W]", path,
+                         pn_shape_text(shape, text));
     else status = pn_picture_size_check(ctx, path, shape.dim[0], shape.dim[1]);
     if (!status) status = pn_image_new(ctx, shape.dim[0], shape.dim[1], 1, &image);
     for (ptrdiff_t i = 0; !status && i < image.height * image.width; i++) {
@@ -147,7 +151,9 @@ pn_status pn_labels_read(pn_ctx *ctx, const char *path, pn_image *out)
     if (status) return status;
     if (pn_png_known(&file)) status = pn_png_decode(ctx, path, &file, PN_AS_LABELS, out);
     else if (ends_with(path, ".npy")) status = labels_from_npy(ctx, path, &file, out);
-    else status = pn_fail(ctx, PN_ERR_FORMAT, "%s: not a PNG; labels are palette or grey PNGs (a JPEG would blur them)", path);
+    else
+        status = pn_fail(ctx, PN_ERR_FORMAT, "%s: not a PNG; labels are palette or grey PNGs (a JPEG would blur them)",
+                         path);
     pn_free(ctx, file.bytes);
     return status;
 }

@@ -36,8 +36,17 @@ pn_status pn_npy_decode(pn_ctx *ctx, const char *name, const pn_bytes *file, pn_
 /* ---- safetensors ------------------------------------------------------------------------------------------------ */
 
 typedef enum {
-    PN_DTYPE_F32, PN_DTYPE_F64, PN_DTYPE_F16, PN_DTYPE_BF16, PN_DTYPE_I64, PN_DTYPE_I32, PN_DTYPE_I16, PN_DTYPE_I8, PN_DTYPE_U8,
-    PN_DTYPE_BOOL, PN_DTYPES
+    PN_DTYPE_F32,
+    PN_DTYPE_F64,
+    PN_DTYPE_F16,
+    PN_DTYPE_BF16,
+    PN_DTYPE_I64,
+    PN_DTYPE_I32,
+    PN_DTYPE_I16,
+    PN_DTYPE_I8,
+    PN_DTYPE_U8,
+    PN_DTYPE_BOOL,
+    PN_DTYPES
 } pn_dtype;
 
 const char *pn_dtype_name(pn_dtype dtype);              /* as in the file: "F32" */
@@ -88,8 +97,8 @@ typedef struct {
     const uint8_t *bytes;
 } pn_st_item;
 
-/* Replace path atomically by a file with these tensors, in this order, and this metadata; the key "pn.checksum" is added,
- * a hash of the tensors' bytes that pn_safetensors_read compares. */
+/* Replace path atomically by a file with these tensors, in this order, and this metadata; the key "pn.checksum" is
+ * added, a hash of the tensors' bytes that pn_safetensors_read compares. */
 pn_status pn_safetensors_write(pn_ctx *ctx, const char *path, const pn_st_item *items, size_t count,
                                const pn_st_note *notes, size_t note_count);
 
@@ -107,8 +116,8 @@ char *pn_trim(char *text);                              /* white space at both e
 
 /* ---- Key points ------------------------------------------------------------------------------------------------- */
 
-/* The person with the largest sum of confidences, as OpenPose, mmpose, AlphaPose and COCO write it; joints with confidence
- * <= threshold are missing. No person: every joint missing. */
+/* The person with the largest sum of confidences, as OpenPose, mmpose, AlphaPose and COCO write it; joints with
+ * confidence <= threshold are missing. No person: every joint missing. */
 pn_status pn_pose_json_decode(pn_ctx *ctx, const char *name, const pn_bytes *file, double threshold, pn_pose *out);
 
 /* The best person of each picture that the file names; image is NULL when it names none. */

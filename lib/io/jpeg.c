@@ -1,7 +1,8 @@
 /* lib/io/jpeg.c - JPEG through libjpeg-turbo, from and to memory
  *
- * libjpeg's interface demands a jump out of its fatal errors; the jump never leaves this file. A damaged or truncated file,
- * which libjpeg would fill with grey under a warning, is an error here: silent grey is worse than a stop.
+ * libjpeg's interface demands a jump out of its fatal errors; the jump never leaves this file. A damaged or
+ * truncated file, which libjpeg would fill with grey under a warning, is an error here: silent grey is worse than a
+ * stop.
  */
 #include "io/io.h"
 
@@ -68,8 +69,8 @@ bool pn_jpeg_known(const pn_bytes *file)
     return file->size >= 3 && file->bytes[0] == 0xff && file->bytes[1] == 0xd8 && file->bytes[2] == 0xff;
 }
 
-static pn_status decode(pn_ctx *ctx, struct jpeg_decompress_struct *j, errors *e, const char *name, const pn_bytes *file,
-                        uint8_t *volatile *pixels, pn_image *out)
+static pn_status decode(pn_ctx *ctx, struct jpeg_decompress_struct *j, errors *e, const char *name,
+                        const pn_bytes *file, uint8_t *volatile *pixels, pn_image *out)
 {
     if (setjmp(e->back)) return explain(ctx, e, name);
     jpeg_create_decompress(j);
@@ -82,7 +83,8 @@ static pn_status decode(pn_ctx *ctx, struct jpeg_decompress_struct *j, errors *e
     const pn_status status = pn_picture_size_check(ctx, name, height, width);
     if (status) return status;
     if (j->jpeg_color_space == JCS_CMYK || j->jpeg_color_space == JCS_YCCK || j->num_components == 2)
-        return pn_fail(ctx, PN_ERR_FORMAT, "%s: a JPEG of %d colour components (CMYK); save it as RGB", name, j->num_components);
+        return pn_fail(ctx, PN_ERR_FORMAT, "%s: a JPEG of %d colour components (CMYK); save it as RGB", name,
+                       j->num_components);
     j->out_color_space = JCS_RGB;                       /* grey is tripled */
     jpeg_start_decompress(j);
     const size_t row = (size_t)width * 3;
@@ -112,7 +114,7 @@ pn_status pn_jpeg_decode(pn_ctx *ctx, const char *name, const pn_bytes *file, pn
     return status;
 }
 
-/* ---- Writing: libjpeg hands over a full buffer, we grow and go on ------------------------------------------------- */
+/* ---- Writing: libjpeg hands over a full buffer, we grow and go on ----------------------------------------------- */
 
 typedef struct {
     struct jpeg_destination_mgr base;
@@ -177,8 +179,10 @@ pn_status pn_jpeg_encode(pn_ctx *ctx, const char *name, const pn_image *image, p
     struct jpeg_compress_struct j;
     memset(&j, 0, sizeof j);
     j.err = errors_begin(&e);
-    sink to = { .base = { .init_destination = sink_begin, .empty_output_buffer = sink_full, .term_destination = sink_end },
-                .ctx = ctx };
+    sink to = {
+        .base = { .init_destination = sink_begin, .empty_output_buffer = sink_full, .term_destination = sink_end },
+        .ctx = ctx
+    };
     const pn_status status = encode(ctx, &j, &e, name, image, &to);
     jpeg_destroy_compress(&j);
     if (status) pn_free(ctx, to.bytes);

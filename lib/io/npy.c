@@ -11,8 +11,9 @@
 
 typedef struct { const char *descr; pn_dtype dtype; } known_type;
 static const known_type known_types[] = {
-    { "<f4", PN_DTYPE_F32 }, { "<f8", PN_DTYPE_F64 }, { "<f2", PN_DTYPE_F16 }, { "|u1", PN_DTYPE_U8 }, { "|i1", PN_DTYPE_I8 },
-    { "<i2", PN_DTYPE_I16 }, { "<i4", PN_DTYPE_I32 }, { "<i8", PN_DTYPE_I64 }, { "|b1", PN_DTYPE_BOOL },
+    { "<f4", PN_DTYPE_F32 }, { "<f8", PN_DTYPE_F64 }, { "<f2", PN_DTYPE_F16 },
+    { "|u1", PN_DTYPE_U8 },  { "|i1", PN_DTYPE_I8 },  { "<i2", PN_DTYPE_I16 },
+    { "<i4", PN_DTYPE_I32 }, { "<i8", PN_DTYPE_I64 }, { "|b1", PN_DTYPE_BOOL },
 };
 
 typedef struct {
@@ -36,8 +37,8 @@ static bool sign(header *h, char c)
 
 static pn_status broken(header *h, const char *what)
 {
-    return pn_fail(h->ctx, PN_ERR_FORMAT, "%s: the npy header is broken (%s); save the array again with numpy.save", h->name,
-                   what);
+    return pn_fail(h->ctx, PN_ERR_FORMAT, "%s: the npy header is broken (%s); save the array again with numpy.save",
+                   h->name, what);
 }
 
 /* A quoted word into text; false if there is none or it does not fit. */
@@ -62,8 +63,10 @@ static pn_status read_type(header *h)
             h->have_dtype = true;
             return PN_OK;
         }
-    return pn_fail(h->ctx, PN_ERR_FORMAT, "%s: the npy type is '%s', expected one of <f4 <f8 <f2 |u1 |i1 <i2 <i4 <i8 |b1; "
-                   "convert it with .astype('float32')", h->name, text);
+    return pn_fail(h->ctx, PN_ERR_FORMAT,
+                   "%s: the npy type is '%s', expected one of <f4 <f8 <f2 |u1 |i1 <i2 <i4 <i8 |b1; "
+                   "convert it with .astype('float32')",
+                   h->name, text);
 }
 
 static pn_status read_order(header *h)
@@ -91,7 +94,8 @@ static pn_status read_shape(header *h)
         }
         if (h->at == first) return broken(h, "an extent is not a whole number");
         if (h->shape.rank == PN_MAX_RANK)
-            return pn_fail(h->ctx, PN_ERR_FORMAT, "%s: the npy array has more than %d dimensions; reshape it", h->name, PN_MAX_RANK);
+            return pn_fail(h->ctx, PN_ERR_FORMAT, "%s: the npy array has more than %d dimensions; reshape it", h->name,
+                           PN_MAX_RANK);
         h->shape.dim[h->shape.rank++] = extent;
         if (!sign(h, ',') && (blanks(h), h->at >= h->end || *h->at != ')')) return broken(h, "shape has no end");
     }
@@ -113,7 +117,8 @@ static pn_status read_header(header *h)
         if (status) return status;
         if (!sign(h, ',') && (blanks(h), h->at >= h->end || *h->at != '}')) return broken(h, "it has no end");
     }
-    return h->have_dtype && h->have_order && h->have_shape ? PN_OK : broken(h, "descr, fortran_order or shape is missing");
+    return h->have_dtype && h->have_order && h->have_shape ? PN_OK
+                                                           : broken(h, "descr, fortran_order or shape is missing");
 }
 
 /* Where the values begin and how many there are; everything compared with the bytes that are there. */
@@ -138,8 +143,8 @@ static pn_status open_array(header *h, const pn_bytes *file, size_t *start, size
     *start = head + length;
     if (!pn_size_mul(n, pn_dtype_bytes(h->dtype), &bytes) || bytes > file->size - *start) {
         char text[PN_SHAPE_TEXT];
-        return pn_fail(h->ctx, PN_ERR_FORMAT, "%s: shape %s needs more bytes than the %zu in the file; it was cut off", h->name,
-                       pn_shape_text(h->shape, text), file->size - *start);
+        return pn_fail(h->ctx, PN_ERR_FORMAT, "%s: shape %s needs more bytes than the %zu in the file; it was cut off",
+                       h->name, pn_shape_text(h->shape, text), file->size - *start);
     }
     *count = n;
     return PN_OK;
@@ -200,7 +205,8 @@ pn_status pn_npy_write(pn_ctx *ctx, const char *path, pn_shape shape, const floa
     dims[used > 1 && shape.rank > 1 ? used - 1 : used] = 0;
     uint8_t head[256];
     memset(head, ' ', sizeof head);
-    int n = snprintf((char *)head + 10, sizeof head - 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }", dims);
+    int n = snprintf((char *)head + 10, sizeof head - 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }",
+                     dims);
     head[10 + n] = ' ';
     const size_t whole = ((size_t)n + 11 + 63) / 64 * 64;      /* the values begin at a multiple of 64 */
     memcpy(head, "\x93NUMPY\x01\x00", 8);

@@ -36,7 +36,11 @@ static void fatal(png_structp png, const char *text)
     png_longjmp(png, 1);
 }
 
-static void ignore(png_structp png, const char *text) { (void)png; (void)text; }       /* odd ancillary chunks: harmless */
+static void ignore(png_structp png, const char *text)
+{
+    (void)png;
+    (void)text;
+} /* odd ancillary chunks: harmless */
 
 static void pull(png_structp png, png_bytep out, size_t n)
 {
@@ -104,13 +108,16 @@ static pn_status decode(session *s, png_structp png, png_infop info, const char 
     png_set_user_limits(png, 0x7fffffff, 0x7fffffff);   /* ours are checked below, with a better message */
     png_set_chunk_malloc_max(png, 16u << 20);
     png_read_info(png, info);
-    const ptrdiff_t height = (ptrdiff_t)png_get_image_height(png, info), width = (ptrdiff_t)png_get_image_width(png, info);
+    const ptrdiff_t height = (ptrdiff_t)png_get_image_height(png, info),
+                    width = (ptrdiff_t)png_get_image_width(png, info);
     const pn_status status = pn_picture_size_check(s->ctx, name, height, width);
     if (status) return status;
     const int type = png_get_color_type(png, info);
     if (as == PN_AS_LABELS && (type & PNG_COLOR_MASK_COLOR) && type != PNG_COLOR_TYPE_PALETTE)
-        return pn_fail(s->ctx, PN_ERR_FORMAT, "%s: this PNG holds RGB colours, expected label indices (palette or grey); "
-                       "convert it to the parser's indices first", name);
+        return pn_fail(s->ctx, PN_ERR_FORMAT,
+                       "%s: this PNG holds RGB colours, expected label indices (palette or grey); "
+                       "convert it to the parser's indices first",
+                       name);
     set_transforms(png, info, as);
     const int channels = as == PN_AS_RGB ? 3 : 1;
     const size_t row = (size_t)width * (size_t)channels;
@@ -152,7 +159,8 @@ static void voc_palette(png_color palette[256])
     }
 }
 
-static pn_status encode(session *s, png_structp png, png_infop info, const char *name, const pn_image *image, pn_png_as as)
+static pn_status encode(session *s, png_structp png, png_infop info, const char *name, const pn_image *image,
+                        pn_png_as as)
 {
     if (setjmp(png_jmpbuf(png))) return explain(s, name);
     png_set_write_fn(png, s, push, flush);

@@ -1,8 +1,8 @@
 /* lib/io/pose_json.c - key points from OpenPose, mmpose, AlphaPose and COCO JSON
  *
  * One person is a flat list x0, y0, c0, x1, …; its length says which skeleton it is. Accepted around it: OpenPose
- * {"people": [{"pose_keypoints_2d": […]}]} (version 0.1: "pose_keypoints"), AlphaPose and mmpose [{"image_id", "keypoints"}],
- * COCO {"images": [{"id", "file_name"}], "annotations": [{"image_id", "keypoints"}]}.
+ * {"people": [{"pose_keypoints_2d": […]}]} (version 0.1: "pose_keypoints"), AlphaPose and mmpose [{"image_id",
+ * "keypoints"}], COCO {"images": [{"id", "file_name"}], "annotations": [{"image_id", "keypoints"}]}.
  */
 #include "io/io.h"
 
@@ -12,11 +12,12 @@
 
 /* Where each of our 18 joints is found; NECK_OF_TWO: the middle of both shoulders. */
 enum { NECK_OF_TWO = -1, SKELETONS = 4 };
-static const struct { int points; signed char from[PN_JOINTS]; } skeletons[SKELETONS] = {
-    { 18, { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17 } },                           /* OpenPose COCO */
-    { 25, { 0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18 } },                          /* OpenPose BODY_25 */
-    { 17, { 0, NECK_OF_TWO, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3 } },                  /* COCO */
-    { 33, { 0, NECK_OF_TWO, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27, 5, 2, 8, 7 } },             /* BlazePose */
+static const struct { int points; signed char from[PN_JOINTS];
+} skeletons[SKELETONS] = {
+    { 18, { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17 } },               /* OpenPose COCO */
+    { 25, { 0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18 } },              /* OpenPose BODY_25 */
+    { 17, { 0, NECK_OF_TWO, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3 } },      /* COCO */
+    { 33, { 0, NECK_OF_TWO, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27, 5, 2, 8, 7 } }, /* BlazePose */
 };
 enum { POINTS_MAX = 33 };
 
@@ -54,8 +55,10 @@ static pn_status read_points(const reader *r, const cJSON *list, pn_pose *pose, 
     int s = 0;
     while (s < SKELETONS && skeletons[s].points * 3 != numbers) s++;
     if (s == SKELETONS)
-        return pn_fail(r->ctx, PN_ERR_FORMAT, "%s: a person with %d numbers, expected 3 for each of 18 or 25 (OpenPose), 17 (COCO) "
-                       "or 33 (BlazePose) points", r->name, numbers);
+        return pn_fail(r->ctx, PN_ERR_FORMAT,
+                       "%s: a person with %d numbers, expected 3 for each of 18 or 25 (OpenPose), 17 (COCO) "
+                       "or 33 (BlazePose) points",
+                       r->name, numbers);
     double points[POINTS_MAX][3];
     int i = 0;
     const cJSON *number;
@@ -80,7 +83,8 @@ static const char *image_of(const reader *r, const cJSON *entry)
     cJSON_ArrayForEach(image, r->images) {
         const cJSON *own = cJSON_GetObjectItemCaseSensitive(image, "id");
         const cJSON *file = cJSON_GetObjectItemCaseSensitive(image, "file_name");
-        if (cJSON_IsNumber(own) && own->valuedouble == id->valuedouble && cJSON_IsString(file)) return file->valuestring;
+        if (cJSON_IsNumber(own) && own->valuedouble == id->valuedouble && cJSON_IsString(file))
+            return file->valuestring;
     }
     return NULL;
 }
@@ -114,7 +118,8 @@ static pn_status read_person(const reader *r, const cJSON *entry, pn_pose_list *
 pn_status pn_pose_json_list(pn_ctx *ctx, const char *name, const pn_bytes *file, double threshold, pn_pose_list *out)
 {
     cJSON *json = cJSON_ParseWithLength((const char *)file->bytes, file->size);
-    if (!json) return pn_fail(ctx, PN_ERR_FORMAT, "%s: not JSON; expected what OpenPose writes with --write_json", name);
+    if (!json)
+        return pn_fail(ctx, PN_ERR_FORMAT, "%s: not JSON; expected what OpenPose writes with --write_json", name);
     const cJSON *people = cJSON_IsArray(json) ? json : cJSON_GetObjectItemCaseSensitive(json, "people");
     if (!people) people = cJSON_GetObjectItemCaseSensitive(json, "annotations");
     const reader r = { ctx, name, threshold, cJSON_GetObjectItemCaseSensitive(json, "images") };
@@ -122,7 +127,8 @@ pn_status pn_pose_json_list(pn_ctx *ctx, const char *name, const pn_bytes *file,
     size_t capacity = 0;
     pn_status status = PN_OK;
     if (!cJSON_IsArray(people))
-        status = pn_fail(ctx, PN_ERR_FORMAT, "%s: no list of people; expected what OpenPose writes with --write_json", name);
+        status = pn_fail(ctx, PN_ERR_FORMAT, "%s: no list of people; expected what OpenPose writes with --write_json",
+                         name);
     const cJSON *entry;
     if (!status) cJSON_ArrayForEach(entry, people) {
         status = read_person(&r, entry, &list, &capacity);

@@ -1,7 +1,7 @@
 /* lib/io/safetensors.c - the weight format: 8 bytes of header length, a JSON header, then the tensors' bytes
  *
- * Untrusted input: every number of the header is compared with the bytes that are there before it is used, and two tensors
- * may not share a byte. Source: the safetensors format description, version 0.4.
+ * Untrusted input: every number of the header is compared with the bytes that are there before it is used, and two
+ * tensors may not share a byte. Source: the safetensors format description, version 0.4.
  */
 #include "io/io.h"
 
@@ -14,10 +14,12 @@
 enum { HEADER_MAX = 100 << 20 };                        /* as the reference reader */
 static const char checksum_key[] = "pn.checksum";
 
-static const struct { const char *name; size_t bytes; } types[PN_DTYPES] = {
-    [PN_DTYPE_F32] = { "F32", 4 }, [PN_DTYPE_F64] = { "F64", 8 }, [PN_DTYPE_F16] = { "F16", 2 }, [PN_DTYPE_BF16] = { "BF16", 2 },
-    [PN_DTYPE_I64] = { "I64", 8 }, [PN_DTYPE_I32] = { "I32", 4 }, [PN_DTYPE_I16] = { "I16", 2 }, [PN_DTYPE_I8] = { "I8", 1 },
-    [PN_DTYPE_U8] = { "U8", 1 }, [PN_DTYPE_BOOL] = { "BOOL", 1 },
+static const struct { const char *name; size_t bytes;
+} types[PN_DTYPES] = {
+    [PN_DTYPE_F32] = { "F32", 4 },   [PN_DTYPE_F64] = { "F64", 8 }, [PN_DTYPE_F16] = { "F16", 2 },
+    [PN_DTYPE_BF16] = { "BF16", 2 }, [PN_DTYPE_I64] = { "I64", 8 }, [PN_DTYPE_I32] = { "I32", 4 },
+    [PN_DTYPE_I16] = { "I16", 2 },   [PN_DTYPE_I8] = { "I8", 1 },   [PN_DTYPE_U8] = { "U8", 1 },
+    [PN_DTYPE_BOOL] = { "BOOL", 1 },
 };
 
 const char *pn_dtype_name(pn_dtype dtype) { return types[dtype].name; }
@@ -98,7 +100,8 @@ void pn_st_integers(const pn_st_tensor *t, ptrdiff_t first, ptrdiff_t n, int64_t
     }
 }
 
-/* FNV-1a over 64-bit words in four lanes (a byte at a time would be slower than the disk), the lanes and the rest last. */
+/* FNV-1a over 64-bit words in four lanes (a byte at a time would be slower than the disk), the lanes and the rest
+ * last. */
 typedef struct { uint64_t lane[4]; uint8_t held[32]; size_t kept; } checksum;
 
 static const uint64_t prime = 0x100000001b3u;
@@ -160,8 +163,9 @@ static bool whole_number(const cJSON *j, size_t *out)
 
 static pn_status refuse(const reader *r, const char *tensor, const char *what)
 {
-    return pn_fail(r->ctx, PN_ERR_FORMAT, "%s: tensor '%.160s' %s; the file is damaged or not safetensors, fetch it again",
-                   r->name, tensor, what);
+    return pn_fail(r->ctx, PN_ERR_FORMAT,
+                   "%s: tensor '%.160s' %s; the file is damaged or not safetensors, fetch it again", r->name, tensor,
+                   what);
 }
 
 static pn_status read_type(const reader *r, const cJSON *entry, pn_st_tensor *t)
@@ -173,8 +177,9 @@ static pn_status read_type(const reader *r, const cJSON *entry, pn_st_tensor *t)
             t->dtype = (pn_dtype)i;
             return PN_OK;
         }
-    return pn_fail(r->ctx, PN_ERR_FORMAT, "%s: tensor '%.160s' has the type %.20s, which this library does not read; save it as F32",
-                   r->name, t->name, type->valuestring);
+    return pn_fail(r->ctx, PN_ERR_FORMAT,
+                   "%s: tensor '%.160s' has the type %.20s, which this library does not read; save it as F32", r->name,
+                   t->name, type->valuestring);
 }
 
 static pn_status read_entry(const reader *r, const cJSON *entry, pn_st_tensor *t)
@@ -187,8 +192,8 @@ static pn_status read_entry(const reader *r, const cJSON *entry, pn_st_tensor *t
     cJSON_ArrayForEach(extent, shape) {
         size_t n;
         if (t->shape.rank == PN_MAX_RANK)
-            return pn_fail(r->ctx, PN_ERR_FORMAT, "%s: tensor '%.160s' has more than %d dimensions; reshape it", r->name, t->name,
-                           PN_MAX_RANK);
+            return pn_fail(r->ctx, PN_ERR_FORMAT, "%s: tensor '%.160s' has more than %d dimensions; reshape it",
+                           r->name, t->name, PN_MAX_RANK);
         if (!whole_number(extent, &n) || !pn_size_mul(count, n, &count))
             return refuse(r, t->name, "has an extent that cannot be");
         t->shape.dim[t->shape.rank++] = (ptrdiff_t)n;
@@ -218,7 +223,8 @@ static pn_status read_notes(reader *r, const cJSON *metadata)
     cJSON_ArrayForEach(note, metadata) {
         if (!cJSON_IsString(note))
             return pn_fail(r->ctx, PN_ERR_FORMAT, "%s: the metadata '%.160s' is not a text", r->name, note->string);
-        const pn_st_note made = { pn_arena_strdup(&out->arena, note->string), pn_arena_strdup(&out->arena, note->valuestring) };
+        const pn_st_note made = { pn_arena_strdup(&out->arena, note->string),
+                                  pn_arena_strdup(&out->arena, note->valuestring) };
         if (!made.key || !made.value) return PN_ERR_NOMEM;
         out->notes[out->note_count++] = made;
     }
@@ -248,7 +254,8 @@ static pn_status check_all(const reader *r)
     }
     qsort(out->tensors, out->count, sizeof *out->tensors, by_name);
     for (size_t i = 1; i < out->count; i++)
-        if (strcmp(out->tensors[i - 1].name, out->tensors[i].name) == 0) return refuse(r, out->tensors[i].name, "is there twice");
+        if (strcmp(out->tensors[i - 1].name, out->tensors[i].name) == 0)
+            return refuse(r, out->tensors[i].name, "is there twice");
     const char *stated = pn_safetensors_note(out, checksum_key);
     if (!stated) return PN_OK;
     char found[17];
@@ -256,14 +263,17 @@ static pn_status check_all(const reader *r)
     checksum_add(&sum, out->file.bytes + (out->file.size - r->data_bytes), r->data_bytes);
     checksum_text(&sum, found);
     if (strcmp(found, stated) == 0) return PN_OK;
-    return pn_fail(r->ctx, PN_ERR_FORMAT, "%s: the checksum of its tensors is %s, its header says %.20s; the file is damaged, "
-                   "take another checkpoint or fetch it again", r->name, found, stated);
+    return pn_fail(r->ctx, PN_ERR_FORMAT,
+                   "%s: the checksum of its tensors is %s, its header says %.20s; the file is damaged, "
+                   "take another checkpoint or fetch it again",
+                   r->name, found, stated);
 }
 
 static pn_status read_header(reader *r, const cJSON *json)
 {
     pn_safetensors *out = r->out;
-    if (!cJSON_IsObject(json)) return pn_fail(r->ctx, PN_ERR_FORMAT, "%s: the safetensors header is not a JSON object", r->name);
+    if (!cJSON_IsObject(json))
+        return pn_fail(r->ctx, PN_ERR_FORMAT, "%s: the safetensors header is not a JSON object", r->name);
     out->tensors = pn_alloc(r->ctx, (size_t)cJSON_GetArraySize(json), sizeof *out->tensors);
     if (!out->tensors) return PN_ERR_NOMEM;
     const cJSON *entry;
@@ -290,14 +300,17 @@ pn_status pn_safetensors_parse(pn_ctx *ctx, const char *name, const pn_bytes *fi
         return pn_fail(ctx, PN_ERR_FORMAT, "%s: %zu bytes are too few for a safetensors file", name, file->size);
     const uint64_t length = little(file->bytes, 8);
     if (length > HEADER_MAX || length > file->size - 8)
-        return pn_fail(ctx, PN_ERR_FORMAT, "%s: not a safetensors file, or cut off (its header would have %llu bytes, the file has "
-                       "%zu); .pth files are converted with posenet-convert", name, (unsigned long long)length, file->size);
+        return pn_fail(ctx, PN_ERR_FORMAT,
+                       "%s: not a safetensors file, or cut off (its header would have %llu bytes, the file has "
+                       "%zu); .pth files are converted with posenet-convert",
+                       name, (unsigned long long)length, file->size);
     pn_safetensors made = { .arena = { .ctx = ctx }, .file = *file, .name = pn_strdup(ctx, name) };
     if (!made.name) return PN_ERR_NOMEM;
     reader r = { .ctx = ctx, .name = name, .out = &made, .data_bytes = file->size - 8 - (size_t)length };
     cJSON *json = cJSON_ParseWithLength((const char *)file->bytes + 8, (size_t)length);
     const pn_status status = json ? read_header(&r, json)
-                                  : pn_fail(ctx, PN_ERR_FORMAT, "%s: the safetensors header is not JSON; fetch the file again", name);
+                                  : pn_fail(ctx, PN_ERR_FORMAT,
+                                            "%s: the safetensors header is not JSON; fetch the file again", name);
     cJSON_Delete(json);
     if (status) {
         made.file = (pn_bytes){ 0 };                    /* still the caller's */
@@ -398,7 +411,8 @@ static bool describe(cJSON *json, const pn_st_item *item, size_t *offset)
     return true;
 }
 
-static char *header_text(const pn_st_item *items, size_t count, const pn_st_note *notes, size_t note_count, const char *sum)
+static char *header_text(const pn_st_item *items, size_t count, const pn_st_note *notes, size_t note_count,
+                         const char *sum)
 {
     cJSON *json = cJSON_CreateObject();
     cJSON *metadata = json ? cJSON_AddObjectToObject(json, "__metadata__") : NULL;

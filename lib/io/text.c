@@ -7,7 +7,8 @@ pn_status pn_lines_begin(pn_ctx *ctx, const char *name, pn_bytes *file, pn_lines
 {
     const uint8_t *zero = file->size ? memchr(file->bytes, 0, file->size) : NULL;
     if (zero)
-        return pn_fail(ctx, PN_ERR_FORMAT, "%s: a zero byte at position %td; this is not a text file (save it as UTF-8)", name,
+        return pn_fail(ctx, PN_ERR_FORMAT,
+                       "%s: a zero byte at position %td; this is not a text file (save it as UTF-8)", name,
                        zero - file->bytes);
     const bool bom = file->size >= 3 && memcmp(file->bytes, "\xef\xbb\xbf", 3) == 0;
     *out = (pn_lines){ .next = (char *)file->bytes + (bom ? 3 : 0), .end = (char *)file->bytes + file->size };

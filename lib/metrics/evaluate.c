@@ -1,4 +1,5 @@
-/* lib/metrics/evaluate.c - scores of a list of pairs beside the copy-the-source baseline; contract in posenet/metrics.h */
+/* lib/metrics/evaluate.c - scores of a list of pairs beside the copy-the-source baseline; contract in
+ * posenet/metrics.h */
 #include "core/core.h"
 #include "posenet/metrics.h"
 
@@ -23,7 +24,7 @@ struct pn_evaluation {
     char *first_missing;
 };
 
-/* ---- One pair ------------------------------------------------------------------------------------------------------------------ */
+/* ---- One pair --------------------------------------------------------------------------------------------------- */
 
 static int stem_length(const char *name)
 {
@@ -99,7 +100,8 @@ static void score_one(void *job, ptrdiff_t item, int worker)
 pn_status pn_evaluation_run(pn_evaluation *e, ptrdiff_t first, ptrdiff_t n)
 {
     if (first < 0 || n < 0 || n > pn_dataset_pairs(e->data) - first)
-        return pn_fail(e->ctx, PN_ERR_ARG, "pn_evaluation_run: pairs %td to %td of %td", first, first + n - 1, pn_dataset_pairs(e->data));
+        return pn_fail(e->ctx, PN_ERR_ARG, "pn_evaluation_run: pairs %td to %td of %td", first, first + n - 1,
+                       pn_dataset_pairs(e->data));
     e->first = first;
     pn_parallel(pn_ctx_pool(e->ctx), n, score_one, e);
     pn_status status = PN_OK;
@@ -113,15 +115,17 @@ pn_status pn_evaluation_run(pn_evaluation *e, ptrdiff_t first, ptrdiff_t n)
     return status;
 }
 
-/* ---- Making and freeing ---------------------------------------------------------------------------------------------------------- */
+/* ---- Making and freeing ----------------------------------------------------------------------------------------- */
 
 static pn_status begin(pn_evaluation *e, const char *folder, const char *protocol)
 {
     pn_ctx *ctx = e->ctx;
     if (strcmp(protocol, "native") != 0)
-        return pn_fail(ctx, PN_ERR_ARG, "there is no protocol '%s'; take native (each generated picture at its own size)", protocol);
+        return pn_fail(ctx, PN_ERR_ARG,
+                       "there is no protocol '%s'; take native (each generated picture at its own size)", protocol);
     e->protocol = "native";
-    if (!pn_folder_exists(ctx, folder)) return pn_fail(ctx, PN_ERR_IO, "%s is no folder; name the one with the generated pictures", folder);
+    if (!pn_folder_exists(ctx, folder))
+        return pn_fail(ctx, PN_ERR_IO, "%s is no folder; name the one with the generated pictures", folder);
     e->folder = pn_strdup(ctx, folder);
     e->results = pn_alloc(ctx, (size_t)pn_dataset_pairs(e->data), sizeof *e->results);
     e->helper_count = pn_pool_size(pn_ctx_pool(ctx));
@@ -157,7 +161,7 @@ void pn_evaluation_free(pn_evaluation *e)
     pn_free(e->ctx, e);
 }
 
-/* ---- Results ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Results ---------------------------------------------------------------------------------------------------- */
 
 const pn_scored *pn_evaluation_pair(const pn_evaluation *e, ptrdiff_t i) { return &e->results[i].scores; }
 
@@ -182,7 +186,9 @@ static pn_scores mean(const tally *t)
 
 pn_summary pn_evaluation_summary(const pn_evaluation *e)
 {
-    pn_summary s = { .protocol = e->protocol, .filter = "triangle (antialiased bilinear)", .pairs = pn_dataset_pairs(e->data),
+    pn_summary s = { .protocol = e->protocol,
+                     .filter = "triangle (antialiased bilinear)",
+                     .pairs = pn_dataset_pairs(e->data),
                      .first_missing = e->first_missing };
     tally made = { { 0 }, { 0 } }, copy = { { 0 }, { 0 } };
     bool same = true;
@@ -213,7 +219,8 @@ static bool add_scores(cJSON *to, const char *name, const pn_scores *s)
 {
     cJSON *o = cJSON_AddObjectToObject(to, name);
     bool fine = o != NULL;
-    for (int i = 0; i < PN_SCORES && fine; i++) fine = cJSON_AddNumberToObject(o, pn_score_name(i), pn_score_at(s, i)) != NULL;
+    for (int i = 0; i < PN_SCORES && fine; i++)
+        fine = cJSON_AddNumberToObject(o, pn_score_name(i), pn_score_at(s, i)) != NULL;
     return fine;
 }
 
@@ -225,17 +232,22 @@ static bool add_pair(cJSON *list, const pn_scored *s)
         cJSON_Delete(o);
         return false;
     }
-    return cJSON_AddStringToObject(o, "from", s->pair->source->name) && cJSON_AddStringToObject(o, "to", s->pair->target->name) &&
-           cJSON_AddNumberToObject(o, "height", (double)s->height) && cJSON_AddNumberToObject(o, "width", (double)s->width) &&
-           add_scores(o, "generated", &s->generated) && add_scores(o, "source_copy", &s->copy);
+    return cJSON_AddStringToObject(o, "from", s->pair->source->name) &&
+           cJSON_AddStringToObject(o, "to", s->pair->target->name) &&
+           cJSON_AddNumberToObject(o, "height", (double)s->height) &&
+           cJSON_AddNumberToObject(o, "width", (double)s->width) && add_scores(o, "generated", &s->generated) &&
+           add_scores(o, "source_copy", &s->copy);
 }
 
 static bool add_summary(cJSON *o, const pn_summary *s)
 {
-    return cJSON_AddStringToObject(o, "protocol", s->protocol) && cJSON_AddStringToObject(o, "resize_filter", s->filter) &&
-           cJSON_AddNumberToObject(o, "pairs", (double)s->pairs) && cJSON_AddNumberToObject(o, "scored", (double)s->scored) &&
-           cJSON_AddNumberToObject(o, "missing", (double)s->missing) && cJSON_AddNumberToObject(o, "png", (double)s->png) &&
-           cJSON_AddNumberToObject(o, "jpg", (double)s->jpg) && cJSON_AddNumberToObject(o, "height", (double)s->height) &&
+    return cJSON_AddStringToObject(o, "protocol", s->protocol) &&
+           cJSON_AddStringToObject(o, "resize_filter", s->filter) &&
+           cJSON_AddNumberToObject(o, "pairs", (double)s->pairs) &&
+           cJSON_AddNumberToObject(o, "scored", (double)s->scored) &&
+           cJSON_AddNumberToObject(o, "missing", (double)s->missing) &&
+           cJSON_AddNumberToObject(o, "png", (double)s->png) && cJSON_AddNumberToObject(o, "jpg", (double)s->jpg) &&
+           cJSON_AddNumberToObject(o, "height", (double)s->height) &&
            cJSON_AddNumberToObject(o, "width", (double)s->width) && add_scores(o, "generated", &s->generated) &&
            add_scores(o, "source_copy", &s->copy);
 }

@@ -4,16 +4,18 @@
 #include <math.h>
 #include <string.h>
 
-static const signed char limbs[][2] = {                 /* the script's own list, torso edges included */
-    { 1, 2 }, { 1, 5 }, { 2, 3 }, { 3, 4 }, { 5, 6 }, { 6, 7 }, { 1, 8 }, { 8, 9 }, { 9, 10 }, { 1, 11 }, { 11, 12 }, { 12, 13 },
-    { 1, 0 }, { 0, 14 }, { 14, 16 }, { 0, 15 }, { 15, 17 }, { 1, 16 }, { 1, 17 }, { 8, 11 }, { 11, 5 }, { 8, 2 }, { 16, 17 },
+static const signed char limbs[][2] = {
+    /* the script's own list, torso edges included */
+    { 1, 2 },   { 1, 5 },  { 2, 3 },   { 3, 4 },   { 5, 6 },  { 6, 7 },  { 1, 8 },   { 8, 9 },
+    { 9, 10 },  { 1, 11 }, { 11, 12 }, { 12, 13 }, { 1, 0 },  { 0, 14 }, { 14, 16 }, { 0, 15 },
+    { 15, 17 }, { 1, 16 }, { 1, 17 },  { 8, 11 },  { 11, 5 }, { 8, 2 },  { 16, 17 },
 };
 enum { LIMBS = sizeof limbs / sizeof *limbs, RADIUS = 4, CLOSING = 2 };
 
 typedef struct { double y, x; } place;
 
-/* Inside, on an edge or on a corner: counts edges crossed by a ray to the right and one to the left; inside both are odd, on
- * an edge they differ. */
+/* Inside, on an edge or on a corner: counts edges crossed by a ray to the right and one to the left; inside both are
+ * odd, on an edge they differ. */
 static bool covers(const place corner[4], double y, double x)
 {
     int right = 0, left = 0;
@@ -32,10 +34,13 @@ static ptrdiff_t inside(double v, ptrdiff_t n) { return v > 0 ? v < (double)n ? 
 static void fill_limb(pn_image *mask, place a, place b)
 {
     const double dy = a.y - b.y, dx = a.x - b.x, length = sqrt(dy * dy + dx * dx);
-    if (!(length > 0)) return;                          /* joints on one place: the published scripts divide by zero here */
+    if (!(length > 0)) return; /* joints on one place: the published scripts divide by zero here */
     const double ny = -RADIUS * dx / length, nx = RADIUS * dy / length;
-    const place corner[4] = { { a.y + ny, a.x + nx }, { a.y - ny, a.x - nx }, { b.y - ny, b.x - nx }, { b.y + ny, b.x + nx } };
-    const ptrdiff_t top = inside(fmin(a.y, b.y) - RADIUS - 1, mask->height), left = inside(fmin(a.x, b.x) - RADIUS - 1, mask->width);
+    const place corner[4] = {
+        { a.y + ny, a.x + nx }, { a.y - ny, a.x - nx }, { b.y - ny, b.x - nx }, { b.y + ny, b.x + nx }
+    };
+    const ptrdiff_t top = inside(fmin(a.y, b.y) - RADIUS - 1, mask->height),
+                    left = inside(fmin(a.x, b.x) - RADIUS - 1, mask->width);
     const ptrdiff_t bottom = inside(fmax(a.y, b.y) + RADIUS + 2, mask->height);
     const ptrdiff_t end = inside(fmax(a.x, b.x) + RADIUS + 2, mask->width);
     for (ptrdiff_t y = top; y < bottom; y++)

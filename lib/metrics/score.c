@@ -15,7 +15,7 @@ double pn_score_at(const pn_scores *s, int i)
     return all[i];
 }
 
-/* ---- SSIM of one window --------------------------------------------------------------------------------------------------- */
+/* ---- SSIM of one window ----------------------------------------------------------------------------------------- */
 
 /* Means of x, y, xx, yy, xy over a window, the covariance's factor, and the two constants. */
 typedef struct { double x, y, xx, yy, xy; } moments;
@@ -33,7 +33,7 @@ static double ssim_of(const moments *m, const ssim_constants *k)
     return ((2 * m->x * m->y + k->c1) * (2 * vxy + k->c2)) / ((m->x * m->x + m->y * m->y + k->c1) * (vx + vy + k->c2));
 }
 
-/* ---- 51x51 box: running sums of whole numbers, exact ----------------------------------------------------------------------- */
+/* ---- 51x51 box: running sums of whole numbers, exact ------------------------------------------------------------ */
 
 enum { BOX = 51, RADIUS = 5, TAPS = 2 * RADIUS + 1 };
 
@@ -66,8 +66,8 @@ static double box_row(const sums *column, ptrdiff_t width, const ssim_constants 
         join(&window, &column[x], 1);
         if (x >= BOX) join(&window, &column[x - BOX], -1);
         if (x < BOX - 1) continue;
-        const moments m = { (double)window.x * one, (double)window.y * one, (double)window.xx * two, (double)window.yy * two,
-                            (double)window.xy * two };
+        const moments m = { (double)window.x * one, (double)window.y * one, (double)window.xx * two,
+                            (double)window.yy * two, (double)window.xy * two };
         total += ssim_of(&m, k);
     }
     return total;
@@ -99,7 +99,7 @@ static pn_status ssim_box(pn_ctx *ctx, const pn_image *a, const pn_image *b, dou
     return PN_OK;
 }
 
-/* ---- Gaussian of 11 taps ---------------------------------------------------------------------------------------------------- */
+/* ---- Gaussian of 11 taps ---------------------------------------------------------------------------------------- */
 
 static void gaussian(double weight[TAPS])
 {
@@ -178,14 +178,16 @@ static pn_status ssim_gaussian(pn_ctx *ctx, const pn_image *a, const pn_image *b
     return PN_OK;
 }
 
-/* ---- All of them -------------------------------------------------------------------------------------------------------------- */
+/* ---- All of them ------------------------------------------------------------------------------------------------ */
 
 pn_status pn_score(pn_ctx *ctx, const pn_image *generated, const pn_image *target, pn_scores *out)
 {
     const pn_image *a = generated, *b = target;
     if (a->channels != 3 || b->channels != 3 || a->height != b->height || a->width != b->width)
-        return pn_fail(ctx, PN_ERR_SHAPE, "pn_score: pictures of %tdx%tdx%d and %tdx%tdx%d, expected one size and 3 channels; resize "
-                       "with pn_image_resize first", a->height, a->width, a->channels, b->height, b->width, b->channels);
+        return pn_fail(ctx, PN_ERR_SHAPE,
+                       "pn_score: pictures of %tdx%tdx%d and %tdx%tdx%d, expected one size and 3 channels; resize "
+                       "with pn_image_resize first",
+                       a->height, a->width, a->channels, b->height, b->width, b->channels);
     const ptrdiff_t n = a->height * a->width * 3;
     int64_t off = 0, square = 0, both = 0;
     for (ptrdiff_t i = 0; i < n; i++) {

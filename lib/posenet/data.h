@@ -13,7 +13,7 @@
 /* rows of pixels, top first, no padding; channels 3 (RGB) or 1 (grey, labels) */
 typedef struct { ptrdiff_t height, width; int channels; uint8_t *pixels; } pn_image;
 
-PN_API pn_status pn_image_new(pn_ctx *ctx, ptrdiff_t height, ptrdiff_t width, int channels, pn_image *out);   /* zeroed */
+PN_API pn_status pn_image_new(pn_ctx *ctx, ptrdiff_t height, ptrdiff_t width, int channels, pn_image *out); /* zeroed */
 PN_API void pn_image_free(pn_ctx *ctx, pn_image *image);        /* and zero the struct */
 /* A JPEG or PNG, told by its first bytes, as RGB: grey is tripled, alpha dropped, 16 bit cut to the high byte; CMYK is
  * refused. EXIF orientation is not applied (the reference loaders do not). */
@@ -22,25 +22,27 @@ PN_API pn_status pn_image_read(pn_ctx *ctx, const char *path, pn_image *out);
 PN_API pn_status pn_image_decode(pn_ctx *ctx, const char *name, const void *bytes, size_t size, pn_image *out);
 /* By the ending of path: .png, .jpg or .jpeg (quality 95, 4:4:4). Atomic. */
 PN_API pn_status pn_image_write(pn_ctx *ctx, const char *path, const pn_image *image);
-/* A label map: the indices of a palette PNG (1, 2, 4, 8 bit), the raw values of a grey one, or an .npy array [H,W]. channels 1. */
+/* A label map: the indices of a palette PNG (1, 2, 4, 8 bit), the raw values of a grey one, or an .npy array [H,W].
+ * channels 1. */
 PN_API pn_status pn_labels_read(pn_ctx *ctx, const char *path, pn_image *out);
 PN_API pn_status pn_labels_write(pn_ctx *ctx, const char *path, const pn_image *labels);       /* PASCAL VOC palette */
 
-/* How a picture is resampled. TRIANGLE: PIL's BILINEAR, antialiased when shrinking. CUBIC: PIL's BICUBIC. NEAREST: labels. */
+/* How a picture is resampled. TRIANGLE: PIL's BILINEAR, antialiased when shrinking. CUBIC: PIL's BICUBIC. NEAREST:
+ * labels. */
 typedef enum { PN_FILTER_TRIANGLE, PN_FILTER_CUBIC, PN_FILTER_NEAREST } pn_filter;
-PN_API pn_status pn_image_resize(pn_ctx *ctx, const pn_image *image, ptrdiff_t height, ptrdiff_t width, pn_filter filter,
-                                 pn_image *out);
+PN_API pn_status pn_image_resize(pn_ctx *ctx, const pn_image *image, ptrdiff_t height, ptrdiff_t width,
+                                 pn_filter filter, pn_image *out);
 /* [3,H,W] in [-1,1]: v / 127.5 - 1; back by truncation of (v + 1) / 2 * 255, NaN as 0. */
 PN_API void pn_image_to_floats(const pn_image *image, float *out);
 PN_API void pn_image_from_floats(const float *values, pn_image *image);        /* image has its size */
 
 /* ---- numpy arrays ---------------------------------------------------------------------------------------------- */
 
-/* An .npy file (version 1 or 2; float, integer or bool; either order) as float32 in row order. rank 0 is one value, and an
- * extent may be 0. values: free with pn_npy_free. */
+/* An .npy file (version 1 or 2; float, integer or bool; either order) as float32 in row order. rank 0 is one value,
+ * and an extent may be 0. values: free with pn_npy_free. */
 PN_API pn_status pn_npy_read(pn_ctx *ctx, const char *path, pn_shape *shape, float **values);
 PN_API void pn_npy_free(pn_ctx *ctx, float *values);
-PN_API pn_status pn_npy_write(pn_ctx *ctx, const char *path, pn_shape shape, const float *values);      /* float32, atomic */
+PN_API pn_status pn_npy_write(pn_ctx *ctx, const char *path, pn_shape shape, const float *values); /* float32, atomic */
 
 /* ---- Key points ------------------------------------------------------------------------------------------------ */
 
@@ -49,16 +51,16 @@ enum {
     PN_NOSE, PN_NECK, PN_R_SHOULDER, PN_R_ELBOW, PN_R_WRIST, PN_L_SHOULDER, PN_L_ELBOW, PN_L_WRIST, PN_R_HIP, PN_R_KNEE,
     PN_R_ANKLE, PN_L_HIP, PN_L_KNEE, PN_L_ANKLE, PN_R_EYE, PN_L_EYE, PN_R_EAR, PN_L_EAR, PN_JOINTS
 };
-/* Pixels of the picture they belong to. A joint is missing when either coordinate is exactly -1; other negative values are
- * places left of or above the picture. */
+/* Pixels of the picture they belong to. A joint is missing when either coordinate is exactly -1; other negative
+ * values are places left of or above the picture. */
 typedef struct { double x[PN_JOINTS], y[PN_JOINTS]; } pn_pose;
 
 PN_API bool pn_pose_has(const pn_pose *pose, int joint);
 /* Move key points from one grid to another by stretching; missing ones stay missing. */
 PN_API pn_pose pn_pose_scale(const pn_pose *pose, double from_h, double from_w, double to_h, double to_w);
 /**
- * Heat maps [18,H,W]: exp(-((Y-y)^2 + (X-x)^2) / (2 sigma^2)) about the centre truncated to whole pixels; a missing joint
- * gives zeros. GFLA's sigma is 6 at any resolution.
+ * Heat maps [18,H,W]: exp(-((Y-y)^2 + (X-x)^2) / (2 sigma^2)) about the centre truncated to whole pixels; a missing
+ * joint gives zeros. GFLA's sigma is 6 at any resolution.
  */
 PN_API void pn_pose_heatmaps(const pn_pose *pose, ptrdiff_t height, ptrdiff_t width, double sigma, float *out);
 /* Limbs and joints in the field's colours over a picture (as big as the pose's grid). */
@@ -69,23 +71,25 @@ PN_API void pn_pose_clear(pn_pose *pose);
 /**
  * Key points named on a command line.
  *
- * kp        "file.json": the best person that OpenPose, mmpose, AlphaPose or COCO JSON holds; joints of confidence <= 0.1 are
- *           missing. "file.csv:image-name": that row of an annotation file (name:keypoints_y:keypoints_x)
- * grid      height and width the numbers refer to; 0, 0 when the file does not say: then they are pixels of their picture.
- *           An annotation file says by the dataset.ini beside it, else by the detection of its values
+ * kp        "file.json": the best person that OpenPose, mmpose, AlphaPose or COCO JSON holds; joints of confidence
+ *           <= 0.1 are missing. "file.csv:image-name": that row of an annotation file (name:keypoints_y:keypoints_x)
+ * grid      height and width the numbers refer to; 0, 0 when the file does not say: then they are pixels of their
+ *           picture. An annotation file says by the dataset.ini beside it, else by the detection of its values
  * Errors:   a message that names the file, and for a missing row the nearest thing to do.
  */
 PN_API pn_status pn_pose_read(pn_ctx *ctx, const char *kp, pn_pose *pose, ptrdiff_t grid[2]);
-/* name:keypoints_y:keypoints_x from JSON files and folders of them: each file name, without its _keypoints.json, plus ".jpg" is
- * a row, unless the file names its pictures itself. Coordinates are truncated to whole pixels. Atomic. */
+/* name:keypoints_y:keypoints_x from JSON files and folders of them: each file name, without its _keypoints.json,
+ * plus ".jpg" is a row, unless the file names its pictures itself. Coordinates are truncated to whole pixels.
+ * Atomic. */
 PN_API pn_status pn_pose_json_to_csv(pn_ctx *ctx, const char *const *json, size_t count, const char *csv, size_t *rows);
 
 /* ---- Label maps ------------------------------------------------------------------------------------------------ */
 
 /* Which label becomes which; labels outside the table become 0, the background. */
 typedef struct { uint8_t to[256]; int classes; } pn_merge;
-/* By name: a labelling (lip20, cihp20, atr18, pise8 …) gives the eight classes of this project; pise, adgan, casd the published
- * merges of 20 labels; none20 keeps them. Or the name of a text file of whole numbers, the entry of label 0 first. */
+/* By name: a labelling (lip20, cihp20, atr18, pise8 …) gives the eight classes of this project; pise, adgan, casd
+ * the published merges of 20 labels; none20 keeps them. Or the name of a text file of whole numbers, the entry of
+ * label 0 first. */
 PN_API pn_status pn_merge_find(pn_ctx *ctx, const char *name_or_file, pn_merge *out);
 PN_API void pn_merge_apply(const pn_merge *merge, pn_image *labels);
 /* [classes,H,W], 1 where a label is the class */
@@ -98,9 +102,10 @@ typedef struct pn_dataset pn_dataset;   /* a folder's lists, key points and wher
 /* STRICT: a pair whose picture or key points are missing is an error, not a counted and skipped one. */
 typedef enum { PN_LENIENT, PN_STRICT } pn_strictness;
 typedef struct {
-    ptrdiff_t kp_height, kp_width;  /* the grid of the annotations; 0: dataset.ini, else the pictures, else their values */
+    ptrdiff_t kp_height,
+        kp_width; /* the grid of the annotations; 0: dataset.ini, else the pictures, else their values */
     const char *pairs;              /* a pairs file; NULL: the split's own */
-    const char *parsing;            /* labelling of the parsing maps (pn_merge_find); NULL: their folder's or dataset.ini's */
+    const char *parsing; /* labelling of the parsing maps (pn_merge_find); NULL: their folder's or dataset.ini's */
     pn_strictness strictness;
 } pn_dataset_opt;
 
@@ -119,10 +124,11 @@ typedef struct { const pn_person *source, *target; long line; } pn_pair;
  *
  * split   "train", "test", … : its pairs file. Names are looked up in all splits of the folder
  * opt     may be NULL
- * Files are tried in this order and the log says which was used: fasion-resize-, fasion-, fashion-resize-, fashion-, market-
- * followed by pairs-SPLIT.csv and annotation-SPLIT.csv. Pictures: SPLIT/, SPLIT_resize/, SPLIT_highres/,
+ * Files are tried in this order and the log says which was used: fasion-resize-, fasion-, fashion-resize-, fashion-,
+ * market- followed by pairs-SPLIT.csv and annotation-SPLIT.csv. Pictures: SPLIT/, SPLIT_resize/, SPLIT_highres/,
  * fashion_resize/SPLIT/, img/SPLIT/.
- * returns NULL and pn_ctx_message: no such folder or list, a bad row (file and line), no usable pair, an undecidable grid.
+ * returns NULL and pn_ctx_message: no such folder or list, a bad row (file and line), no usable pair, an undecidable
+ *         grid.
  */
 PN_API pn_dataset *pn_dataset_open(pn_ctx *ctx, const char *folder, const char *split, const pn_dataset_opt *opt);
 PN_API void pn_dataset_free(pn_dataset *d);
@@ -169,7 +175,7 @@ typedef struct {
     pn_filter filter;               /* TRIANGLE, as GFLA and torchvision; or CUBIC */
     uint64_t seed;
     double sigma;                   /* of the heat maps; 0: 6 */
-    const char *merge;              /* parsing wanted, merged by this table; "": by the data set's labelling; NULL: not wanted */
+    const char *merge; /* parsing wanted, merged by this table; "": by the data set's labelling; NULL: not wanted */
     int threads;                    /* 0: as many as the context has */
     size_t cache_bytes;             /* resized pictures kept when all of them fit; 0: 256 MiB */
 } pn_loader_opt;
@@ -203,7 +209,7 @@ PN_API pn_loader_state pn_loader_where(const pn_loader *l);     /* of the batch 
 PN_API ptrdiff_t pn_loader_epoch_batches(const pn_loader *l);
 
 /* One pair by hand: the arrays of a batch of one, as generation uses them. Any pointer may be NULL. */
-PN_API pn_status pn_person_load(pn_ctx *ctx, const pn_person *person, ptrdiff_t height, ptrdiff_t width, pn_filter filter,
-                                float *picture, float *heatmaps);
+PN_API pn_status pn_person_load(pn_ctx *ctx, const pn_person *person, ptrdiff_t height, ptrdiff_t width,
+                                pn_filter filter, float *picture, float *heatmaps);
 
 #endif

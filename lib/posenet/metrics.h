@@ -7,15 +7,16 @@
 
 #include "posenet/data.h"
 
-/* ---- One pair of pictures ---------------------------------------------------------------------------------------- */
+/* ---- One pair of pictures --------------------------------------------------------------------------------------- */
 
 /* Of RGB pictures a (generated) and b (truth), values in [0,1] unless said otherwise. */
 typedef struct {
     double l1;                      /* mean |a - b| */
-    double psnr;                    /* 10 log10(1 / mean (a-b)^2), all pixels and channels together; +inf when identical */
-    double mae;                     /* sum |a - b| / sum (a + b), a relative error despite its name; NaN for two black pictures */
+    double psnr; /* 10 log10(1 / mean (a-b)^2), all pixels and channels together; +inf when identical */
+    double mae;  /* sum |a - b| / sum (a + b), a relative error despite its name; NaN for two black pictures */
     double ssim;                    /* 51x51 box, sample covariance, data range 1; NaN when a side is below 51 */
-    double ssim_256;                /* Gaussian 1.5 (11x11), population covariance, range max(a) - min(a); NaN below 11 or constant a */
+    double
+        ssim_256; /* Gaussian 1.5 (11x11), population covariance, range max(a) - min(a); NaN below 11 or constant a */
 } pn_scores;
 enum { PN_SCORES = 5 };
 PN_API const char *pn_score_name(int i);                /* "l1" … in the order above */
@@ -24,8 +25,8 @@ PN_API double pn_score_at(const pn_scores *s, int i);
 /**
  * Score a generated picture against the truth.
  *
- *   ssim  S = (2 ux uy + C1)(2 vxy + C2) / ((ux^2 + uy^2 + C1)(vx + vy + C2)), C1 = (0.01 L)^2, C2 = (0.03 L)^2, averaged over
- *         the windows that lie inside the picture and over R, G, B
+ *   ssim  S = (2 ux uy + C1)(2 vxy + C2) / ((ux^2 + uy^2 + C1)(vx + vy + C2)), C1 = (0.01 L)^2, C2 = (0.03 L)^2,
+ *         averaged over the windows that lie inside the picture and over R, G, B
  *
  * generated, target   three channels, one size
  * Errors: PN_ERR_SHAPE with both sizes; PN_ERR_NOMEM.
@@ -34,13 +35,13 @@ PN_API double pn_score_at(const pn_scores *s, int i);
 PN_API pn_status pn_score(pn_ctx *ctx, const pn_image *generated, const pn_image *target, pn_scores *out);
 
 /**
- * The Market-1501 mask of a person: 8 pixels wide quadrilaterals along the limbs, discs of radius 4 at the joints, closed by
- * a 5x5 square. pose is in the mask's grid; mask gets one channel, 1 inside.
+ * The Market-1501 mask of a person: 8 pixels wide quadrilaterals along the limbs, discs of radius 4 at the joints,
+ * closed by a 5x5 square. pose is in the mask's grid; mask gets one channel, 1 inside.
  * Source: Ma et al. 2017, as PATN's script draws it with scikit-image 0.19.
  */
 PN_API void pn_pose_mask(const pn_pose *pose, pn_image *mask);
 
-/* ---- A list of pairs ------------------------------------------------------------------------------------------------ */
+/* ---- A list of pairs -------------------------------------------------------------------------------------------- */
 
 typedef struct pn_evaluation pn_evaluation;
 
@@ -62,8 +63,8 @@ typedef struct {
 } pn_summary;
 
 /**
- * Protocol "native": every generated picture at its own size, source and truth stretched to it (triangle filter). Pictures
- * are <from stem>_2_<to stem>_vis.png, else .jpg, in folder.
+ * Protocol "native": every generated picture at its own size, source and truth stretched to it (triangle filter).
+ * Pictures are <from stem>_2_<to stem>_vis.png, else .jpg, in folder.
  * d and folder's pictures must stay until the evaluation is freed. Errors: PN_ERR_ARG for a protocol that is not there.
  */
 PN_API pn_evaluation *pn_evaluation_new(pn_dataset *d, const char *folder, const char *protocol);

@@ -17,7 +17,7 @@ static void keep(void *user, pn_log_level level, const char *text)
     snprintf(log_text + used, sizeof log_text - used, "%s\n", text);
 }
 
-/* ---- Memory that is counted: tests may leave things lying, and ask whether the library did ------------------------------ */
+/* ---- Memory that is counted: tests may leave things lying, and ask whether the library did ---------------------- */
 
 typedef struct block { struct block *before, *after; void *base; } block;
 static block *blocks;               /* all live ones: reachable, so no leak to a sanitizer */
@@ -34,7 +34,8 @@ static void *get(void *user, size_t bytes, size_t align)
     if (refused) until_failure = -1;                    /* this one and all after it, until told otherwise */
     pthread_mutex_unlock(&lock);
     if (refused) return NULL;
-    uint8_t *base = bytes > PTRDIFF_MAX - 2 * align ? NULL : aligned_alloc(align, (bytes + 2 * align - 1) / align * align);
+    uint8_t *base = bytes > PTRDIFF_MAX - 2 * align ? NULL
+                                                    : aligned_alloc(align, (bytes + 2 * align - 1) / align * align);
     if (!base) return NULL;
     block *b = (block *)(void *)(base + align) - 1;
     pthread_mutex_lock(&lock);

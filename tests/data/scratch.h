@@ -9,7 +9,8 @@
 /* A context whose log goes to scratch_log(); the end of the test's process frees it. */
 pn_ctx *scratch_ctx(void);
 size_t scratch_live(void);                              /* blocks of memory that the context's users hold now */
-/* Refuse the k-th request from now and all after it; 0: grant all again. returns what was left: 0 or less once refused. */
+/* Refuse the k-th request from now and all after it; 0: grant all again. returns what was left: 0 or less once
+ * refused. */
 long scratch_fail_at(long k);
 const char *scratch_log(void);                          /* all lines so far, each with a newline */
 /* A path in a folder that exists for this test alone; valid until the 16th call after it. */

@@ -159,7 +159,8 @@ START_TEST(heat_maps_are_gaussians_about_whole_pixels_even_far_outside)
     for (int y = 0; y < 40; y++)
         for (int x = 0; x < 300; x++) {
             ck_assert_float_eq(maps[y * 300 + x], (float)exp(-((y - 20) * (y - 20) + (x - 270) * (x - 270)) / 72.0));
-            ck_assert_float_eq_tol(maps[(40 + y) * 300 + x], (float)exp(-((y - 3) * (y - 3) + (x + 5) * (x + 5)) / 72.0), 1e-7f);
+            ck_assert_float_eq_tol(maps[(40 + y) * 300 + x],
+                                   (float)exp(-((y - 3) * (y - 3) + (x + 5) * (x + 5)) / 72.0), 1e-7f);
             ck_assert_float_eq(maps[(80 + y) * 300 + x], 0);
             ck_assert_float_eq(maps[(120 + y) * 300 + x], 0);
         }
@@ -193,7 +194,8 @@ static void sum_line(const char *root, char *line)
     for (int j = 0; j < PN_JOINTS; j++) {
         double sum = 0;
         for (int i = 0; i < 256 * width; i++) sum += maps[j * 256 * width + i];
-        ck_assert_double_eq_tol(sum, strtod(pn_field_next(&rest, ','), NULL), 1e-5);    /* the file has six decimals, ours float32 */
+        ck_assert_double_eq_tol(sum, strtod(pn_field_next(&rest, ','), NULL),
+                                1e-5); /* the file has six decimals, ours float32 */
     }
 }
 

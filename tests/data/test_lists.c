@@ -29,7 +29,8 @@ START_TEST(rows_are_read_however_they_were_written)
         HEADER "a b&.jpg: " LIST ": " LIST "\n",
         HEADER "a b&.jpg:" LIST ":" LIST,
         "\xef\xbb\xbfname:keypoints_y:keypoints_x\r\na b&.jpg:" LIST ":" LIST "\r\n\r\n",
-        HEADER "a b&.jpg: [np.int64(1), np.int64(2), 3.7, 4,5,6,7,8,9,10,11,12,13,14,15,16,17, np.int64(-1)]: " LIST "\n",
+        HEADER "a b&.jpg: [np.int64(1), np.int64(2), 3.7, 4,5,6,7,8,9,10,11,12,13,14,15,16,17, np.int64(-1)]: " LIST
+               "\n",
     };
     pn_annotations a;
     assert_works(annotations(texts[_i], NULL, &a));
@@ -48,7 +49,8 @@ START_TEST(bad_rows_name_file_and_line)
     static const char *const bad[][2] = {
         { HEADER "ok.jpg:" LIST ":" LIST "\nx.jpg:[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]:" LIST "\n",
           "a.csv:3: keypoints_y has 17 points, expected 18" },
-        { HEADER "x.jpg:" LIST ":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19]", "a.csv:2: keypoints_x has 19 points" },
+        { HEADER "x.jpg:" LIST ":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19]",
+          "a.csv:2: keypoints_x has 19 points" },
         { HEADER "x.jpg:" LIST "\n", "a.csv:2: no ':' after keypoints_y" },
         { HEADER "x.jpg,1,2\n", "a.csv:2: 'x.jpg,1,2' is no row" },
         { HEADER "x.jpg:[1, two]:" LIST, "a.csv:2: value 2 of keypoints_y is 'two]" },
@@ -75,7 +77,8 @@ END_TEST
 START_TEST(the_last_of_two_rows_counts_and_a_warning_says_so)
 {
     pn_annotations a;
-    assert_works(annotations(HEADER "x.jpg:" LIST ":" LIST "\nx.jpg:[9,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18]:" LIST, NULL, &a));
+    assert_works(annotations(
+        HEADER "x.jpg:" LIST ":" LIST "\nx.jpg:[9,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18]:" LIST, NULL, &a));
     ck_assert_uint_eq(a.count, 1);
     ck_assert_uint_eq(a.duplicates, 1);
     ck_assert_int_eq((int)a.rows[0].pose.y[0], 9);
@@ -114,7 +117,8 @@ START_TEST(pairs_are_found_by_header_name)
     ck_assert_str_eq(p.rows[0].from, "-a c.jpg");
     ck_assert_str_eq(p.rows[0].to, "b.jpg");
     ck_assert_int_eq((int)p.rows[1].line, 3);
-    assert_fails(pairs("source,target\na,b\n", &p), PN_ERR_FORMAT, "p.csv:1: the header 'source,target' names no columns");
+    assert_fails(pairs("source,target\na,b\n", &p), PN_ERR_FORMAT,
+                 "p.csv:1: the header 'source,target' names no columns");
     assert_fails(pairs("from,to\na\n", &p), PN_ERR_FORMAT, "p.csv:2: 'a' lacks a name");
     assert_fails(pairs("", &p), PN_ERR_FORMAT, "p.csv:1");
 }
@@ -125,7 +129,8 @@ static void person(char *out, size_t room, int n, int faint)
 {
     size_t used = (size_t)snprintf(out, room, "[");
     for (int i = 0; i < n; i++)
-        used += (size_t)snprintf(out + used, room - used, "%s%d,%d,%g", i ? "," : "", 10 * i + 1, 10 * i + 2, i == faint ? 0.05 : 0.9);
+        used += (size_t)snprintf(out + used, room - used, "%s%d,%d,%g", i ? "," : "", 10 * i + 1, 10 * i + 2,
+                                 i == faint ? 0.05 : 0.9);
     snprintf(out + used, room - used, "]");
 }
 
@@ -165,8 +170,10 @@ START_TEST(the_surest_person_is_taken_and_zero_zero_is_nobody)
     ck_assert_int_eq((int)pose.x[0], 7);
     assert_works(pose_of("{\"version\":1.1,\"people\":[]}", &pose));
     for (int j = 0; j < PN_JOINTS; j++) ck_assert(!pn_pose_has(&pose, j));
-    assert_works(pose_of("[{\"image_id\":\"a.jpg\",\"keypoints\":[0,0,1,0,0,1,0,0,1,0,0,1,0,0,1,0,0,1,0,0,1,0,0,1,0,0,1,0,0,1,0,0,1,"
-                         "0,0,1,0,0,1,0,0,1,0,0,1,0,0,1,5,6,1]}]", &pose));
+    assert_works(pose_of(
+        "[{\"image_id\":\"a.jpg\",\"keypoints\":[0,0,1,0,0,1,0,0,1,0,0,1,0,0,1,0,0,1,0,0,1,0,0,1,0,0,1,0,0,1,0,0,1,"
+        "0,0,1,0,0,1,0,0,1,0,0,1,0,0,1,5,6,1]}]",
+        &pose));
     ck_assert(!pn_pose_has(&pose, PN_NOSE));
     ck_assert_int_eq((int)pose.y[PN_R_ANKLE], 6);
 }
@@ -175,7 +182,8 @@ END_TEST
 START_TEST(json_that_is_something_else_is_refused_with_advice)
 {
     pn_pose pose;
-    assert_fails(pose_of("{\"people\":[{\"pose_keypoints_2d\":[1,2,3]}]}", &pose), PN_ERR_FORMAT, "a person with 3 numbers");
+    assert_fails(pose_of("{\"people\":[{\"pose_keypoints_2d\":[1,2,3]}]}", &pose), PN_ERR_FORMAT,
+                 "a person with 3 numbers");
     assert_fails(pose_of("{\"people\":[{}]}", &pose), PN_ERR_FORMAT, "without a list");
     assert_fails(pose_of("{}", &pose), PN_ERR_FORMAT, "no list of people");
     assert_fails(pose_of("{\"people\":", &pose), PN_ERR_FORMAT, "k.json: not JSON");

@@ -28,7 +28,11 @@ static void add_row(char *text, size_t room, int i)
     for (int axis = 0; axis < 2; axis++)
         for (int j = 0; j < PN_JOINTS; j++) {
             char part[48];
-            snprintf(part, sizeof part, "%s%d%s", j ? ", " : axis ? ": [" : "", j == 5 ? -1 : i + 2 * j - 3, j == 17 ? "]" : "");
+            snprintf(part, sizeof part, "%s%d%s",
+                     j      ? ", "
+                     : axis ? ": ["
+                            : "",
+                     j == 5 ? -1 : i + 2 * j - 3, j == 17 ? "]" : "");
             if (!j && !axis) snprintf(part, sizeof part, "p%d.png: [%d", i, i - 3 == -1 ? -2 : i - 3);
             strncat(text, part, room - strlen(text) - 1);
         }
@@ -47,7 +51,8 @@ static const char *write_set(void)
     scratch_write("set/fashion-annotation-train.csv", text);
     snprintf(text, sizeof text, "from,to\n");
     for (int i = 0; i < PAIRS; i++)
-        snprintf(text + strlen(text), sizeof text - strlen(text), "p%d.png,p%d.png\n", i % PEOPLE, (i * 3 + 1) % PEOPLE);
+        snprintf(text + strlen(text), sizeof text - strlen(text), "p%d.png,p%d.png\n", i % PEOPLE,
+                 (i * 3 + 1) % PEOPLE);
     scratch_write("set/fashion-pairs-train.csv", text);
     snprintf(folder, sizeof folder, "%s", scratch_path("set"));
     return folder;
@@ -65,7 +70,9 @@ static uint64_t hash_batch(const pn_batch *b)
     const size_t n = (size_t)b->size * H * W * sizeof(float);
     uint64_t h = pn_hash(b->source, 3 * n) ^ pn_hash(b->target, 3 * n) * 3 ^ pn_hash(b->pose_source, 18 * n) * 5;
     h ^= pn_hash(b->pose_target, 18 * n) * 7;
-    if (b->classes) h ^= pn_hash(b->parsing_source, (size_t)b->classes * n) * 11 ^ pn_hash(b->parsing_target, (size_t)b->classes * n) * 13;
+    if (b->classes)
+        h ^= pn_hash(b->parsing_source, (size_t)b->classes * n) * 11 ^
+             pn_hash(b->parsing_target, (size_t)b->classes * n) * 13;
     return h;
 }
 
@@ -76,8 +83,9 @@ static pn_loader *open_loader(pn_dataset *d, pn_loader_opt opt, const pn_loader_
     return l;
 }
 
-static const pn_loader_opt usual = { .batch = 2, .height = H, .width = W, .order = PN_SHUFFLED, .augment = PN_AUGMENT_MARKET, .seed = 5,
-                                     .merge = "" };
+static const pn_loader_opt usual = {
+    .batch = 2, .height = H, .width = W, .order = PN_SHUFFLED, .augment = PN_AUGMENT_MARKET, .seed = 5, .merge = ""
+};
 
 START_TEST(the_grid_is_the_size_of_small_pictures_and_the_log_says_so)
 {
@@ -85,7 +93,8 @@ START_TEST(the_grid_is_the_size_of_small_pictures_and_the_log_says_so)
     ck_assert_int_eq((int)pn_dataset_pairs(d), PAIRS);
     ck_assert_int_eq((int)pn_dataset_pair(d, 0)->source->grid_height, 48);
     ck_assert_str_eq(pn_dataset_parsing(d), "lip20");
-    ck_assert_ptr_nonnull(strstr(scratch_log(), "fashion-annotation-train.csv: 7 rows; key points on a grid of 48x32: its pictures all"));
+    ck_assert_ptr_nonnull(
+        strstr(scratch_log(), "fashion-annotation-train.csv: 7 rows; key points on a grid of 48x32: its pictures all"));
     pn_dataset_free(d);
     d = open_set(&(pn_dataset_opt){ .kp_height = 256, .kp_width = 176 });
     ck_assert_int_eq((int)pn_dataset_pair(d, 0)->source->grid_width, 176);
@@ -344,7 +353,8 @@ START_TEST(real_photographs_open_in_all_three_layouts)
         char folder[600];
         snprintf(folder, sizeof folder, "%s/%s", photographs, sets[i].folder);
         const bool square = sets[i].grid_w == 256;      /* too few points beyond 175 here for the detection */
-        pn_dataset *d = pn_dataset_open(scratch_ctx(), folder, sets[i].split, square ? &(pn_dataset_opt){ .kp_height = 256, .kp_width = 256 } : NULL);
+        pn_dataset *d = pn_dataset_open(scratch_ctx(), folder, sets[i].split,
+                                        square ? &(pn_dataset_opt) { .kp_height = 256, .kp_width = 256 } : NULL);
         if (!d) ck_abort_msg("%s", pn_ctx_message(scratch_ctx()));
         if (sets[i].pairs) ck_assert_int_eq((int)pn_dataset_pairs(d), sets[i].pairs);
         ck_assert_int_eq((int)pn_dataset_pair(d, 0)->source->grid_height, sets[i].grid_h);

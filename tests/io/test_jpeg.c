@@ -68,7 +68,8 @@ START_TEST(cmyk_is_refused_with_advice)
 {
     pn_image b;
     write_jpeg(scratch_path("c.jpg"), JCS_CMYK, 4, 9, false);
-    assert_fails(pn_image_read(scratch_ctx(), scratch_path("c.jpg"), &b), PN_ERR_FORMAT, "c.jpg: a JPEG of 4 colour components");
+    assert_fails(pn_image_read(scratch_ctx(), scratch_path("c.jpg"), &b), PN_ERR_FORMAT,
+                 "c.jpg: a JPEG of 4 colour components");
 }
 END_TEST
 
@@ -79,7 +80,8 @@ START_TEST(a_cut_file_is_an_error_that_names_it)
     pn_bytes file = scratch_read(scratch_path("a.jpg"));
     for (size_t n = 3; n + 2 < file.size; n += 61) {
         scratch_write_bytes("cut.jpg", file.bytes, n);
-        assert_fails(pn_image_read(scratch_ctx(), scratch_path("cut.jpg"), &b), PN_ERR_FORMAT, "cut.jpg: not a readable JPEG");
+        assert_fails(pn_image_read(scratch_ctx(), scratch_path("cut.jpg"), &b), PN_ERR_FORMAT,
+                     "cut.jpg: not a readable JPEG");
     }
 }
 END_TEST

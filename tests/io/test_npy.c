@@ -60,7 +60,8 @@ START_TEST(column_order_is_turned)
 {
     pn_shape shape;
     float *values;
-    assert_works(decode("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }", "\1\4\2\5\3\6", 6, &shape, &values));
+    assert_works(
+        decode("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }", "\1\4\2\5\3\6", 6, &shape, &values));
     for (int i = 0; i < 6; i++) ck_assert_float_eq(values[i], (float)(i + 1));
 }
 END_TEST
@@ -84,7 +85,8 @@ START_TEST(what_cannot_be_is_refused_with_advice)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_fails(decode(bad[i].header, "\1\2\3\4", 4, &shape, &values), PN_ERR_FORMAT, bad[i].part);
     scratch_write("x.npy", "not numpy at all");
-    assert_fails(pn_npy_read(scratch_ctx(), scratch_path("x.npy"), &shape, &values), PN_ERR_FORMAT, "x.npy: not a numpy array");
+    assert_fails(pn_npy_read(scratch_ctx(), scratch_path("x.npy"), &shape, &values), PN_ERR_FORMAT,
+                 "x.npy: not a numpy array");
 }
 END_TEST
 

@@ -56,10 +56,13 @@ END_TEST
 /* Indices 0, 1, 0, 1, … in the first bits of each row, at each depth a palette can have. */
 START_TEST(palette_indices_of_every_depth)
 {
-    static const uint8_t rows[4][8] = { { 0x55 }, { 0x1b, 0x1b }, { 0x0f, 0x1e, 0x2d, 0x3c }, { 1, 2, 3, 4, 5, 6, 7, 8 } };
-    static const uint8_t expected[4][8] = {
-        { 0, 1, 0, 1, 0, 1, 0, 1 }, { 0, 1, 2, 3, 0, 1, 2, 3 }, { 0, 15, 1, 14, 2, 13, 3, 12 }, { 1, 2, 3, 4, 5, 6, 7, 8 }
+    static const uint8_t rows[4][8] = {
+        { 0x55 }, { 0x1b, 0x1b }, { 0x0f, 0x1e, 0x2d, 0x3c }, { 1, 2, 3, 4, 5, 6, 7, 8 }
     };
+    static const uint8_t expected[4][8] = { { 0, 1, 0, 1, 0, 1, 0, 1 },
+                                            { 0, 1, 2, 3, 0, 1, 2, 3 },
+                                            { 0, 15, 1, 14, 2, 13, 3, 12 },
+                                            { 1, 2, 3, 4, 5, 6, 7, 8 } };
     pn_image b;
     write_png(scratch_path("p.png"), PNG_COLOR_TYPE_PALETTE, 1 << _i, rows[_i], 8, 2);
     assert_works(pn_labels_read(scratch_ctx(), scratch_path("p.png"), &b));
@@ -111,7 +114,8 @@ START_TEST(a_cut_file_is_an_error_that_names_it)
     pn_bytes file = scratch_read(scratch_path("a.png"));
     for (size_t n = 8; n < file.size; n += 97) {
         scratch_write_bytes("cut.png", file.bytes, n);
-        assert_fails(pn_image_read(scratch_ctx(), scratch_path("cut.png"), &b), PN_ERR_FORMAT, "cut.png: not a readable PNG");
+        assert_fails(pn_image_read(scratch_ctx(), scratch_path("cut.png"), &b), PN_ERR_FORMAT,
+                     "cut.png: not a readable PNG");
     }
 }
 END_TEST

@@ -64,7 +64,8 @@ START_TEST(a_flipped_bit_is_noticed)
     assert_fails(pn_safetensors_read(scratch_ctx(), scratch_path("b.safetensors"), &f), PN_ERR_FORMAT, "checksum");
     for (size_t n = 0; n < file.size; n += 7) {
         scratch_write_bytes("c.safetensors", file.bytes, n);
-        assert_fails(pn_safetensors_read(scratch_ctx(), scratch_path("c.safetensors"), &f), PN_ERR_FORMAT, "c.safetensors: ");
+        assert_fails(pn_safetensors_read(scratch_ctx(), scratch_path("c.safetensors"), &f), PN_ERR_FORMAT,
+                     "c.safetensors: ");
     }
 }
 END_TEST
@@ -91,8 +92,10 @@ END_TEST
 
 START_TEST(a_lying_header_is_refused_by_tensor_name)
 {
-    static const struct { const char *header, *part; } bad[] = {
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+    static const struct { const char *header, *part;
+    } bad[] = {
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],"
+          "\"data_offsets\":[4,8]}}",
           "tensor 'b' shares bytes" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[9],\"data_offsets\":[0,36]}}", "tensor 'a' lies outside" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", "do not fit its shape" },
@@ -104,14 +107,16 @@ START_TEST(a_lying_header_is_refused_by_tensor_name)
         { "{\"a\":{\"dtype\":\"F8_E5M2\",\"shape\":[1],\"data_offsets\":[0,1]}}", "save it as F32" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1],\"data_offsets\":[0,4]}}", "more than 5 dimensions" },
         { "{\"a\":3}", "tensor 'a' has no dtype" },
-        { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}",
+        { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_"
+          "offsets\":[1,2]}}",
           "twice" },
         { "{\"__metadata__\":{\"n\":1}}", "is not a text" },
         { "[1,2]", "not a JSON object" },
         { "{", "not JSON" },
     };
     pn_safetensors f;
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_fails(parse(bad[i].header, 8, &f), PN_ERR_FORMAT, bad[i].part);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_fails(parse(bad[i].header, 8, &f), PN_ERR_FORMAT, bad[i].part);
 }
 END_TEST
 

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The golden numbers carry nine digits; another JPEG decoder may differ in the fourth, ours is the one they were made with. */
+/* The golden numbers carry nine digits; another JPEG decoder may differ in the fourth, ours is the one they were
+ * made with. */
 static const double DIGITS = 2e-8;
 
 static pn_image picture(ptrdiff_t h, ptrdiff_t w, unsigned seed)
@@ -20,7 +21,8 @@ static pn_image picture(ptrdiff_t h, ptrdiff_t w, unsigned seed)
 }
 
 /* The definition, window by window: 2 r + 1 on a side, weights along each axis. */
-static double plain_ssim(const pn_image *a, const pn_image *b, int r, const double *weight, double factor, double scale, double range)
+static double plain_ssim(const pn_image *a, const pn_image *b, int r, const double *weight, double factor, double scale,
+                         double range)
 {
     const double c1 = 0.01 * range * 0.01 * range, c2 = 0.03 * range * 0.03 * range;
     double total = 0;
@@ -32,7 +34,8 @@ static double plain_ssim(const pn_image *a, const pn_image *b, int r, const doub
                 for (int i = -r; i <= r; i++)
                     for (int j = -r; j <= r; j++) {
                         const ptrdiff_t at = ((y + i) * a->width + x + j) * 3 + c;
-                        const double k = weight[i + r] * weight[j + r], p = a->pixels[at] * scale, q = b->pixels[at] * scale;
+                        const double k = weight[i + r] * weight[j + r], p = a->pixels[at] * scale,
+                                     q = b->pixels[at] * scale;
                         ux += k * p;
                         uy += k * q;
                         xx += k * p * p;
@@ -101,7 +104,7 @@ START_TEST(small_pictures_have_no_ssim_and_sizes_must_agree)
 }
 END_TEST
 
-/* ---- Against scikit-image, on photographs ------------------------------------------------------------------------------ */
+/* ---- Against scikit-image, on photographs ----------------------------------------------------------------------- */
 
 static pn_image read_photograph(const char *root, const char *set, const char *name)
 {
@@ -145,7 +148,8 @@ static pn_image mask_of(const char *root, const char *target)
 static void compare(const char *line, int column, double expected, double found)
 {
     if (isnan(expected) && isnan(found)) return;
-    if (!(fabs(expected - found) <= DIGITS * (1 + fabs(expected)))) ck_abort_msg("%s: %s is %.10g, expected %.10g", line, pn_score_name(column), found, expected);
+    if (!(fabs(expected - found) <= DIGITS * (1 + fabs(expected))))
+        ck_abort_msg("%s: %s is %.10g, expected %.10g", line, pn_score_name(column), found, expected);
 }
 
 static void check_line(const char *root, char *line)
@@ -207,11 +211,12 @@ START_TEST(market_masks_have_the_counted_pixels)
 }
 END_TEST
 
-/* ---- Whole lists --------------------------------------------------------------------------------------------------------- */
+/* ---- Whole lists ------------------------------------------------------------------------------------------------ */
 
 static pn_dataset *two_people(void)
 {
-    static const char row[] = ":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18]:[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18]\n";
+    static const char row[] =
+        ":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18]:[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18]\n";
     char text[600], folder[512];
     for (unsigned i = 0; i < 2; i++) {
         const pn_image image = picture(60, 56, i + 1);
