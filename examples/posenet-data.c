@@ -63,6 +63,49 @@ static int run_synth(int argc, char **argv)
     return code;
 }
 
+/* ---- prepare ---------------------------------------------------------------------------------------------------- */
+
+static int run_prepare(int argc, char **argv)
+{
+    cli_common common = { 0 };
+    pn_prepare_opt opt = { NULL, NULL, NULL };
+    const cli_option options[] = {
+        { "images", "DIR", "unpacked img_highres or img: holds MEN and WOMEN", CLI_TEXT, { .text = &opt.images } },
+        { "lists", "DIR", "train.lst, test.lst, pairs and annotations", CLI_TEXT, { .text = &opt.lists } },
+        { "out", "DIR", "data set to write", CLI_TEXT, { .text = &opt.out } },
+        { .kind = CLI_END },
+    };
+    const cli_program program = {
+        .name = "posenet-data prepare",
+        .summary = "DeepFashion as it is handed out, into the folders that pose transfer uses",
+        .usage = "  posenet-data prepare --images DIR --lists DIR --out DIR\n\n"
+                 "Pictures that are there already are left alone: it can be stopped and run again.\n",
+        .options = options,
+        .common = &common,
+    };
+    const int done = cli_parse(&program, argc, argv);
+    if (done != CLI_GO_ON) return done;
+    if (!opt.images || !opt.lists || !opt.out)
+        return cli_usage(&program, "--%s is missing", !opt.images ? "images" : !opt.lists ? "lists" : "out");
+    pn_ctx *ctx = cli_context(&program);
+    if (!ctx) return CLI_FAILED;
+    pn_prepare_report r;
+    int code = CLI_OK;
+    if (pn_prepare(ctx, &opt, &r)) {
+        code = cli_failed(&program, ctx);
+    } else {
+        printf("%s: %td listed, %td copied, %td there before, %td missing; %td pictures of the tree are in no list\n",
+               opt.out, r.listed, r.copied, r.there, r.missing, r.unlisted);
+        if (r.missing) {
+            fprintf(stderr, "%s: %td listed pictures are not in %s, the first %s\n", program.name, r.missing,
+                    opt.images, r.first_missing);
+            code = CLI_BAD_DATA;
+        }
+    }
+    pn_ctx_free(ctx);
+    return code;
+}
+
 /* ---- check ------------------------------------------------------------------------------------------------------ */
 
 static void print_check(const pn_check *c)
@@ -220,6 +263,7 @@ static int run_keypoints(int argc, char **argv)
 
 static const verb verbs[] = {
     { "synth", "make a data set of synthetic people", run_synth },
+    { "prepare", "DeepFashion's own folders to the field's layout", run_prepare },
     { "check", "read all of a data set and say what is wrong", run_check },
     { "draw", "key points over a picture", run_draw },
     { "keypoints", "OpenPose or COCO JSON to an annotation file", run_keypoints },

@@ -41,6 +41,11 @@ typedef struct { pn_names_pair *rows; size_t count; pn_arena arena; } pn_pairs;
 pn_status pn_pairs_parse(pn_ctx *ctx, const char *name, pn_bytes *file, pn_problems *problems, pn_pairs *out);
 void pn_pairs_free(pn_pairs *p);
 
+/* GENDER/Category/id_XXXXXXXX/CC_V_view.jpg to the flattened name, in the new or the old ("fasion") spelling. false: the
+ * path has another form. */
+enum { PN_FLAT_NAME = 256 };
+bool pn_flat_name(const char *tree, bool old, char out[PN_FLAT_NAME]);
+
 /* ---- Names to numbers ------------------------------------------------------------------------------------------- */
 
 /* Open addressing; keys are borrowed. */

@@ -162,6 +162,23 @@ typedef struct {
 PN_API pn_status pn_dataset_check(pn_ctx *ctx, const char *folder, const pn_dataset_opt *opt, pn_check *out);
 PN_API void pn_check_free(pn_ctx *ctx, pn_check *check);
 
+/**
+ * DeepFashion as it is handed out, into the folders that pose transfer uses: each picture that train.lst or test.lst
+ * names is copied from the tree GENDER/Category/id_XXXXXXXX/CC_V_view.jpg to out/{train,test}/ under its flattened
+ * name, and the lists beside them. Pictures that are there already are left alone, so it can be stopped and run again.
+ * Errors: PN_ERR_IO, PN_ERR_FORMAT (a list that is none). A listed picture that is not in the tree is counted.
+ */
+typedef struct {
+    const char *images;             /* img_highres or img: the folder that holds MEN and WOMEN */
+    const char *lists;              /* folder of train.lst, test.lst, pairs and annotations */
+    const char *out;
+} pn_prepare_opt;
+typedef struct {
+    ptrdiff_t listed, copied, there, missing, unlisted, lists;
+    char first_missing[256];
+} pn_prepare_report;
+PN_API pn_status pn_prepare(pn_ctx *ctx, const pn_prepare_opt *opt, pn_prepare_report *out);
+
 /* ---- Loading --------------------------------------------------------------------------------------------------- */
 
 typedef struct pn_loader pn_loader; /* decodes ahead on threads of its own; gives batches in one order */

@@ -219,6 +219,46 @@ START_TEST(json_becomes_rows_and_a_row_is_found_by_name)
 }
 END_TEST
 
+START_TEST(deepfashion_paths_are_flattened_in_both_spellings)
+{
+    char name[PN_FLAT_NAME];
+    ck_assert(pn_flat_name("MEN/Tees_Tanks/id_00001612/01_1_front.jpg", false, name));
+    ck_assert_str_eq(name, "fashionMENTees_Tanksid0000161201_1front.jpg");
+    ck_assert(pn_flat_name("WOMEN/Tees_Tanks/id_00005945/02_2_side.jpg", true, name));
+    ck_assert_str_eq(name, "fasionWOMENTeesTanksid0000594502_2side.jpg");
+    ck_assert(!pn_flat_name("WOMEN/id_00005945/02_2_side.jpg", true, name));
+    ck_assert(!pn_flat_name("a/WOMEN/Tees_Tanks/id_00005945/02_2_side.jpg", true, name));
+}
+END_TEST
+
+START_TEST(prepare_copies_what_the_lists_name_and_can_go_on)
+{
+    scratch_write("img/MEN/Tees_Tanks/id_00000001/01_1_front.jpg", "one");
+    scratch_write("img/WOMEN/Dresses/id_00000002/02_3_back.jpg", "two");
+    scratch_write("img/WOMEN/Dresses/id_00000002/02_6_flat.jpg", "nobody");
+    scratch_write("lists/train.lst", "fashionMENTees_Tanksid0000000101_1front.jpg\r\nfashionMENnone.jpg\n");
+    scratch_write("lists/test.lst", "fashionWOMENDressesid0000000202_3back.jpg");
+    scratch_write("lists/fasion-resize-pairs-test.csv", "from,to\n");
+    char images[512], lists[512], out[512];
+    snprintf(images, sizeof images, "%s", scratch_path("img"));
+    snprintf(lists, sizeof lists, "%s", scratch_path("lists"));
+    snprintf(out, sizeof out, "%s", scratch_path("set"));
+    pn_prepare_report r;
+    assert_works(pn_prepare(scratch_ctx(), &(pn_prepare_opt){ images, lists, out }, &r));
+    ck_assert_int_eq((int)r.copied, 2);
+    ck_assert_int_eq((int)r.missing, 1);
+    ck_assert_int_eq((int)r.unlisted, 1);
+    ck_assert_str_eq(r.first_missing, "fashionMENnone.jpg");
+    ck_assert_uint_eq(scratch_read(scratch_path("set/test/fashionWOMENDressesid0000000202_3back.jpg")).size, 3);
+    ck_assert_uint_eq(scratch_read(scratch_path("set/fasion-resize-pairs-test.csv")).size, 8);
+    assert_works(pn_prepare(scratch_ctx(), &(pn_prepare_opt){ images, lists, out }, &r));
+    ck_assert_int_eq((int)r.copied, 0);
+    ck_assert_int_eq((int)r.there, 2);
+    assert_fails(pn_prepare(scratch_ctx(), &(pn_prepare_opt) { "/none", lists, out }, &r), PN_ERR_IO,
+                 "unpack img_highres.zip");
+}
+END_TEST
+
 TCase *lists_cases(void)
 {
     TCase *tc = tcase_create("lists");
@@ -233,5 +273,7 @@ TCase *lists_cases(void)
     tcase_add_test(tc, the_surest_person_is_taken_and_zero_zero_is_nobody);
     tcase_add_test(tc, json_that_is_something_else_is_refused_with_advice);
     tcase_add_test(tc, json_becomes_rows_and_a_row_is_found_by_name);
+    tcase_add_test(tc, deepfashion_paths_are_flattened_in_both_spellings);
+    tcase_add_test(tc, prepare_copies_what_the_lists_name_and_can_go_on);
     return tc;
 }
