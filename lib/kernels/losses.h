@@ -22,7 +22,7 @@ typedef struct {
                          pn_distance_dims d);
 
     /* lse [n][area]: log of the sum of exponentials; valid[0]: how many pixels count. */
-    size_t (*cross_entropy_scratch)(pn_class_dims d);
+    size_t (*cross_entropy_scratch)(pn_class_dims d, int threads);
     void (*cross_entropy_fwd)(pn_pool *pool, pn_real *y, pn_real *lse, pn_real *valid, const pn_real *logits,
                               const pn_real *classes, pn_class_dims d, void *scratch);
     void (*cross_entropy_bwd)(pn_pool *pool, pn_sink dlogits, const pn_real *dy, const pn_real *logits, const pn_real *classes,

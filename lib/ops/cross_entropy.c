@@ -16,7 +16,7 @@ static pn_class_dims dims_of(const pn_node *node)
 
 static void sizes(const pn_run *r, const pn_node *node, pn_sizes *out)
 {
-    *out = (pn_sizes){ .scratch_fwd = r->kernels->loss.cross_entropy_scratch(dims_of(node)) };
+    *out = (pn_sizes){ .scratch_fwd = r->kernels->loss.cross_entropy_scratch(dims_of(node), r->threads) };
 }
 
 static void forward(const pn_run *r, const pn_node *node)

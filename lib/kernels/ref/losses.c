@@ -55,7 +55,7 @@ static double log_sum_exp(const pn_real *logits, const pn_class_dims *d, ptrdiff
     return largest + log(sum);
 }
 
-static size_t cross_entropy_scratch(pn_class_dims d) { (void)d; return 0; }
+static size_t cross_entropy_scratch(pn_class_dims d, int threads) { (void)d; (void)threads; return 0; }
 
 static void cross_entropy_fwd(pn_pool *pool, pn_real *y, pn_real *lse, pn_real *valid, const pn_real *logits,
                               const pn_real *classes, pn_class_dims d, void *scratch)

@@ -6,9 +6,9 @@
  */
 #include "kernels/simd/losses.h"
 
-enum { CHUNK = 512, TILE = PN_BLOCK * PN_BLOCK };
+enum { CHUNK = 1024, NEAR = 256, TILE = PN_BLOCK * PN_BLOCK };          /* NEAR pixels of a block stay in L1 */
 enum { OWN = VLEN == 16 ? 16 : 4, VECTORS = VLEN == 16 ? 1 : 2 };       /* forward: channels x vectors in registers */
-enum { PIXELS = VLEN == 16 ? 14 : VLEN == 8 ? 5 : 2, STRIDE = 128 };    /* backward: pixels x VECS; pixels in an item */
+enum { PIXELS = VLEN == 16 ? 14 : VLEN == 8 ? 5 : 2, SHARE = 128 };    /* backward: pixels x VECS; pixels in an item */
 
 typedef struct {
     pn_map m;
@@ -34,10 +34,12 @@ static size_t scratch_of(pn_map m)
 
 /* ---- Forward -------------------------------------------------------------------------------------------------------------- */
 
-/* tile[r][l] = sum over pixels of a[pixel][r] b[pixel][l], for OWN rows and VECTORS vectors of it. */
+/* tile[r][l] += sum over pixels of a[pixel][r] b[pixel][l], for OWN rows and VECTORS vectors of it. */
 static inline void multiply(float *tile, const float *a, const float *b, ptrdiff_t pixels)
 {
-    vec sum[OWN][VECTORS] = { { { 0 } } };
+    vec sum[OWN][VECTORS];
+    for (int r = 0; r < OWN; r++)
+        for (int v = 0; v < VECTORS; v++) sum[r][v] = vec_load(tile + r * PN_BLOCK + v * VLEN);
     for (ptrdiff_t p = 0; p < pixels; p++) {
         vec other[VECTORS];
         for (int v = 0; v < VECTORS; v++) other[v] = vec_load(b + p * PN_BLOCK + v * VLEN);
@@ -56,13 +58,16 @@ static void fwd_item(void *arg, ptrdiff_t item, int worker)
     const ptrdiff_t blocks = pn_map_blocks(j->m), area = area_of(j->m), own = item % blocks, chunk = item / blocks % chunks(j->m);
     const ptrdiff_t n = item / blocks / chunks(j->m), first = chunk * CHUNK, pixels = at_most(CHUNK, area - first);
     const float *x = j->x + (n * blocks * area + first) * PN_BLOCK, *a = x + own * area * PN_BLOCK;
-    float *tiles = j->tiles + (n * chunks(j->m) + chunk) * pairs(j->m) * TILE;
-    for (ptrdiff_t other = 0; other <= own; other++) {
-        float *tile = tiles + pair_at(own, other) * TILE;
-        const float *b = x + other * area * PN_BLOCK;
-        for (int r = 0; r < PN_BLOCK; r += OWN)
-            for (int v = 0; v < PN_BLOCK; v += VECTORS * VLEN) multiply(tile + r * PN_BLOCK + v, a + r, b + v, pixels);
-    }
+    float *tiles = j->tiles + ((n * chunks(j->m) + chunk) * pairs(j->m) + pair_at(own, 0)) * TILE;
+    memset(tiles, 0, (size_t)((own + 1) * TILE) * sizeof *tiles);
+    for (ptrdiff_t p = 0; p < pixels; p += NEAR)
+        for (ptrdiff_t other = 0; other <= own; other++) {
+            const float *b = x + other * area * PN_BLOCK;
+            for (int r = 0; r < PN_BLOCK; r += OWN)
+                for (int v = 0; v < PN_BLOCK; v += VECTORS * VLEN)
+                    multiply(tiles + other * TILE + r * PN_BLOCK + v, a + p * PN_BLOCK + r, b + p * PN_BLOCK + v,
+                             at_most(NEAR, pixels - p));
+        }
 }
 
 /* A row of y: channel c of picture n with all others. */
@@ -114,12 +119,12 @@ static inline void mix(pn_sink dx, ptrdiff_t at, const float *x, const float *we
 {
     const ptrdiff_t blocks = pn_map_blocks(m), step = area_of(m) * PN_BLOCK;
     vec sum[PIXELS][VECS] = { { { 0 } } };
-    for (ptrdiff_t b = 0; b < blocks; b++)
-        for (ptrdiff_t l = 0; l < PN_BLOCK; l++) {
+    for (ptrdiff_t b = 0; b < blocks; b++, x += step)
+        for (const float *from = x; from < x + PN_BLOCK; from++, weights += PN_BLOCK) {
             vec w[VECS];
-            for (int v = 0; v < VECS; v++) w[v] = vec_load(weights + (b * PN_BLOCK + l) * PN_BLOCK + v * VLEN);
+            for (int v = 0; v < VECS; v++) w[v] = vec_load(weights + v * VLEN);
             for (ptrdiff_t p = 0; p < pixels; p++)
-                for (int v = 0; v < VECS; v++) sum[p][v] += x[b * step + p * PN_BLOCK + l] * w[v];
+                for (int v = 0; v < VECS; v++) sum[p][v] += from[p * PN_BLOCK] * w[v];
         }
     for (ptrdiff_t p = 0; p < pixels; p++)
         for (int v = 0; v < VECS; v++) {
@@ -132,9 +137,9 @@ static void bwd_item(void *arg, ptrdiff_t item, int worker)
 {
     (void)worker;
     const job *j = arg;
-    const ptrdiff_t blocks = pn_map_blocks(j->m), area = area_of(j->m), strides = (area + STRIDE - 1) / STRIDE;
-    const ptrdiff_t block = item % blocks, n = item / blocks / strides, first = item / blocks % strides * STRIDE;
-    const ptrdiff_t end = at_most(first + STRIDE, area), lanes = j->m.c - block * PN_BLOCK;
+    const ptrdiff_t blocks = pn_map_blocks(j->m), area = area_of(j->m), shares = (area + SHARE - 1) / SHARE;
+    const ptrdiff_t block = item % blocks, n = item / blocks / shares, first = item / blocks % shares * SHARE;
+    const ptrdiff_t end = at_most(first + SHARE, area), lanes = j->m.c - block * PN_BLOCK;
     const float *x = j->x + n * blocks * area * PN_BLOCK, *weights = j->weights + (n * blocks + block) * blocks * TILE;
     const ptrdiff_t begin = (n * blocks + block) * area * PN_BLOCK;
     ptrdiff_t p = first;
@@ -152,7 +157,7 @@ static void bwd(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real *x, 
         return;
     }
     pn_parallel(pool, m.n * pn_map_blocks(m), pack_item, &j);
-    pn_parallel(pool, m.n * ((area_of(m) + STRIDE - 1) / STRIDE) * pn_map_blocks(m), bwd_item, &j);
+    pn_parallel(pool, m.n * ((area_of(m) + SHARE - 1) / SHARE) * pn_map_blocks(m), bwd_item, &j);
 }
 
 void PN_SIMD(pn_simd_gram)(pn_loss_kernels *k)

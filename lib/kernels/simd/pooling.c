@@ -143,11 +143,39 @@ static void avg_bwd_item(void *arg, ptrdiff_t item, int worker)
     }
 }
 
+/* Windows that tile: a row of dx repeats one of dy. */
+static inline void repeat_row(float *dx, const float *dy, const pn_pool_dims *d, ptrdiff_t kw, bool add)
+{
+    const float scale = 1 / (float)(d->kernel[0] * d->kernel[1]);
+    for (ptrdiff_t i = 0; i < d->y.w; i++)
+        for (int v = 0; v < PN_BLOCK; v += VLEN) {
+            const vec g = vec_load(dy + i * PN_BLOCK + v) * scale;
+            for (ptrdiff_t q = 0; q < kw; q++) put(dx + (i * kw + q) * PN_BLOCK + v, g, add);
+        }
+}
+
+static void avg_bwd_tiles_item(void *arg, ptrdiff_t item, int worker)
+{
+    (void)worker;
+    const job *j = arg;
+    const pn_pool_dims *d = &j->d;
+    const ptrdiff_t cuts = pieces(d->x.h, j->rows), plane = item / cuts, first = item % cuts * j->rows;
+    const ptrdiff_t row = d->x.w * PN_BLOCK, covered = d->y.w * d->kernel[1] * PN_BLOCK;
+    for (ptrdiff_t p = first; p < at_most(first + j->rows, d->x.h); p++) {
+        const ptrdiff_t i = p / d->kernel[0], done = i < d->y.h ? covered : 0;
+        float *dx = j->dx.data + (plane * d->x.h + p) * row;
+        const float *dy = j->dy + (plane * d->y.h + i) * d->y.w * PN_BLOCK;
+        if (done && d->kernel[1] == 2) repeat_row(dx, dy, d, 2, j->dx.add);
+        else if (done) repeat_row(dx, dy, d, d->kernel[1], j->dx.add);
+        if (!j->dx.add) memset(dx + done, 0, (size_t)(row - done) * sizeof *dx);
+    }
+}
+
 static void avg_bwd(pn_pool *pool, pn_sink dx, const pn_real *dy, pn_pool_dims d)
 {
     job j = { .d = d, .dx = dx, .dy = dy, .rows = at_least(CHUNK / (d.x.w * PN_BLOCK), 1) };
     if (d.x.b != PN_BLOCK) pn_ref_resample.avg_bwd(pool, dx, dy, d);
-    else pn_parallel(pool, planes(d.x) * pieces(d.x.h, j.rows), avg_bwd_item, &j);
+    else pn_parallel(pool, planes(d.x) * pieces(d.x.h, j.rows), tiles(&d) ? avg_bwd_tiles_item : avg_bwd_item, &j);
 }
 
 /* ---- Backward of the maximum ------------------------------------------------------------------------------------------------ */

@@ -154,7 +154,7 @@ static void pad_bwd(pn_pool *pool, pn_sink dx, const pn_real *dy, pn_pad_dims d)
  * copied), and dst moves by `dense_step` along it. The others are counted by items. */
 typedef struct { pn_sink dst; const float *src; pn_permutation p; int dense; ptrdiff_t dense_step, tiles, run; } permute_job;
 
-enum { TILE = 16 };
+enum { TILE = 64, WIDTH = 16 };          /* rows and columns of dst that are turned together */
 
 static pn_permutation merge_axes(pn_permutation p)
 {
@@ -203,19 +203,25 @@ static void copy_item(void *arg, ptrdiff_t item, int worker)
     }
 }
 
-/* TILE rows of dst, each along its last axis: lines of src go through a square that stays in L1. */
+/* Some rows of dst from column c on: lines of src go through a square of numbers that stays in L1. */
+static inline void turn(const permute_job *j, ptrdiff_t to, const float *src, ptrdiff_t rows, ptrdiff_t columns)
+{
+    const ptrdiff_t stride = j->p.stride[j->p.rank - 1];
+    float square[TILE][WIDTH];
+    for (ptrdiff_t k = 0; k < columns; k++)
+        for (ptrdiff_t i = 0; i < rows; i++) square[i][k] = src[k * stride + i];
+    for (ptrdiff_t i = 0; i < rows; i++) put(j->dst, to + i * j->dense_step, square[i], columns);
+}
+
+/* TILE rows of dst, each along its last axis. */
 static void turn_rows(const permute_job *j, offsets o, ptrdiff_t first)
 {
-    const ptrdiff_t last = j->p.dim[j->p.rank - 1], stride = j->p.stride[j->p.rank - 1];
-    const ptrdiff_t rows = at_most(TILE, j->p.dim[j->dense] - first);
-    for (ptrdiff_t c = 0; c < last; c += TILE) {
-        const ptrdiff_t columns = at_most(TILE, last - c);
-        float square[TILE][TILE];
-        for (ptrdiff_t k = 0; k < columns; k++) {
-            const float *src = j->src + o.from + (c + k) * stride + first;
-            for (ptrdiff_t i = 0; i < rows; i++) square[i][k] = src[i];
-        }
-        for (ptrdiff_t i = 0; i < rows; i++) put(j->dst, o.to + (first + i) * j->dense_step + c, square[i], columns);
+    const ptrdiff_t last = j->p.dim[j->p.rank - 1], rows = at_most(TILE, j->p.dim[j->dense] - first);
+    for (ptrdiff_t c = 0; c < last; c += WIDTH) {
+        const float *src = j->src + o.from + c * j->p.stride[j->p.rank - 1] + first;
+        const ptrdiff_t to = o.to + first * j->dense_step + c;
+        if (rows == TILE && c + WIDTH <= last) turn(j, to, src, TILE, WIDTH);
+        else turn(j, to, src, rows, at_most(WIDTH, last - c));
     }
 }
 
