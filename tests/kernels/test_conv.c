@@ -9,7 +9,7 @@
 static const pn_conv_dims cases[] = {
     { .x = MAP(2, 17, 9, 8), .y = MAP(2, 70, 9, 8), SAME(3, 1), .groups = 1 },
     { .x = MAP(1, 64, 5, 33), .y = MAP(1, 3, 5, 33), SAME(3, 1), .groups = 1, .border = PN_BORDER_REFLECT },
-    { .x = MAP(1, 33, 12, 14), .y = MAP(1, 130, 6, 7), HALVE(4), .groups = 1 },
+    { .x = MAP(1, 33, 8, 10), .y = MAP(1, 70, 4, 5), HALVE(4), .groups = 1 },
     { .x = MAP(2, 24, 6, 5), .y = MAP(2, 12, 6, 5), SAME(3, 1), .groups = 4, .border = PN_BORDER_REPLICATE },
     { .x = MAP(1, 18, 7, 6), .y = MAP(1, 18, 7, 6), SAME(3, 1), .groups = 18 },
     { .x = MAP(2, 40, 4, 5), .y = MAP(2, 33, 8, 10), HALVE(3), .groups = 1, .transposed = true },

@@ -21,19 +21,20 @@ static const conv_case cases[] = {
 };
 /* Too large for differences, which cost a pass per number. */
 static const conv_case large[] = {
-    { { X(1, 64, 9, 33), X(70, 64, 3, 3), BIAS(70) }, 3, { .pad = { 1, 1 } } },
-    { { X(2, 70, 8, 8), X(64, 70, 3, 3), BIAS(64) }, 3, { .pad = { 1, 1 } } },
-    { { X(1, 39, 20, 71), X(32, 39, 4, 4), BIAS(32) }, 3, { .pad = { 1, 1 }, .stride = { 2, 2 } } },
-    { { X(1, 130, 4, 4), X(128, 130, 4, 4), BIAS(128) }, 3, { .pad = { 1, 1 }, .stride = { 2, 2 } } },
+    { { X(1, 64, 5, 19), X(70, 64, 3, 3), BIAS(70) }, 3, { .pad = { 1, 1 } } },
+    { { X(2, 70, 4, 5), X(64, 70, 3, 3), BIAS(64) }, 3, { .pad = { 1, 1 } } },
+    { { X(1, 39, 10, 37), X(32, 39, 4, 4), BIAS(32) }, 3, { .pad = { 1, 1 }, .stride = { 2, 2 } } },
+    { { X(1, 130, 4, 4), X(20, 130, 4, 4), BIAS(20) }, 3, { .pad = { 1, 1 }, .stride = { 2, 2 } } },
     { { X(1, 64, 7, 19), X(2, 64, 3, 3), BIAS(2) }, 3, { .pad = { 1, 1 } } },
-    { { X(1, 3, 40, 66), X(64, 3, 3, 3), BIAS(64) }, 3, { .pad = { 1, 1 } } },
-    { { X(2, 64, 9, 7), X(64, 32, 3, 3), BIAS(64) }, 3, { .pad = { 1, 1 }, .groups = 2 } },
+    { { X(1, 3, 18, 35), X(64, 3, 3, 3), BIAS(64) }, 3, { .pad = { 1, 1 } } },
+    { { X(2, 64, 5, 4), X(64, 32, 3, 3), BIAS(64) }, 3, { .pad = { 1, 1 }, .groups = 2 } },
     { { X(1, 24, 12, 10), X(128, 3, 4, 4), BIAS(128) }, 3, { .pad = { 1, 1 }, .stride = { 2, 2 }, .groups = 8 } },
     { { X(1, 70, 11, 12), X(70, 1, 3, 3), BIAS(70) }, 3, { .pad = { 1, 1 }, .groups = 70 } },
-    { { X(1, 32, 6, 9), X(48, 32, 5, 5), BIAS(48) }, 3, { .pad = { 2, 2 }, .border = PN_BORDER_REPLICATE } },
+    { { X(1, 32, 4, 7), X(48, 32, 5, 5), BIAS(48) }, 3, { .pad = { 2, 2 }, .border = PN_BORDER_REPLICATE } },
     { { X(1, 33, 9, 8), X(17, 33, 3, 3) }, 2, { .pad = { 1, 2 }, .stride = { 3, 2 }, .border = PN_BORDER_REFLECT } },
 };
-enum { CASES = sizeof cases / sizeof *cases, LARGE = sizeof large / sizeof *large };
+/* The double build has the reference alone, to which the large ones say nothing new. */
+enum { CASES = sizeof cases / sizeof *cases, LARGE = sizeof(pn_real) == sizeof(float) ? sizeof large / sizeof *large : 0 };
 
 static const conv_case *the;        /* case under test; each test is a process of its own */
 

@@ -17,12 +17,13 @@ static const conv_case cases[] = {
 };
 /* Too large for differences, which cost a pass per number. */
 static const conv_case large[] = {
-    { { X(1, 128, 8, 9), X(128, 64, 3, 3), BIAS(64) }, 3, { .pad = { 1, 1 }, .stride = { 2, 2 }, .output_pad = { 1, 1 } } },
-    { { X(2, 70, 5, 40), X(70, 33, 3, 3), BIAS(33) }, 3, { .pad = { 1, 1 }, .stride = { 2, 2 }, .output_pad = { 1, 1 } } },
+    { { X(1, 70, 4, 5), X(70, 64, 3, 3), BIAS(64) }, 3, { .pad = { 1, 1 }, .stride = { 2, 2 }, .output_pad = { 1, 1 } } },
+    { { X(2, 33, 3, 20), X(33, 70, 3, 3), BIAS(70) }, 3, { .pad = { 1, 1 }, .stride = { 2, 2 }, .output_pad = { 1, 1 } } },
     { { X(1, 64, 6, 9), X(64, 3, 4, 4), BIAS(3) }, 3, { .pad = { 1, 1 }, .stride = { 2, 2 } } },
     { { X(1, 96, 6, 5), X(96, 32, 3, 3), BIAS(64) }, 3, { .pad = { 1, 1 }, .groups = 2 } },
 };
-enum { CASES = sizeof cases / sizeof *cases, LARGE = sizeof large / sizeof *large };
+/* The double build has the reference alone, to which the large ones say nothing new. */
+enum { CASES = sizeof cases / sizeof *cases, LARGE = sizeof(pn_real) == sizeof(float) ? sizeof large / sizeof *large : 0 };
 
 static const conv_case *the;        /* case under test; each test is a process of its own */
 
