@@ -83,7 +83,8 @@ END_TEST
 START_TEST(no_options_is_a_plain_convolution)
 {
     pn_graph *g = pn_test_graph();
-    const pn_tensor *y = pn_conv2d(g, pn_test_zeros(g, pn_shape4(1, 3, 6, 5)), pn_test_zeros(g, pn_shape4(2, 3, 3, 3)), NULL, NULL);
+    pn_tensor *x = pn_test_zeros(g, pn_shape4(1, 3, 6, 5)), *w = pn_test_zeros(g, pn_shape4(2, 3, 3, 3));
+    const pn_tensor *y = pn_conv2d(g, x, w, NULL, NULL);
     ck_assert_ptr_nonnull(y);
     ck_assert_int_eq(y->shape.dim[2], 4);
     ck_assert_int_eq(y->shape.dim[3], 3);
@@ -107,7 +108,8 @@ enum { REFUSED = sizeof refused / sizeof *refused };
 START_TEST(what_does_not_fit_is_refused_with_advice)
 {
     pn_graph *g = pn_test_graph();
-    ck_assert_ptr_null(pn_conv2d(g, pn_test_zeros(g, refused[_i].x), pn_test_zeros(g, refused[_i].w), NULL, &refused[_i].opt));
+    pn_tensor *x = pn_test_zeros(g, refused[_i].x), *w = pn_test_zeros(g, refused[_i].w);
+    ck_assert_ptr_null(pn_conv2d(g, x, w, NULL, &refused[_i].opt));
     pn_test_refused(g, refused[_i].status, refused[_i].text);
     pn_graph_free(g);
 }

@@ -75,8 +75,8 @@ enum { REFUSED = sizeof refused / sizeof *refused };
 START_TEST(what_does_not_fit_is_refused_with_advice)
 {
     pn_graph *g = pn_test_graph();
-    ck_assert_ptr_null(pn_conv_transpose2d(g, pn_test_zeros(g, refused[_i].x), pn_test_zeros(g, refused[_i].w), NULL,
-                                           &refused[_i].opt));
+    pn_tensor *x = pn_test_zeros(g, refused[_i].x), *w = pn_test_zeros(g, refused[_i].w);
+    ck_assert_ptr_null(pn_conv_transpose2d(g, x, w, NULL, &refused[_i].opt));
     pn_test_refused(g, refused[_i].status, refused[_i].text);
     pn_graph_free(g);
 }

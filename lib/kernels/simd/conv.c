@@ -13,7 +13,7 @@ static pn_conv_kernels reference(void)
     return k.conv;
 }
 
-/* ---- Borders that fold back: the gradient is computed on the padded map, then added where its pixels came from ----------- */
+/* ---- Borders that fold back: the gradient is computed on the padded map, then added where its pixels came from - */
 
 static bool folds(const pn_conv_dims *d) { return d->border != PN_BORDER_ZERO && (d->pad[0] || d->pad[1]); }
 
@@ -63,7 +63,7 @@ static void fold_item(void *arg, ptrdiff_t item, int worker)
     }
 }
 
-/* ---- Entries ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Entries --------------------------------------------------------------------------------------------------- */
 
 static conv_pass forward_pass(pn_conv_dims d)
 {
@@ -118,7 +118,8 @@ static pn_conv_sizes sizes(pn_conv_dims d, int threads)
     if (!covered(&d)) return reference().sizes(d, threads);
     const conv_pass f = forward_pass(d), b = backward_pass(d);
     const size_t data = pass_bytes(&b, threads) + (folds(&d) ? padded_bytes(d) : 0);
-    const size_t weights = f.depth ? PN_SIMD(pn_conv_depth_weights_bytes)(d, threads) : PN_SIMD(pn_conv_weights_bytes)(d, threads);
+    const size_t weights = f.depth ? PN_SIMD(pn_conv_depth_weights_bytes)(d, threads)
+                                   : PN_SIMD(pn_conv_weights_bytes)(d, threads);
     return (pn_conv_sizes){
         .packed_fwd = PN_SIMD(pn_conv_packed_bytes)(&f), .packed_bwd = PN_SIMD(pn_conv_packed_bytes)(&b),
         .scratch_fwd = pass_bytes(&f, threads), .scratch_bwd = data > weights ? data : weights,
@@ -139,15 +140,16 @@ static void pack_bwd(pn_pool *pool, pn_real *packed, const pn_real *w, pn_conv_d
     PN_SIMD(pn_conv_pack)(pool, packed, w, &p);
 }
 
-static void fwd(pn_pool *pool, pn_real *y, const pn_real *x, const pn_real *w, const pn_real *packed, const pn_prologue *pro,
-                const pn_epilogue *epi, pn_conv_dims d, void *scratch)
+static void fwd(pn_pool *pool, pn_real *y, const pn_real *x, const pn_real *w, const pn_real *packed,
+                const pn_prologue *pro, const pn_epilogue *epi, pn_conv_dims d, void *scratch)
 {
     if (!covered(&d)) {
         reference().fwd(pool, y, x, w, packed, pro, epi, d, scratch);
         return;
     }
     const conv_pass p = forward_pass(d);
-    run_pass(pool, &p, (conv_correlation){ .source = x, .packed = packed, .result = y, .pro = pro, .epi = epi, .scratch = scratch });
+    run_pass(pool, &p, (conv_correlation){ .source = x, .packed = packed, .result = y, .pro = pro, .epi = epi,
+                                           .scratch = scratch });
 }
 
 static void bwd_data(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real *w, const pn_real *packed, pn_conv_dims d,
@@ -170,15 +172,15 @@ static void bwd_data(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real
     pn_parallel(pool, d.x.n * pn_map_blocks(d.x), fold_item, &j);
 }
 
-static void bwd_weights(pn_pool *pool, pn_sink dw, const pn_real *x, const pn_real *dy, const pn_prologue *pro, pn_conv_dims d,
-                        void *scratch)
+static void bwd_weights(pn_pool *pool, pn_sink dw, const pn_real *x, const pn_real *dy, const pn_prologue *pro,
+                        pn_conv_dims d, void *scratch)
 {
     if (covered(&d) && forward_pass(d).depth) PN_SIMD(pn_conv_depth_weights)(pool, dw, x, dy, pro, d, scratch);
     else if (covered(&d)) PN_SIMD(pn_conv_weights)(pool, dw, x, dy, pro, d, scratch);
     else reference().bwd_weights(pool, dw, x, dy, pro, d, scratch);
 }
 
-/* ---- Bias -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Bias ------------------------------------------------------------------------------------------------------ */
 
 typedef struct { pn_sink db; const float *dy; pn_map y; } bias_job;
 
@@ -221,6 +223,6 @@ static void bwd_bias(pn_pool *pool, pn_sink db, const pn_real *dy, pn_map y)
 
 void PN_SIMD(pn_simd_conv)(pn_kernels *k)
 {
-    k->conv = (pn_conv_kernels){ .sizes = sizes, .pack_fwd = pack_fwd, .pack_bwd = pack_bwd, .fwd = fwd, .bwd_data = bwd_data,
-                                 .bwd_weights = bwd_weights, .bwd_bias = bwd_bias };
+    k->conv = (pn_conv_kernels){ .sizes = sizes, .pack_fwd = pack_fwd, .pack_bwd = pack_bwd, .fwd = fwd,
+                                 .bwd_data = bwd_data, .bwd_weights = bwd_weights, .bwd_bias = bwd_bias };
 }

@@ -47,8 +47,10 @@ static inline void conv_turn(const float *const from[4], float *const to[4], boo
 {
     conv_quad r[4], c[4];
     for (int i = 0; i < 4; i++) memcpy(&r[i], from[i], sizeof r[i]);
-    const conv_quad a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
-    const conv_quad d = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7), e = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+    const conv_quad a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
+    const conv_quad b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+    const conv_quad d = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+    const conv_quad e = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
     c[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
     c[1] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
     c[2] = __builtin_shufflevector(d, e, 0, 1, 4, 5);
@@ -156,7 +158,8 @@ void PN_SIMD(pn_conv_tile)(const conv_tile *t, float *y, const float *x, ptrdiff
 void PN_SIMD(pn_conv_thin_tile)(const conv_tile *t, float *y, const float *x, ptrdiff_t pixels, ptrdiff_t channels);
 
 /* The same where vector v of the result takes vector v of x alone: x_plane lies between blocks of x. */
-void PN_SIMD(pn_conv_depth_tile)(const conv_tile *t, float *y, const float *x, ptrdiff_t x_plane, ptrdiff_t pixels, ptrdiff_t vecs);
+void PN_SIMD(pn_conv_depth_tile)(const conv_tile *t, float *y, const float *x, ptrdiff_t x_plane, ptrdiff_t pixels,
+                                 ptrdiff_t vecs);
 
 /* to[i * to_step] += sum over rows and columns of a[..][i] times the vectors of b. */
 typedef struct {
@@ -164,7 +167,8 @@ typedef struct {
     ptrdiff_t a_row, b_row;         /* floats from row to row; columns are one pixel apart */
     ptrdiff_t b_plane, to_step;     /* between blocks of b, and between channels of the sums */
 } conv_outer;
-void PN_SIMD(pn_conv_outer)(const conv_outer *t, float *to, const float *a, const float *b, ptrdiff_t channels, ptrdiff_t vecs);
+void PN_SIMD(pn_conv_outer)(const conv_outer *t, float *to, const float *a, const float *b, ptrdiff_t channels,
+                            ptrdiff_t vecs);
 
 /* result = correlate(source) or, when add, result + it. */
 typedef struct {

@@ -82,7 +82,7 @@ void PN_SIMD(pn_conv_cut)(conv_pass *p, ptrdiff_t band)
     p->plane = ((p->band - 1) * p->rows.step + p->rows.high - p->rows.low + 1) * p->row;
 }
 
-/* ---- Filling --------------------------------------------------------------------------------------------------------- */
+/* ---- Filling --------------------------------------------------------------------------------------------------- */
 
 /* The row or column that stands for one outside; -1: zeros. */
 static ptrdiff_t stands_for(ptrdiff_t i, ptrdiff_t extent, pn_border border)
@@ -131,12 +131,14 @@ static void fill_columns(float *to, const float *row, const conv_pass *p, ptrdif
     else if (step == 1)
         memcpy(to + inside * PN_BLOCK, row + (first + inside) * PN_BLOCK, (size_t)((end - inside) * PN_BLOCK) * sizeof *to);
     else
-        for (ptrdiff_t i = inside; i < end; i++) copy_pixel(to + i * PN_BLOCK, row + (first + i * step) * PN_BLOCK, &(reading){ 0 });
+        for (ptrdiff_t i = inside; i < end; i++)        /* not r: so the loop need not ask */
+            copy_pixel(to + i * PN_BLOCK, row + (first + i * step) * PN_BLOCK, &(reading){ 0 });
     for (ptrdiff_t i = end; i < count; i++) edge_pixel(to + i * PN_BLOCK, row, p, first + i * step, &r);
 }
 
 /* A row of a group's block whose channels do not begin at a block of the map: one channel after another. */
-static void gather_row(float *to, const conv_pass *p, const float *from, const pn_prologue *pro, ptrdiff_t n, ptrdiff_t y, ptrdiff_t b)
+static void gather_row(float *to, const conv_pass *p, const float *from, const pn_prologue *pro, ptrdiff_t n, ptrdiff_t y,
+                       ptrdiff_t b)
 {
     const ptrdiff_t inner = b % p->in_blocks * PN_BLOCK, first = b / p->in_blocks * p->in_c + inner;
     const ptrdiff_t left = p->in_c - inner, real = left < PN_BLOCK ? left : PN_BLOCK, step = p->cols.step;
@@ -157,12 +159,14 @@ static void gather_row(float *to, const conv_pass *p, const float *from, const p
     }
 }
 
-static void fill_row(float *to, const conv_pass *p, const float *from, const pn_prologue *pro, ptrdiff_t n, ptrdiff_t y, ptrdiff_t b)
+static void fill_row(float *to, const conv_pass *p, const float *from, const pn_prologue *pro, ptrdiff_t n, ptrdiff_t y,
+                     ptrdiff_t b)
 {
     const ptrdiff_t all = pn_map_blocks(p->in), column = p->cols.from * p->cols.step + p->cols.low;
+    const ptrdiff_t lanes = (n * all + b) * PN_BLOCK;
     const float *row = from + ((n * all + b) * p->in.h + y) * p->in.w * PN_BLOCK;
     reading r = { 0 };
-    if (pro && pro->scale) r = (reading){ pro->scale + (n * all + b) * PN_BLOCK, pro->shift + (n * all + b) * PN_BLOCK, pro->slope };
+    if (pro && pro->scale) r = (reading){ pro->scale + lanes, pro->shift + lanes, pro->slope };
     for (ptrdiff_t m = 0; m < p->cols.step; m++) fill_columns(to + m * p->columns * PN_BLOCK, row, p, column + m, r);
 }
 

@@ -1,7 +1,7 @@
 /* simd/conv_collect.c - groups that share blocks: their results, computed apart, come together
  *
- * Each group's result begins a block of its own while it is computed; here its channels go where the map has them, and bias,
- * residual, activation and statistics are applied on the way.
+ * Each group's result begins a block of its own while it is computed; here its channels go where the map has them, and
+ * bias, residual, activation and statistics are applied on the way.
  */
 #include "kernels/simd/conv.h"
 

@@ -25,7 +25,7 @@ typedef struct {
     float begin[GROUP];             /* bias or zeros */
 } strip;
 
-/* ---- Scratch ----------------------------------------------------------------------------------------------------------- */
+/* ---- Scratch --------------------------------------------------------------------------------------------------- */
 
 static size_t lines(size_t floats) { return (floats + LINE - 1) / LINE * LINE; }
 
@@ -47,9 +47,10 @@ size_t PN_SIMD(pn_conv_correlate_bytes)(const conv_pass *p, int threads)
 void PN_SIMD(pn_conv_choose_band)(conv_pass *p)
 {
     const ptrdiff_t rows = p->rows.to - p->rows.from;
-    const ptrdiff_t result = p->out.w * p->rows.phases * (p->slots > 1 ? GROUP : p->out_blocks * PN_BLOCK) * (ptrdiff_t)sizeof(float);
+    const ptrdiff_t width = p->slots > 1 ? GROUP : p->out_blocks * PN_BLOCK;
+    const ptrdiff_t result = p->out.w * p->rows.phases * width * (ptrdiff_t)sizeof(float);
     ptrdiff_t band = MOST_RESULT / result;
-    if (band < 1) band = 1;
+    if (band < 4) band = 4;             /* fewer would copy more rows of border than of their own */
     if (band > rows) band = rows;
     PN_SIMD(pn_conv_cut)(p, band);
     while (p->band > 1 && p->in_blocks * p->plane * (ptrdiff_t)sizeof(float) > MOST_BAND)
@@ -58,7 +59,7 @@ void PN_SIMD(pn_conv_choose_band)(conv_pass *p)
         PN_SIMD(pn_conv_cut)(p, conv_ceil(p->band, 2));
 }
 
-/* ---- Offsets of the taps ---------------------------------------------------------------------------------------------- */
+/* ---- Offsets of the taps --------------------------------------------------------------------------------------- */
 
 static void make_table(ptrdiff_t *at, const conv_pass *p)
 {
@@ -76,7 +77,7 @@ static void make_table(ptrdiff_t *at, const conv_pass *p)
                     }
 }
 
-/* ---- What folds into the writing ------------------------------------------------------------------------------------------ */
+/* ---- What folds into the writing ------------------------------------------------------------------------------- */
 
 /* `count` results of a slot, after their last chunk: residual, activation, statistics, zeros past the last channel. */
 static void finish(const strip *s, float *y, ptrdiff_t step, ptrdiff_t count)
@@ -116,7 +117,7 @@ static bool has_finish(const strip *s)
     return (e && (e->residual || e->stats || e->slope != 1)) || (end > p->out_c && !p->thin);
 }
 
-/* ---- Tiles ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Tiles ----------------------------------------------------------------------------------------------------- */
 
 static void row_of_tiles(const strip *s, const conv_tile *t, float *y, const float *x, ptrdiff_t count, bool last)
 {
@@ -158,7 +159,7 @@ static void phase_of_strip(const strip *s, ptrdiff_t fy, ptrdiff_t fx, const flo
         t.begin = k == 0 && !s->j->c.add ? s->begin : NULL;
         for (ptrdiff_t q = from; q < to; q++) {
             const ptrdiff_t y = conv_position(&p->rows, fy, q), x = conv_position(&p->cols, fx, cols.from);
-            float *result = s->j->c.result + (((s->n * pn_map_blocks(p->out) + s->block) * p->out.h + y) * p->out.w + x) * PN_BLOCK;
+            float *result = s->j->c.result + pn_at(p->out, s->n, s->block * PN_BLOCK, y, x);
             const float *source = s->source + (q - top) * p->rows.step * p->row + (cols.from - p->cols.from) * PN_BLOCK;
             row_of_tiles(s, &t, result, source, cols.to - cols.from, finishes && k + chunk >= pairs);
         }
@@ -169,7 +170,8 @@ static void run_strip(const strip *s)
 {
     const job *j = s->j;
     const conv_pass *p = j->p;
-    const float *w = j->c.packed + s->group * PN_SIMD(pn_conv_packed_group)(p) + s->slot * GROUP * p->taps * p->pair_channels;
+    const ptrdiff_t of_group = PN_SIMD(pn_conv_packed_group)(p), of_channel = p->taps * p->pair_channels;
+    const float *w = j->c.packed + s->group * of_group + s->slot * GROUP * of_channel;
     const ptrdiff_t *at = j->at;
     for (ptrdiff_t fy = 0; fy < p->rows.phases; fy++)
         for (ptrdiff_t fx = 0; fx < p->cols.phases; fx++) {

@@ -3,8 +3,9 @@
 
 enum { PIXELS = 4 };
 
-static inline __attribute__((always_inline)) void some(const conv_tile *t, float *y, const float *x, ptrdiff_t width, const vec *begin,
-                                                       const int pixels)
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+ALWAYS_INLINE void some(const conv_tile *t, float *y, const float *x, ptrdiff_t width, const vec *begin, const int pixels)
 {
     vec acc[PIXELS];
     for (int p = 0; p < pixels; p++) acc[p] = begin ? *begin : vec_load(y + p * t->step);
@@ -16,7 +17,8 @@ static inline __attribute__((always_inline)) void some(const conv_tile *t, float
     for (int p = 0; p < pixels; p++) vec_store(y + p * t->step, acc[p]);
 }
 
-void PN_SIMD(pn_conv_depth_tile)(const conv_tile *t, float *y, const float *x, ptrdiff_t x_plane, ptrdiff_t pixels, ptrdiff_t vecs)
+void PN_SIMD(pn_conv_depth_tile)(const conv_tile *t, float *y, const float *x, ptrdiff_t x_plane, ptrdiff_t pixels,
+                                 ptrdiff_t vecs)
 {
     const ptrdiff_t width = vecs * VLEN;
     for (ptrdiff_t v = 0; v < vecs; v++) {
@@ -33,7 +35,7 @@ void PN_SIMD(pn_conv_depth_tile)(const conv_tile *t, float *y, const float *x, p
     }
 }
 
-/* ---- Gradient of the weights ----------------------------------------------------------------------------------------------- */
+/* ---- Gradient of the weights ----------------------------------------------------------------------------------- */
 
 typedef struct {
     conv_pass wide, tall;           /* the ordinary forward; and what copies a band of its result's map as it is */

@@ -10,7 +10,7 @@
 /* Where vector v of pixel p of a result or of b lies. */
 ALWAYS_INLINE ptrdiff_t place(ptrdiff_t v, ptrdiff_t plane) { return v / VECS * plane + v % VECS * VLEN; }
 
-/* ---- Forward: pixels x vectors ---------------------------------------------------------------------------------------- */
+/* ---- Forward: pixels x vectors --------------------------------------------------------------------------------- */
 
 ALWAYS_INLINE void tile(const conv_tile *t, float *y, const float *x, const int pixels, const int vecs)
 {
@@ -71,7 +71,7 @@ void PN_SIMD(pn_conv_tile)(const conv_tile *t, float *y, const float *x, ptrdiff
     }
 }
 
-/* ---- Backward-weights: channels x vectors ----------------------------------------------------------------------------- */
+/* ---- Backward-weights: channels x vectors ---------------------------------------------------------------------- */
 
 ALWAYS_INLINE void outer(const conv_outer *t, float *to, const float *a, const float *b, const int channels, const int vecs)
 {
@@ -97,7 +97,8 @@ ALWAYS_INLINE void outer(const conv_outer *t, float *to, const float *a, const f
         for (int v = 0; v < vecs; v++) vec_store(to + i * to_step + v * VLEN, acc[i * vecs + v]);
 }
 
-ALWAYS_INLINE void outer_of(const conv_outer *t, float *to, const float *a, const float *b, ptrdiff_t channels, const int vecs)
+ALWAYS_INLINE void outer_of(const conv_outer *t, float *to, const float *a, const float *b, ptrdiff_t channels,
+                            const int vecs)
 {
     const int most = ACCUMULATORS / vecs;
     switch (channels) {
@@ -120,7 +121,8 @@ ALWAYS_INLINE void outer_of(const conv_outer *t, float *to, const float *a, cons
     }
 }
 
-void PN_SIMD(pn_conv_outer)(const conv_outer *t, float *to, const float *a, const float *b, ptrdiff_t channels, ptrdiff_t vecs)
+void PN_SIMD(pn_conv_outer)(const conv_outer *t, float *to, const float *a, const float *b, ptrdiff_t channels,
+                            ptrdiff_t vecs)
 {
     switch (vecs) {
     case 4: if (GROUP_VECS == 4) outer_of(t, to, a, b, channels, 4); break;

@@ -1,14 +1,19 @@
 /* simd/conv_weights.c - gradient of the weights: for every tap, an outer product summed over pixels
  *
- * One side is broadcast, a block of 16 channels at a time; the other is read as vectors, a slot of GROUP channels at a time.
- * Which is which follows from the channels, so that few lanes are wasted. The wide map is copied band by band with its border;
- * the tall one is read where it lies unless it has a prologue or its groups share blocks. An item keeps its sums
- * [channel][tap][slot] in L2 and walks the pixels tile by tile, all taps per tile. Few items are cut along the pixels into
- * chunks, whose sums are added in order afterwards.
+ * One side is broadcast, a block of 16 channels at a time; the other is read as vectors, a slot of GROUP channels at a
+ * time. Which is which follows from the channels, so that few lanes are wasted. The wide map is copied band by band with
+ * its border; the tall one is read where it lies unless it has a prologue or its groups share blocks. An item keeps its
+ * sums [channel][tap][slot] in L2 and walks the pixels tile by tile, all taps per tile. Few items are cut along the pixels
+ * into chunks, whose sums are added in order afterwards.
  */
 #include "kernels/simd/conv.h"
 
-enum { TILE_PIXELS = 64, FEW_PIXELS = 32, FILTERS = 8, MOST_BAND = 160 << 10, LEAST_ITEMS = 16, LINE = 16, SLOT_BLOCKS = VLEN == 16 ? 4 : 1 };
+enum {
+    TILE_PIXELS = 64, FEW_PIXELS = 32,                  /* of a tile, whose pixels stay in L1 while all taps use them */
+    MOST_BAND = 160 << 10, LEAST_ITEMS = 16, LINE = 16,
+    FILTERS = 8,                                        /* delivered together */
+    SLOT_BLOCKS = VLEN == 16 ? 4 : 1,
+};
 
 typedef struct { ptrdiff_t channels, blocks, w; } side;        /* of a group; stride of a channel in the weights */
 
@@ -84,7 +89,7 @@ static part part_of(const shape *s, ptrdiff_t item)
     return t;
 }
 
-/* ---- Sums of one patch ----------------------------------------------------------------------------------------------------- */
+/* ---- Sums of one patch ----------------------------------------------------------------------------------------- */
 
 /* One tile of pixels: its first one in the wide band and in the tall map. */
 static void tile_sums(const shape *s, const part *t, float *sums, const float *wide, const float *tall, const conv_outer *o)
@@ -118,7 +123,8 @@ static void patch_sums(const job *j, const part *t, float *sums, float *memory, 
 {
     const shape *s = &j->s;
     const conv_pass *p = &s->wide;
-    const ptrdiff_t n = patch / p->bands, band = patch % p->bands, top = band * p->band, rows = at_most(p->band, p->out.h - top);
+    const ptrdiff_t n = patch / p->bands, band = patch % p->bands, top = band * p->band;
+    const ptrdiff_t rows = at_most(p->band, p->out.h - top);
     const conv_span wide = blocks_of(t, s->wide_is_vectors ? &s->vectors : &s->cast, s->wide_is_vectors);
     const conv_span tall = blocks_of(t, s->wide_is_vectors ? &s->cast : &s->vectors, !s->wide_is_vectors);
     PN_SIMD(pn_conv_fill)(memory, p, j->wide, j->on_wide, n, band, wide);
@@ -132,7 +138,8 @@ static void patch_sums(const job *j, const part *t, float *sums, float *memory, 
     }
     conv_outer o = { .a_row = s->wide_is_vectors ? y_row : x_row, .b_row = s->wide_is_vectors ? x_row : y_row,
                      .b_plane = s->wide_is_vectors ? p->plane : y_plane, .to_step = p->taps * t->vecs * VLEN };
-    const ptrdiff_t pixels = s->wide_is_vectors ? FEW_PIXELS : TILE_PIXELS, tile_rows = p->out.w >= pixels ? 1 : pixels / p->out.w;
+    const ptrdiff_t pixels = s->wide_is_vectors ? FEW_PIXELS : TILE_PIXELS;
+    const ptrdiff_t tile_rows = p->out.w >= pixels ? 1 : pixels / p->out.w;
     for (ptrdiff_t r = 0; r < rows; r += o.rows) {
         o.rows = conv_piece(rows - r, tile_rows);
         for (ptrdiff_t x = 0; x < p->out.w; x += o.cols) {
@@ -142,7 +149,7 @@ static void patch_sums(const job *j, const part *t, float *sums, float *memory, 
     }
 }
 
-/* ---- From sums to dw --------------------------------------------------------------------------------------------------------- */
+/* ---- From sums to dw ------------------------------------------------------------------------------------------- */
 
 /* Channels c .. and taps that are neighbours in dw: `run` numbers of each of lanes v .. end - 1 of the vector side. */
 static void turn(const job *j, const part *t, float *dw, const float *sums, ptrdiff_t c, ptrdiff_t run, conv_span lanes)
