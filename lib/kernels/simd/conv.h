@@ -18,6 +18,14 @@ enum { REGISTERS = 32 };
 enum { REGISTERS = VLEN == 16 ? 32 : 16 };
 #endif
 
+/* In front of loops whose count is a constant once inlined: arrays they index become registers. */
+#if defined(__clang__)
+#define CONV_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define CONV_UNROLL _Pragma("GCC unroll 24")
+#endif
+#define CONV_INLINE static inline __attribute__((always_inline))
+
 enum {
     GROUP_VECS = VLEN == 8 ? 2 : 4,                     /* vectors of result channels held in registers */
     GROUP = GROUP_VECS * VLEN,                          /* ... and their channels: a slot */

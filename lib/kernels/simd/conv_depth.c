@@ -3,9 +3,7 @@
 
 enum { PIXELS = 4 };
 
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
-ALWAYS_INLINE void some(const conv_tile *t, float *y, const float *x, ptrdiff_t width, const vec *begin, const int pixels)
+CONV_INLINE void some(const conv_tile *t, float *y, const float *x, ptrdiff_t width, const vec *begin, const int pixels)
 {
     vec acc[PIXELS];
     for (int p = 0; p < pixels; p++) acc[p] = begin ? *begin : vec_load(y + p * t->step);

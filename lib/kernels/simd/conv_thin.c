@@ -1,12 +1,10 @@
 /* simd/conv_thin.c - few output channels: vectors hold input channels, and are summed across at the end */
 #include "kernels/simd/conv.h"
 
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
 typedef float quad __attribute__((vector_size(16)));
 
 /* Quarters (or halves, or the whole) of a vector added up: four sums are left. */
-ALWAYS_INLINE quad to_quad(vec v)
+CONV_INLINE quad to_quad(vec v)
 {
     quad part[VLEN / 4];
     memcpy(part, &v, sizeof v);
@@ -16,31 +14,31 @@ ALWAYS_INLINE quad to_quad(vec v)
 }
 
 /* { sum of a, sum of b, sum of c, sum of d } */
-ALWAYS_INLINE quad across(quad a, quad b, quad c, quad d)
+CONV_INLINE quad across(quad a, quad b, quad c, quad d)
 {
     const quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
     const quad cd = __builtin_shufflevector(c, d, 0, 4, 1, 5) + __builtin_shufflevector(c, d, 2, 6, 3, 7);
     return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 }
 
-ALWAYS_INLINE void thin(const conv_tile *t, float *y, const float *x, const int pixels, const int channels)
+CONV_INLINE void thin(const conv_tile *t, float *y, const float *x, const int pixels, const int channels)
 {
     vec acc[ACCUMULATORS];
-#pragma GCC unroll 24
+    CONV_UNROLL
     for (int i = 0; i < pixels * channels; i++) acc[i] = (vec){ 0 };
     const float *w = t->w;
     for (ptrdiff_t k = 0; k < t->pairs; k++) {
         const float *from = x + t->at[k];
         for (int v = 0; v < PN_BLOCK; v += VLEN)
-#pragma GCC unroll 16
+            CONV_UNROLL
             for (int p = 0; p < pixels; p++) {
                 const vec a = vec_load(from + p * PN_BLOCK + v);
-#pragma GCC unroll 16
+                CONV_UNROLL
                 for (int o = 0; o < channels; o++) acc[p * channels + o] += a * vec_load(w + o * PN_BLOCK + v);
             }
         w += channels * PN_BLOCK;
     }
-#pragma GCC unroll 16
+    CONV_UNROLL
     for (int p = 0; p < pixels; p++) {
         float *to = y + p * t->step;
         const vec *mine = acc + p * channels;
@@ -54,7 +52,7 @@ ALWAYS_INLINE void thin(const conv_tile *t, float *y, const float *x, const int 
     }
 }
 
-ALWAYS_INLINE ptrdiff_t some(const conv_tile *t, float *y, const float *x, ptrdiff_t pixels, const int channels)
+CONV_INLINE ptrdiff_t some(const conv_tile *t, float *y, const float *x, ptrdiff_t pixels, const int channels)
 {
     const int most = ACCUMULATORS / channels > 8 ? 8 : ACCUMULATORS / channels;
     if (pixels >= most) {

@@ -5,40 +5,42 @@
  */
 #include "kernels/simd/conv.h"
 
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
 /* Where vector v of pixel p of a result or of b lies. */
-ALWAYS_INLINE ptrdiff_t place(ptrdiff_t v, ptrdiff_t plane) { return v / VECS * plane + v % VECS * VLEN; }
+CONV_INLINE ptrdiff_t place(ptrdiff_t v, ptrdiff_t plane) { return v / VECS * plane + v % VECS * VLEN; }
 
 /* ---- Forward: pixels x vectors --------------------------------------------------------------------------------- */
 
-ALWAYS_INLINE void tile(const conv_tile *t, float *y, const float *x, const int pixels, const int vecs)
+CONV_INLINE void tile(const conv_tile *t, float *y, const float *x, const int pixels, const int vecs)
 {
     vec acc[ACCUMULATORS];
     const ptrdiff_t plane = t->plane, step = t->step;
-#pragma GCC unroll 16
+    CONV_UNROLL
     for (int p = 0; p < pixels; p++)
-#pragma GCC unroll 16
+        CONV_UNROLL
         for (int v = 0; v < vecs; v++)
             acc[p * vecs + v] = vec_load(t->begin ? t->begin + v * VLEN : y + p * step + place(v, plane));
     const float *w = t->w;
     for (ptrdiff_t k = 0; k < t->pairs; k++) {
         const float *from = x + t->at[k], *const end = from + (k < t->full ? PN_BLOCK : t->rest);
-        for (; from < end; from++, w += vecs * VLEN)
-#pragma GCC unroll 16
+        for (; from < end; from++, w += vecs * VLEN) {
+            vec weight[GROUP_VECS];
+            CONV_UNROLL
+            for (int v = 0; v < vecs; v++) weight[v] = vec_load(w + v * VLEN);
+            CONV_UNROLL
             for (int p = 0; p < pixels; p++) {
                 const vec b = vec_all(from[p * PN_BLOCK]);
-#pragma GCC unroll 16
-                for (int v = 0; v < vecs; v++) acc[p * vecs + v] += b * vec_load(w + v * VLEN);
+                CONV_UNROLL
+                for (int v = 0; v < vecs; v++) acc[p * vecs + v] += b * weight[v];
             }
+        }
     }
-#pragma GCC unroll 16
+    CONV_UNROLL
     for (int p = 0; p < pixels; p++)
-#pragma GCC unroll 16
+        CONV_UNROLL
         for (int v = 0; v < vecs; v++) vec_store(y + p * step + place(v, plane), acc[p * vecs + v]);
 }
 
-ALWAYS_INLINE void tile_of(const conv_tile *t, float *y, const float *x, ptrdiff_t pixels, const int vecs)
+CONV_INLINE void tile_of(const conv_tile *t, float *y, const float *x, ptrdiff_t pixels, const int vecs)
 {
     const int most = ACCUMULATORS / vecs;
     switch (pixels) {
@@ -73,31 +75,35 @@ void PN_SIMD(pn_conv_tile)(const conv_tile *t, float *y, const float *x, ptrdiff
 
 /* ---- Backward-weights: channels x vectors ---------------------------------------------------------------------- */
 
-ALWAYS_INLINE void outer(const conv_outer *t, float *to, const float *a, const float *b, const int channels, const int vecs)
+CONV_INLINE void outer(const conv_outer *t, float *to, const float *a, const float *b, const int channels, const int vecs)
 {
     vec acc[ACCUMULATORS];
     const ptrdiff_t plane = t->b_plane, to_step = t->to_step;
-#pragma GCC unroll 16
+    CONV_UNROLL
     for (int i = 0; i < channels; i++)
-#pragma GCC unroll 16
+        CONV_UNROLL
         for (int v = 0; v < vecs; v++) acc[i * vecs + v] = vec_load(to + i * to_step + v * VLEN);
     for (ptrdiff_t r = 0; r < t->rows; r++) {
         const float *pa = a + r * t->a_row, *pb = b + r * t->b_row, *const end = pa + t->cols * PN_BLOCK;
-        for (; pa < end; pa += PN_BLOCK, pb += PN_BLOCK)
-#pragma GCC unroll 16
+        for (; pa < end; pa += PN_BLOCK, pb += PN_BLOCK) {
+            vec y[GROUP_VECS];
+            CONV_UNROLL
+            for (int v = 0; v < vecs; v++) y[v] = vec_load(pb + place(v, plane));
+            CONV_UNROLL
             for (int i = 0; i < channels; i++) {
                 const vec x = vec_all(pa[i]);
-#pragma GCC unroll 16
-                for (int v = 0; v < vecs; v++) acc[i * vecs + v] += x * vec_load(pb + place(v, plane));
+                CONV_UNROLL
+                for (int v = 0; v < vecs; v++) acc[i * vecs + v] += x * y[v];
             }
+        }
     }
-#pragma GCC unroll 16
+    CONV_UNROLL
     for (int i = 0; i < channels; i++)
-#pragma GCC unroll 16
+        CONV_UNROLL
         for (int v = 0; v < vecs; v++) vec_store(to + i * to_step + v * VLEN, acc[i * vecs + v]);
 }
 
-ALWAYS_INLINE void outer_of(const conv_outer *t, float *to, const float *a, const float *b, ptrdiff_t channels,
+CONV_INLINE void outer_of(const conv_outer *t, float *to, const float *a, const float *b, ptrdiff_t channels,
                             const int vecs)
 {
     const int most = ACCUMULATORS / vecs;
