@@ -45,8 +45,16 @@ static void decode_one(void *job, ptrdiff_t item, int worker)
         }
     }
     if (!p->parsing || f->problem) return;
-    if (pn_labels_read(ctx, p->parsing, &image)) f->problem = pn_strdup(ctx, pn_ctx_message(ctx));
-    else pn_image_free(ctx, &image);
+    if (pn_labels_read(ctx, p->parsing, &image)) {
+        f->problem = pn_strdup(ctx, pn_ctx_message(ctx));
+        return;
+    }
+    if (f->height && (image.height != f->height || image.width != f->width))
+        f->problem = pn_format(
+            ctx,
+            "%s: the label map is %tdx%td, its picture %tdx%td; bring it to the picture's size by nearest neighbour",
+            p->parsing, image.height, image.width, f->height, f->width);
+    pn_image_free(ctx, &image);
 }
 
 static int by_count(const void *a, const void *b)
