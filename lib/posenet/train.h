@@ -59,7 +59,7 @@ PN_API pn_status pn_run_config(pn_run_folder *run, const pn_note lines[], int n)
 /* One row; value[i] belongs to name[i]. */
 PN_API pn_status pn_run_log(pn_run_folder *run, int64_t step, const char *stage, double seconds, const char *const name[],
                             const double value[], int n);
-/* Drop rows after this step: a resumed run writes them again. */
+/* Drop rows after this step, which a resumed run writes again, and files that a killed one left half written. */
 PN_API pn_status pn_run_rewind(pn_run_folder *run, int64_t step);
 /* Paths are borrowed until the next call. The latest checkpoint: NULL if there is none. */
 PN_API const char *pn_run_sample_path(pn_run_folder *run, int64_t step);

@@ -20,7 +20,7 @@ static void read_row(history *h, const pn_run_folder *run, const char *line)
 {
     char *at;
     h->step[h->rows] = strtod(line, &at);
-    at = strchr(at + 1, ',');                           /* past the stage */
+    at = *at == ',' ? strchr(at + 1, ',') : NULL; /* past the stage */
     if (!at) return;
     h->seconds[h->rows] = strtod(at + 1, &at);
     for (int i = 0; i < run->losses; i++) {
@@ -122,6 +122,20 @@ static void escaped(pn_text *t, const char *text, size_t n)
     }
 }
 
+/* What a kill left half written is none. */
+static void keep_pictures(pn_ctx *ctx, pn_names *names)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < names->count; i++) {
+        const size_t n = strlen(names->name[i]);
+        if (n > 4 && strcmp(names->name[i] + n - 4, ".png") == 0)
+            names->name[kept++] = names->name[i];
+        else
+            pn_free(ctx, names->name[i]);
+    }
+    names->count = kept;
+}
+
 /* The first, some between, and the last: how the pictures came about. */
 static pn_status samples(pn_run_folder *run, pn_text *t)
 {
@@ -130,6 +144,7 @@ static pn_status samples(pn_run_folder *run, pn_text *t)
     const char *folder = pn_run_path(run, "samples");
     pn_status status = folder ? pn_folder_list(run->ctx, folder, &names) : PN_ERR_NOMEM;
     if (status) return status;
+    keep_pictures(run->ctx, &names);
     const size_t shown = names.count < SHOWN ? names.count : SHOWN;
     if (shown) pn_text_add(t, "<h2>Samples</h2><p>Each row: source, target pose, generated, truth.</p>\n");
     for (size_t i = shown; !status && i-- > 0;) {

@@ -1,5 +1,6 @@
 /* lib/train/run_folder.c - the folder a training writes: configuration, log, samples, checkpoints */
 #include "train/run_folder.h"
+#include "core/context.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -130,8 +131,25 @@ pn_status pn_run_log(pn_run_folder *run, int64_t step, const char *stage, double
     return path ? pn_file_append(run->ctx, path, line, used) : PN_ERR_NOMEM;
 }
 
+/* NAME.tmp123: what a killed process was writing. Whatever cannot be removed stays. */
+static void remove_leftovers(pn_run_folder *run, const char *inner)
+{
+    pn_names names;
+    const char *folder = pn_run_path(run, "%s", inner);
+    if (!folder || pn_folder_list(run->ctx, folder, &names)) return;
+    for (size_t i = 0; i < names.count; i++) {
+        const char *end = strrchr(names.name[i], '.');
+        if (!end || strncmp(end, ".tmp", 4) != 0 || !end[4] || end[4 + strspn(end + 4, "0123456789")]) continue;
+        const char *path = pn_run_path(run, "%s/%s", inner, names.name[i]);
+        if (path) run->ctx->files.remove(run->ctx->files.user, path);
+    }
+    pn_names_free(run->ctx, &names);
+}
+
 pn_status pn_run_rewind(pn_run_folder *run, int64_t step)
 {
+    static const char *const inner[] = { ".", "samples", "checkpoints" };
+    for (size_t i = 0; i < sizeof inner / sizeof *inner; i++) remove_leftovers(run, inner[i]);
     pn_bytes file;
     const char *path = pn_run_path(run, "train.csv");
     if (!path) return PN_ERR_NOMEM;
