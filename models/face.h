@@ -10,7 +10,7 @@ struct pn_model {
     const pn_model_kind *kind;
     pn_ctx *ctx;
     char value[PN_MODEL_OPTIONS][PN_OPTION_ROOM];       /* by option of the kind */
-    char settings[1024];                                /* all options as "key=value …", for notes */
+    char settings[4096];                                /* all options as "key=value …", for notes */
     const char *preset, *task;
     uint64_t seed;
     pn_part part[4];

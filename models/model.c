@@ -95,6 +95,9 @@ static pn_status set_option(pn_model *m, const char *setting, size_t length, con
                                   nearest_option(m->kind, text));
     if (strlen(equals + 1) >= PN_OPTION_ROOM)
         return pn_ctx_fail(m->ctx, PN_ERR_ARG, "%s: the value of '%s' is longer than %d bytes", from, text, PN_OPTION_ROOM - 1);
+    if (strpbrk(equals + 1, " \t\r\n")) /* notes list options with blanks between them */
+        return pn_ctx_fail(m->ctx, PN_ERR_ARG, "%s: the value of '%s' is '%s', expected one without blanks", from, text,
+                           equals + 1);
     strcpy(m->value[i], equals + 1);
     return PN_OK;
 }

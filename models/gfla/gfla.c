@@ -299,8 +299,9 @@ static double scalar(const pn_plan *p, const pn_tensor *t)
 static pn_status finite(const gfla_training *t, const char *name, double v)
 {
     if (isfinite(v)) return PN_OK;
-    return pn_ctx_fail(t->base.model->ctx, PN_ERR_NONFINITE, "the loss '%s' is %g; lower the learning rate, or look at the last batch",
-                       name, v);
+    return pn_ctx_fail(t->base.model->ctx, PN_ERR_NONFINITE,
+                       "the loss '%s' is %s; lower the learning rate, or look at the last batch", name,
+                       isnan(v) ? "nan" : v > 0 ? "inf" : "-inf");
 }
 
 static pn_status step_discriminator(gfla_training *t, const pn_model_input *in, double *loss)
