@@ -3,7 +3,6 @@
 #include "cli.h"
 
 #include <errno.h>
-#include <ini.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -163,8 +162,6 @@ static int take(const cli_program *p, const cli_option *o, const char *value)
 
 /* ---- --config ------------------------------------------------------------------------------------------------------------- */
 
-typedef struct { const cli_program *program; const char *file; int result; } config;
-
 /* The strings must outlive the parse, as argv does; they are few and live as long as the program. */
 static char *kept(const char *a, const char *between, const char *b)
 {
@@ -174,29 +171,54 @@ static char *kept(const char *a, const char *between, const char *b)
     return text;
 }
 
-static int config_line(void *user, const char *section, const char *name, const char *value)
+static char *trimmed(char *text)
 {
-    config *c = user;
-    cli_option o;
-    const bool set = strncmp(name, "set.", 4) == 0;
-    if (*section || !find(c->program, set ? "set" : name, &o)) {
-        c->result = cli_usage(c->program, "%s: there is no option '%s%s%s'; did you mean '%s'?", c->file, section, *section ? "." : "",
-                              name, nearest(c->program, name));
-        return 0;
-    }
-    if (o.kind == CLI_FLAG && strcmp(value, "no") == 0) return 1;
-    char *text = set ? kept(name + 4, "=", value) : kept(value, "", "");
-    if (text) c->result = take(c->program, &o, text);
-    return text && c->result == CLI_GO_ON;
+    while (*text && strchr(" \t\r\n", *text)) text++;
+    for (char *end = text + strlen(text); end > text && strchr(" \t\r\n", end[-1]);) *--end = 0;
+    return text;
 }
 
+typedef struct {
+    const char *file;
+    long line;
+} place;
+
+static int config_line(const cli_program *p, place at, char *line)
+{
+    char *equals = strchr(line, '=');
+    if (!equals) return cli_usage(p, "%s:%ld: '%.60s', expected name = value", at.file, at.line, line);
+    *equals = 0;
+    const char *name = trimmed(line), *value = trimmed(equals + 1);
+    const bool set = strncmp(name, "set.", 4) == 0;
+    cli_option o;
+    if (!find(p, set ? "set" : name, &o))
+        return cli_usage(p, "%s:%ld: there is no option '%s'; did you mean '%s'?", at.file, at.line, name,
+                         nearest(p, name));
+    if (o.kind == CLI_FLAG && strcmp(value, "no") == 0) return CLI_GO_ON;
+    char *text = set ? kept(name + 4, "=", value) : kept(value, "", "");
+    if (!text) return CLI_FAILED;
+    const int result = take(p, &o, text);
+    if (result != CLI_GO_ON) fprintf(stderr, "%s: that was said in %s:%ld\n", p->name, at.file, at.line);
+    return result;
+}
+
+/* Not inih, which cuts lines at 200 bytes and values at " ;": paths are longer, and may hold that. */
 int cli_read_config(const cli_program *p, const char *file)
 {
-    config c = { p, file, CLI_GO_ON };
-    const int line = ini_parse(file, config_line, &c);
-    if (c.result != CLI_GO_ON) return c.result;
-    if (line < 0) return cli_usage(p, "--config %s: cannot be read", file);
-    return line ? cli_usage(p, "%s:%d: expected name = value", file, line) : CLI_GO_ON;
+    FILE *in = fopen(file, "r");
+    if (!in) return cli_usage(p, "--config %s: cannot be read: %s", file, strerror(errno));
+    char *line = NULL;
+    size_t room = 0;
+    int result = CLI_GO_ON;
+    place at = { file, 0 };
+    while (result == CLI_GO_ON && getline(&line, &room, in) >= 0) {
+        at.line++;
+        char *text = trimmed(line);
+        if (*text && *text != '#' && *text != ';') result = config_line(p, at, text);
+    }
+    free(line);
+    fclose(in);
+    return result;
 }
 
 /* ---- Parsing --------------------------------------------------------------------------------------------------------------- */
@@ -259,7 +281,9 @@ int cli_exit_code(pn_status status)
 {
     switch (status) {
     case PN_OK: return CLI_OK;
-    case PN_ERR_FORMAT: return CLI_BAD_DATA;
+    case PN_ERR_ARG: return CLI_USAGE; /* what no file or machine can excuse was said by the user */
+    case PN_ERR_FORMAT:
+    case PN_ERR_SHAPE: return CLI_BAD_DATA;
     case PN_ERR_NONFINITE: return CLI_DIVERGED;
     default: return CLI_FAILED;
     }
@@ -269,6 +293,12 @@ int cli_failed(const cli_program *p, const pn_ctx *ctx)
 {
     fprintf(stderr, "%s: %s\n", p->name, pn_ctx_message(ctx));
     return cli_exit_code(pn_ctx_status(ctx));
+}
+
+int cli_bad_data(const cli_program *p, const pn_ctx *ctx)
+{
+    const int code = cli_failed(p, ctx);
+    return pn_ctx_status(ctx) == PN_ERR_IO ? CLI_BAD_DATA : code;
 }
 
 /* ---- Progress -------------------------------------------------------------------------------------------------------------------- */
@@ -290,14 +320,16 @@ void cli_progress_show(cli_progress *g, int64_t done, const char *format, ...)
     const double now = cli_seconds(), pause = g->terminal ? 0.2 : 10;
     if (g->program->common->quiet || (now - g->shown < pause && done < g->total)) return;
     const double spent = now - g->began, rate = spent > 0 ? (double)(done - g->from) / spent : 0;
-    const double left = rate > 0 ? (double)(g->total - done) / rate : 0;
+    const double left = fmin(rate > 0 ? (double)(g->total - done) / rate : 0, 3e9);
+    const int64_t seconds = (int64_t)left;
     char text[200];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    fprintf(stderr, "%s%s: %" PRId64 "/%" PRId64 "  %.2f/s  %d:%02d to go  %s%s", g->terminal ? "\r" : "", g->program->name, done,
-            g->total, rate, (int)left / 60, (int)left % 60, text, g->terminal ? "\033[K" : "\n");
+    fprintf(stderr, "%s%s: %" PRId64 "/%" PRId64 "  %.2f/s  %" PRId64 ":%02d to go  %s%s", g->terminal ? "\r" : "",
+            g->program->name, done, g->total, rate, seconds / 60, (int)(seconds % 60), text,
+            g->terminal ? "\033[K" : "\n");
     fflush(stderr);
     g->shown = now;
 }

@@ -50,6 +50,8 @@ pn_ctx *cli_context(const cli_program *p);
 /* Print the context's message and return the exit code for its status. */
 int cli_failed(const cli_program *p, const pn_ctx *ctx);
 int cli_exit_code(pn_status status);
+/* The same where a data set is opened: one that is not there is bad data. */
+int cli_bad_data(const cli_program *p, const pn_ctx *ctx);
 
 double cli_seconds(void);                       /* monotonic */
 

@@ -53,9 +53,10 @@ static int run_synth(int argc, char **argv)
                                .seed = common.seed,
                                .flow = flow };
     int code = CLI_OK;
-    if (pn_synth_write(ctx, &opt))
-        code = pn_ctx_status(ctx) == PN_ERR_ARG ? cli_usage(&program, "%s", pn_ctx_message(ctx))
-                                                : cli_failed(&program, ctx);
+    const pn_status status = pn_synth_write(ctx, &opt);
+    if (status) /* limits too are about what was asked for */
+        code = status == PN_ERR_ARG || status == PN_ERR_LIMIT ? cli_usage(&program, "%s", pn_ctx_message(ctx))
+                                                              : cli_failed(&program, ctx);
     else
         printf("%s: %" PRId64 " people, %" PRId64 " views of each, %tdx%td\n", out, people, views, size.height,
                size.width);

@@ -111,7 +111,7 @@ int main(int argc, char **argv)
     pn_ctx *ctx = cli_context(&program);
     if (!ctx) return CLI_FAILED;
     pn_dataset *d = pn_dataset_open(ctx, r.data, "test", &(pn_dataset_opt){ .pairs = r.pairs });
-    const int code = d ? score(&program, &r, ctx, d) : cli_failed(&program, ctx);
+    const int code = d ? score(&program, &r, ctx, d) : cli_bad_data(&program, ctx);
     pn_dataset_free(d);
     pn_ctx_free(ctx);
     return code;
