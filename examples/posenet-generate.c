@@ -50,6 +50,7 @@ typedef struct {
     pn_model *model;
     cli_size size;
     painter painter;
+    bool no_data; /* the data set could not be opened */
 } session;
 
 /* ---- The model ------------------------------------------------------------------------------------------------------------- */
@@ -111,8 +112,17 @@ static pn_status dump(session *s, const char *stem)
     return status;
 }
 
-/* A folder may exist; anything else is the next write's error to explain. */
-static void make_folder(const char *path) { if (path) (void)mkdir(path, 0777); }
+/* With the folders above it. They may exist; anything else is the next write's error to explain. */
+static void make_folder(const char *path)
+{
+    char part[4096];
+    if (!path || strlen(path) >= sizeof part) return;
+    for (size_t i = 0; path[i]; i++) {
+        part[i] = path[i];
+        part[i + 1] = 0;
+        if (!path[i + 1] || path[i + 1] == '/') (void)mkdir(part, 0777);
+    }
+}
 
 /* ---- One picture ------------------------------------------------------------------------------------------------------------- */
 
@@ -189,6 +199,7 @@ static pn_status list_of_pairs(session *s)
     const request *r = s->ask;
     const pn_dataset_opt opt = { .kp_height = r->kp_size.height, .kp_width = r->kp_size.width, .pairs = r->pairs };
     pn_dataset *d = pn_dataset_open(s->ctx, r->data, "test", &opt);
+    s->no_data = !d;
     if (!d) return pn_ctx_status(s->ctx);
     make_folder(r->out);
     make_folder(r->dump);
@@ -207,6 +218,15 @@ static pn_status list_of_pairs(session *s)
 
 /* ---- main -------------------------------------------------------------------------------------------------------------------------- */
 
+static bool ends_in_a_kind(const char *path)
+{
+    static const char *const kinds[] = { ".png", ".jpg", ".jpeg", ".npy" };
+    const char *dot = strrchr(path, '.');
+    for (size_t i = 0; dot && i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(dot, kinds[i]) == 0) return true;
+    return false;
+}
+
 static int check(const cli_program *p, const request *r)
 {
     if (!r->weights) return cli_usage(p, "--weights is missing");
@@ -214,6 +234,8 @@ static int check(const cli_program *p, const request *r)
     if (r->source && r->data) return cli_usage(p, "--source and --data exclude each other: one picture, or a list");
     if (!r->source && !r->data) return cli_usage(p, "neither --source nor --data was given: one picture, or a list");
     if (r->source && (!r->source_pose || !r->target_pose)) return cli_usage(p, "--source needs --source-pose and --target-pose");
+    if (r->source && !ends_in_a_kind(r->out))
+        return cli_usage(p, "--out is '%s', expected a name that ends in .png, .jpg or .npy", r->out);
     return CLI_GO_ON;
 }
 
@@ -230,7 +252,7 @@ int main(int argc, char **argv)
     session s = { .program = &program, .ask = &r, .ctx = cli_context(&program) };
     if (!s.ctx) return CLI_FAILED;
     const pn_status status = open_model(&s) ? pn_ctx_status(s.ctx) : r.source ? one_picture(&s) : list_of_pairs(&s);
-    code = status ? cli_failed(&program, s.ctx) : CLI_OK;
+    code = !status ? CLI_OK : s.no_data ? cli_bad_data(&program, s.ctx) : cli_failed(&program, s.ctx);
     painter_free(&s.painter);
     pn_model_free(s.model);
     pn_weights_free(s.weights);
