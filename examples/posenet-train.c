@@ -3,11 +3,13 @@
 #include "cli.h"
 #include "pictures.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static volatile sig_atomic_t asked_to_stop;
 static void on_signal(int number) { asked_to_stop = number; }
@@ -69,7 +71,7 @@ typedef struct {
     pn_model *model;
     pn_training *training;
     painter painter;
-    int64_t step, saved;                                /* steps done; the last one a checkpoint holds */
+    int64_t step, saved, sampled; /* steps done; the last one a checkpoint, a sample sheet shows; -1: none */
     double seconds;                                     /* spent by earlier runs of this folder */
     double began;
 } session;
@@ -89,6 +91,27 @@ static int plan_stages(const pn_model_kind *kind, const char *wanted, int64_t st
     }
     out[n - 1].to = steps;
     return n;
+}
+
+/* A run that has gone on to a later stage does not go back to an earlier one, however many --steps are asked for now. */
+static void stay_behind(stage stages[], int n, const char *reached, int64_t step)
+{
+    int at = 0;
+    while (at < n && (!reached || strcmp(stages[at].name, reached) != 0)) at++;
+    for (int i = 0; i < at && at < n; i++)
+        if (stages[i].to > step) stages[i].to = stages[i + 1].from = step;
+}
+
+static int check_stage(const cli_program *p, const pn_model_kind *kind, const char *wanted)
+{
+    char names[200] = "auto";
+    if (!wanted || strcmp(wanted, "auto") == 0) return CLI_GO_ON;
+    for (int i = 0; kind->stages[i].name; i++) {
+        if (strcmp(kind->stages[i].name, wanted) == 0) return CLI_GO_ON;
+        const size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, ", %s", kind->stages[i].name);
+    }
+    return cli_usage(p, "--stage is '%s', expected one of %s", wanted, names);
 }
 
 /* ---- Notes: what a checkpoint says of the run ---------------------------------------------------------------------------------- */
@@ -143,10 +166,17 @@ static void put(config *c, const char *key, const char *value)
     if (value && c->n < CONFIG) c->line[c->n++] = (pn_note){ key, value };
 }
 
-static void put_number(config *c, const char *key, double v)
+static void put_count(config *c, const char *key, int64_t v)
+{
+    if (c->n >= CONFIG) return;
+    snprintf(c->text[c->n], sizeof *c->text, "%" PRId64, v);
+    put(c, key, c->text[c->n]);
+}
+
+static void put_number(config *c, const char *key, double v) /* all digits: a resumed run must read the same number */
 {
     if (v <= 0 || c->n >= CONFIG) return;
-    snprintf(c->text[c->n], sizeof *c->text, "%.10g", v);
+    snprintf(c->text[c->n], sizeof *c->text, "%.17g", v);
     put(c, key, c->text[c->n]);
 }
 
@@ -170,18 +200,17 @@ static pn_status write_config(const session *s)
     put(&c, "stage", r->stage ? r->stage : "auto");
     put_size(&c, "size", r->size);
     put_size(&c, "kp-size", r->kp_size);
-    put_number(&c, "steps", (double)r->steps);
-    put_number(&c, "batch", (double)r->batch);
+    put_count(&c, "steps", r->steps);
+    put_count(&c, "batch", r->batch);
     put_number(&c, "lr", r->lr);
     put(&c, "init", r->init);
     put(&c, "vgg19", r->vgg19);
     put(&c, "recompute", r->recompute);
     put(&c, "augment", r->augment);
-    put_number(&c, "save-every", (double)r->save_every);
-    put_number(&c, "sample-every", (double)r->sample_every);
-    put_number(&c, "log-every", (double)r->log_every);
-    snprintf(c.text[c.n], sizeof *c.text, "%" PRIu64, r->common.seed);
-    put(&c, "seed", c.text[c.n]);
+    put_count(&c, "save-every", r->save_every);
+    put_count(&c, "sample-every", r->sample_every);
+    put_count(&c, "log-every", r->log_every);
+    put_count(&c, "seed", (int64_t)r->common.seed); /* --seed takes no more than that */
     const pn_model_option *o = pn_model_kind_of(s->model)->options;
     for (int i = 0; o[i].key && c.n < CONFIG; i++) {
         snprintf(keys[c.n], sizeof *keys, "set.%s", o[i].key);
@@ -199,7 +228,11 @@ static pn_status open_data(session *s)
     s->data = pn_dataset_open(s->ctx, r->data, "train", &opt);
     if (!s->data) return pn_ctx_status(s->ctx);
     s->shown = pn_dataset_open(s->ctx, r->data, "test", &opt);         /* held-out pairs to look at, where there are some */
-    if (!s->shown) s->shown = s->data;
+    if (!s->shown) {
+        if (!r->common.quiet)
+            fprintf(stderr, "%s: sample sheets show training pairs: %s\n", s->program->name, pn_ctx_message(s->ctx));
+        s->shown = s->data;
+    }
     const pn_loader_opt load = {
         .batch = (ptrdiff_t)r->batch, .height = r->size.height, .width = r->size.width, .order = PN_SHUFFLED, .seed = r->common.seed,
         .augment = r->augment && strcmp(r->augment, "market") == 0 ? PN_AUGMENT_MARKET : PN_AUGMENT_NONE,
@@ -217,13 +250,22 @@ static pn_status start_from(session *s, const char *file)
     if (!w) return pn_ctx_status(s->ctx);
     pn_part parts[4];
     const int n = pn_model_parts(s->model, parts);
+    int loaded = 0;
     pn_status status = PN_OK;
     for (int i = 0; !status && i < n; i++) {
         pn_load_report found;
         status = pn_weights_load(w, parts[i].prefix, parts[i].params, PN_LOAD_PARTIAL, &found);
-        fprintf(stderr, "%s: %s: %d tensors loaded, %d not there, %d of another shape, for %s\n", s->program->name, file, found.loaded,
-                found.missing, found.mismatched, *parts[i].prefix ? parts[i].prefix : "the generator");
+        loaded += found.loaded;
+        if (!s->ask->common.quiet)
+            fprintf(stderr, "%s: %s: %d tensors loaded, %d not there, %d of another shape, for %s\n", s->program->name,
+                    file, found.loaded, found.missing, found.mismatched,
+                    *parts[i].prefix ? parts[i].prefix : "the generator");
     }
+    if (!status && !loaded)
+        status = pn_ctx_fail(s->ctx, PN_ERR_SHAPE,
+                             "--init %s: not one of its %d tensors has a name and shape of %s %s; give the preset and "
+                             "--set it was made with",
+                             file, pn_weights_count(w), s->ask->model, pn_model_preset_of(s->model));
     pn_weights_free(w);
     return status;
 }
@@ -241,21 +283,32 @@ static pn_status make_model(session *s)
     return status || !r->init || r->resume ? status : start_from(s, r->init);
 }
 
-static pn_status open_folder(session *s)
+static pn_status open_folder(session *s, pn_run_mode mode)
 {
     const char *const *losses = pn_model_kind_of(s->model)->losses;
     int n = 0;
     while (losses[n]) n++;
-    s->folder = pn_run_open(s->ctx, s->ask->out, s->ask->resume ? PN_RUN_RESUME : PN_RUN_NEW, losses, n);
-    if (!s->folder) return pn_ctx_status(s->ctx);
-    if (!s->ask->resume) return write_config(s);
+    s->folder = pn_run_open(s->ctx, s->ask->out, mode, losses, n);
+    return s->folder ? PN_OK : pn_ctx_status(s->ctx);
+}
+
+/* Writes nothing yet: the checkpoint may turn out not to fit what was asked for. */
+static pn_status find_run(session *s)
+{
+    if (open_folder(s, PN_RUN_RESUME)) return pn_ctx_status(s->ctx);
     const char *latest = pn_run_latest(s->folder);
     s->checkpoint = latest ? pn_weights_open(s->ctx, latest) : NULL;
     if (!s->checkpoint) return pn_ctx_status(s->ctx);
     s->step = s->saved = noted(s->checkpoint, "pn.step");
     s->seconds = (double)noted(s->checkpoint, "pn.seconds");
-    fprintf(stderr, "%s: going on from %s\n", s->program->name, latest);
-    const pn_status status = pn_run_rewind(s->folder, s->step);
+    if (!s->ask->common.quiet) fprintf(stderr, "%s: going on from %s\n", s->program->name, latest);
+    return PN_OK;
+}
+
+/* Only now, when data, memory and checkpoint have been found good, does the run's folder change. */
+static pn_status begin_writing(session *s)
+{
+    const pn_status status = s->ask->resume ? pn_run_rewind(s->folder, s->step) : open_folder(s, PN_RUN_NEW);
     return status ? status : write_config(s);
 }
 
@@ -275,6 +328,7 @@ static pn_status sample(session *s)
 {
     enum { ROWS = 6 };
     const char *path = pn_run_sample_path(s->folder, s->step);
+    s->sampled = s->step;
     return path ? paint_sheet(&s->painter, s->shown, ROWS, path) : PN_ERR_NOMEM;
 }
 
@@ -310,7 +364,6 @@ static pn_status begin_stage(session *s, const stage *at)
                                   .lr = r->lr, .vgg19 = r->vgg19, .recompute = r->recompute };
     s->training = pn_training_new(s->model, &opt);
     if (!s->training) return pn_ctx_status(s->ctx);
-    if (!r->common.quiet) say_sizes(s, stderr);
     if (!s->checkpoint) return PN_OK;
     pn_part parts[4];
     const int n = pn_training_parts(s->training, parts);
@@ -325,7 +378,8 @@ static pn_status begin_stage(session *s, const stage *at)
 
 static pn_status run_stage(session *s, const stage *at)
 {
-    pn_status status = begin_stage(s, at);
+    pn_status status = s->training ? PN_OK : begin_stage(s, at); /* the first one has begun */
+    if (!status && !s->ask->common.quiet) say_sizes(s, stderr);
     cli_progress progress = cli_progress_begin(s->program, s->step, at->to);
     while (!status && s->step < at->to && !asked_to_stop) {
         double losses[PN_MAX_LOSSES];
@@ -341,33 +395,57 @@ static pn_status run_stage(session *s, const stage *at)
     return status;
 }
 
-static int report(session *s, pn_status status)
+static pn_status write_report(session *s)
 {
-    char title[160], message[512];
-    snprintf(message, sizeof message, "%s", pn_ctx_message(s->ctx));
+    char title[160];
     snprintf(title, sizeof title, "%s %s, %tdx%td, %" PRId64 " steps", s->ask->model, pn_model_preset_of(s->model), s->ask->size.height,
              s->ask->size.width, s->step);
-    if (!status) status = sample(s);
-    const pn_status reported = pn_run_report(s->folder, title);
+    return pn_run_report(s->folder, title);
+}
+
+static int report(session *s, pn_status status, int64_t last)
+{
+    const cli_program *p = s->program;
+    if (!status && s->sampled != s->step) status = sample(s);
+    char message[512];
+    snprintf(message, sizeof message, "%s", pn_ctx_message(s->ctx));
+    const pn_status reported = write_report(s);
     if (status) {
         const char *latest = pn_run_latest(s->folder);
-        fprintf(stderr, "%s: stopped after step %" PRId64 ": %s\n", s->program->name, s->step, message);
-        fprintf(stderr, "%s: %s%s\n", s->program->name, latest ? "the latest checkpoint is " : "there is no checkpoint yet", latest ? latest : "");
+        fprintf(stderr, "%s: stopped after step %" PRId64 ": %s\n", p->name, s->step, message);
+        fprintf(stderr, "%s: %s%s\n", p->name, latest ? "the latest checkpoint is " : "there is no checkpoint yet",
+                latest ? latest : "");
         return cli_exit_code(status);
     }
-    if (reported) return cli_failed(s->program, s->ctx);
-    if (asked_to_stop) fprintf(stderr, "%s: asked to stop; saved step %" PRId64 ", go on with --resume\n", s->program->name, s->step);
+    if (reported) return cli_failed(p, s->ctx);
+    if (asked_to_stop && s->step < last)
+        fprintf(stderr, "%s: asked to stop; saved step %" PRId64 ", go on with --resume\n", p->name, s->step);
+    printf("%s\n", s->ask->out);
+    return CLI_OK;
+}
+
+/* The weights were not even loaded: the sheets that are there stay. */
+static int already_done(session *s)
+{
+    fprintf(stderr, "%s: %s has done %" PRId64 " steps already; ask for more with --steps\n", s->program->name,
+            s->ask->out, s->step);
+    if (write_report(s)) return cli_failed(s->program, s->ctx);
     printf("%s\n", s->ask->out);
     return CLI_OK;
 }
 
 static int train(session *s, const stage stages[], int n)
 {
+    int i = 0;
+    while (i < n && s->step >= stages[i].to) i++;
+    if (i == n) return already_done(s);
     pn_status status = painter_new(&s->painter, s->model, s->ask->size.height, s->ask->size.width);
+    if (!status) status = begin_stage(s, &stages[i]);
+    if (!status) status = begin_writing(s);
+    if (status) return cli_failed(s->program, s->ctx);
     s->began = cli_seconds();
-    for (int i = 0; i < n && !status && !asked_to_stop; i++)
-        if (s->step < stages[i].to) status = run_stage(s, &stages[i]);
-    return report(s, status);
+    for (; i < n && !status && (!asked_to_stop || s->training); i++) status = run_stage(s, &stages[i]);
+    return report(s, status, stages[n - 1].to);
 }
 
 static int dry_run(session *s, const stage stages[], int n)
@@ -386,14 +464,16 @@ static int run(session *s)
 {
     stage stages[STAGES];
     if (make_model(s)) return cli_failed(s->program, s->ctx);
-    const int n = plan_stages(pn_model_kind_of(s->model), s->ask->stage, s->ask->steps, stages);
+    const pn_model_kind *kind = pn_model_kind_of(s->model);
+    const int known = check_stage(s->program, kind, s->ask->stage);
+    if (known != CLI_GO_ON) return known;
+    const int n = plan_stages(kind, s->ask->stage, s->ask->steps, stages);
     if (s->ask->dry_run) return dry_run(s, stages, n);
-    if (open_folder(s)) return cli_failed(s->program, s->ctx);
-    if (open_data(s)) {
-        const int code = cli_failed(s->program, s->ctx);
-        return code == CLI_FAILED ? CLI_BAD_DATA : code;
+    if (s->ask->resume) {
+        if (find_run(s)) return cli_failed(s->program, s->ctx);
+        stay_behind(stages, n, pn_weights_note(s->checkpoint, "pn.stage"), s->step);
     }
-    return train(s, stages, n);
+    return open_data(s) ? cli_bad_data(s->program, s->ctx) : train(s, stages, n);
 }
 
 static void release(session *s)
@@ -417,6 +497,12 @@ static int parse(const cli_program *p, request *r, int argc, char **argv)
     if (!r->out) return cli_usage(p, "--resume needs --out RUN");
     static char path[4096];
     snprintf(path, sizeof path, "%s/config.ini", r->out);
+    if (access(path, R_OK)) {
+        fprintf(stderr, "%s: --resume: %s cannot be read: %s; start a run there without --resume\n", p->name, path,
+                strerror(errno));
+        return CLI_FAILED;
+    }
+    r->set.count = 0; /* all of it is said again */
     result = cli_read_config(p, path);
     return result != CLI_GO_ON ? result : cli_parse(p, argc, argv);
 }
@@ -436,10 +522,11 @@ int main(int argc, char **argv)
     if (r.augment && strcmp(r.augment, "none") != 0 && strcmp(r.augment, "market") != 0)
         return cli_usage(&program, "--augment is '%s', expected none or market", r.augment);
 
-    const struct sigaction stop = { .sa_handler = on_signal };
+    const struct sigaction stop = { .sa_handler = on_signal,
+                                    .sa_flags = SA_RESTART | (int)SA_RESETHAND }; /* the second one kills */
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGTERM, &stop, NULL);
-    session s = { .program = &program, .ask = &r, .ctx = cli_context(&program) };
+    session s = { .program = &program, .ask = &r, .ctx = cli_context(&program), .saved = -1, .sampled = -1 };
     if (!s.ctx) return CLI_FAILED;
     const int code = run(&s);
     release(&s);
