@@ -157,7 +157,8 @@ $(BUILD)/bin/posenet-%: $(BUILD)/obj/examples/posenet-%.o $(PROGRAM_COMMON:%.c=$
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
 
-$(BUILD)/bin/gan_step $(BUILD)/bin/minimal: $(BUILD)/bin/%: $(BUILD)/obj/examples/%.o $(BUILD)/lib/libposenet.a
+SMALL_PROGRAMS := $(BUILD)/bin/gan_step $(BUILD)/bin/minimal
+$(SMALL_PROGRAMS): $(BUILD)/bin/%: $(BUILD)/obj/examples/%.o $(BUILD)/lib/libposenet.a
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
 
@@ -189,7 +190,7 @@ $(BUILD)/bin/tests-double: $(TEST_SRC:%.c=$(BUILD)/dbl/%.o) $(BUILD)/lib/libpose
 	$(CC) $(SANITIZE) -o $@ $^ $(TEST_LIBS) $(LIBS)
 
 # Both builds run side by side; either may fail. Check's totals come last.
-test: all $(BUILD)/bin/tests $(BUILD)/bin/tests-double
+test: all $(SMALL_PROGRAMS) $(BUILD)/bin/tests $(BUILD)/bin/tests-double
 	@$(BUILD)/bin/tests > $(BUILD)/tests.log 2>&1 & one=$$!; \
 	$(BUILD)/bin/tests-double > $(BUILD)/tests-double.log 2>&1; double=$$?; wait $$one; float=$$?; \
 	echo "The double build, for gradients:"; cat $(BUILD)/tests-double.log; \
@@ -197,11 +198,11 @@ test: all $(BUILD)/bin/tests $(BUILD)/bin/tests-double
 gradcheck: $(BUILD)/bin/tests-double
 	$(BUILD)/bin/tests-double
 tests: $(BUILD)/bin/tests $(BUILD)/bin/tests-double
-run-tests: all $(BUILD)/bin/tests
+run-tests: all $(SMALL_PROGRAMS) $(BUILD)/bin/tests
 	$(BUILD)/bin/tests
 soak: $(BUILD)/bin/tests
 	PN_TEST_ROUNDS=$(or $(SOAK_ROUNDS),2000) CK_DEFAULT_TIMEOUT=36000 CK_RUN_SUITE=graph $(BUILD)/bin/tests
-fault: all $(BUILD)/bin/tests
+fault: all $(SMALL_PROGRAMS) $(BUILD)/bin/tests
 	CK_RUN_SUITE=fault CK_DEFAULT_TIMEOUT=1200 $(BUILD)/bin/tests
 
 # ---- the same with other instruments, in build folders of their own ------------------------------------------------------

@@ -27,7 +27,7 @@ static int runs(const char *suite)
 {
     const char *wanted = getenv("CK_RUN_SUITE");
     if (strcmp(suite, "fault") == 0) return wanted && strcmp(wanted, suite) == 0;
-    return sizeof(pn_real) == sizeof(float) || strcmp(suite, "examples") != 0;
+    return sizeof(pn_real) == sizeof(float) || strcmp(suite, "programs") != 0;
 }
 
 static int print_isas(void)

@@ -1,0 +1,140 @@
+/* tests/programs/test_pictures.c - from a trained run to lists, single pictures, scores, what the model looked at */
+#define _POSIX_C_SOURCE 200809L
+#include "programs/programs.h"
+#include "data/scratch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *weights(void) { return world("run/checkpoints/step_%07d.safetensors", RUN_STEPS); }
+
+/* The n-th name in the list of test pairs: 0 the first pair's source, 1 its target. */
+static const char *name_of(int n)
+{
+    char *text = slurp(world("people/fasion-resize-pairs-test.csv"), NULL);
+    char *at = strtok(text, ",\n");
+    for (int i = 0; at && i < n + 2; i++) at = strtok(NULL, ",\n"); /* past from,to */
+    ck_assert_ptr_nonnull(at);
+    return at;
+}
+
+static const char *pose_of(int n) { return world("people/fasion-resize-annotation-test.csv:%s", name_of(n)); }
+static const char *picture_of(int n) { return world("people/test/%s", name_of(n)); }
+
+static result one(const char *out, const char *more)
+{
+    return run("posenet-generate --weights %s --source %s --source-pose %s --target-pose %s --out %s %s --threads 2",
+               weights(), picture_of(0), pose_of(0), pose_of(1), out, more);
+}
+
+static void has_size(const char *path, ptrdiff_t height, ptrdiff_t width)
+{
+    pn_image image;
+    assert_works(pn_image_read(scratch_ctx(), path, &image));
+    ck_assert_int_eq(image.height, height);
+    ck_assert_int_eq(image.width, width);
+    pn_image_free(scratch_ctx(), &image);
+}
+
+START_TEST(a_list_is_generated_and_scored_beside_copying_the_source)
+{
+    result r = run("posenet-generate --weights %s --data %s --pairs %s --out %s --threads 2", weights(), PEOPLE,
+                   world("people/fasion-resize-pairs-test.csv"), world("deep/er/generated"));
+    exits(r, 0);
+    const int pairs = count_files(world("deep/er/generated"));
+    char line[128];
+    snprintf(line, sizeof line, "%d pictures in ", pairs);
+    says(r.out, line);
+    ck_assert_int_ge(pairs, 6);
+    r = run("posenet-evaluate --generated %s --data %s --protocol native --json %s --threads 2",
+            world("deep/er/generated"), PEOPLE, world("scores.json"));
+    exits(r, 0);
+    snprintf(line, sizeof line, "protocol native: %d of %d pairs, 32x32, %d png", pairs, pairs, pairs);
+    says(r.out, line);
+    says(r.out, "\ngenerated ");
+    says(r.out, "\nsource copy ");
+    says(slurp(world("scores.json"), NULL), "native");
+    r = run("posenet-evaluate --generated %s --data %s", world("run/samples"), PEOPLE);
+    explains(r, 3, "generated pictures");
+}
+END_TEST
+
+START_TEST(one_picture_is_written_as_png_jpeg_and_numbers)
+{
+    exits(one(world("one.png"), ""), 0);
+    exits(one(world("one.jpg"), ""), 0);
+    exits(one(world("one.npy"), ""), 0);
+    has_size(world("one.png"), 32, 32);
+    has_size(world("one.jpg"), 32, 32);
+    pn_shape shape;
+    float *values;
+    assert_works(pn_npy_read(scratch_ctx(), world("one.npy"), &shape, &values));
+    ck_assert(pn_shape_equal(shape, pn_shape3(3, 32, 32)));
+    for (int i = 0; i < 3 * 32 * 32; i++) ck_assert(values[i] >= -1 && values[i] <= 1);
+    pn_npy_free(scratch_ctx(), values);
+    explains(one(world("one.gif"), ""), 2, "one.gif', expected a name that ends in .png, .jpg or .npy");
+    ck_assert(!there(world("one.gif")));
+}
+END_TEST
+
+START_TEST(a_list_and_one_picture_agree)
+{
+    exits(one(world("alone.png"), ""), 0);
+    exits(run("posenet-generate --weights %s --data %s --out %s --threads 1", weights(), PEOPLE, world("list")), 0);
+    const char *a = name_of(0), *b = name_of(1);
+    same_bytes(world("list/%.*s_2_%.*s_vis.png", (int)strlen(a) - 4, a, (int)strlen(b) - 4, b), world("alone.png"));
+}
+END_TEST
+
+START_TEST(a_dump_shows_flow_mask_and_attention)
+{
+    static const struct {
+        const char *name;
+        ptrdiff_t channels, side;
+    } views[] = {
+        { "flow1", 2, 8 }, { "mask1", 1, 8 }, { "attention1", 25, 8 },
+        { "flow0", 2, 4 }, { "mask0", 1, 4 }, { "attention0", 9, 4 },
+    };
+    exits(run("posenet-generate --weights %s --source %s --source-pose %s --target-pose %s --out %s --dump %s",
+              weights(), picture_of(0), pose_of(0), pose_of(1), world("seen.png"), world("dump")),
+          0);
+    for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
+        pn_shape shape;
+        float *values;
+        assert_works(pn_npy_read(scratch_ctx(), world("dump/%s.npy", views[i].name), &shape, &values));
+        ck_assert(pn_shape_equal(shape, pn_shape4(1, views[i].channels, views[i].side, views[i].side)));
+        if (views[i].channels > 2) { /* attention sums to one over its taps */
+            double sum = 0;
+            for (ptrdiff_t k = 0; k < views[i].channels; k++) sum += (double)values[k * views[i].side * views[i].side];
+            ck_assert_double_eq_tol(sum, 1, 1e-5);
+        }
+        pn_npy_free(scratch_ctx(), values);
+        ptrdiff_t k = 1;
+        while (views[i].channels > 2 && k * k < views[i].channels) k++;
+        has_size(world("dump/%s.png", views[i].name), k * views[i].side, k * views[i].side);
+    }
+}
+END_TEST
+
+START_TEST(the_shortest_program_makes_the_same_picture)
+{
+    exits(run("minimal %s %s %s %s %s", weights(), picture_of(0), pose_of(0), pose_of(1), world("minimal.png")), 0);
+    exits(one(world("large.png"), "--size 128x96"), 0);
+    same_bytes(world("minimal.png"), world("large.png"));
+    explains(run("minimal %s", weights()), 1, "usage: minimal WEIGHTS");
+    explains(run("minimal a b c d e"), 1, "cannot open a: No such file");
+}
+END_TEST
+
+TCase *program_pictures_cases(void)
+{
+    TCase *tc = tcase_create("pictures");
+    tcase_add_unchecked_fixture(tc, world_make, NULL);
+    tcase_add_test(tc, a_list_is_generated_and_scored_beside_copying_the_source);
+    tcase_add_test(tc, one_picture_is_written_as_png_jpeg_and_numbers);
+    tcase_add_test(tc, a_list_and_one_picture_agree);
+    tcase_add_test(tc, a_dump_shows_flow_mask_and_attention);
+    tcase_add_test(tc, the_shortest_program_makes_the_same_picture);
+    return tc;
+}
