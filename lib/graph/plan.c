@@ -95,7 +95,8 @@ pn_plan *pn_plan_new(pn_graph *g, const pn_plan_opt *opt)
     }
     p->run = (pn_run){ .plan = p, .kernels = pn_ctx_kernels(ctx), .pool = pn_ctx_pool(ctx), .threads = pn_ctx_threads(ctx),
                        .training = p->mode == PN_TRAIN };
-    if (pn_plan_lower(p) || pn_plan_differentiate(p) || pn_plan_place(p) || !learnable_gradients(p)) {
+    const bool unheard = opt && opt->recompute && !p->recompute;       /* no memory for the names */
+    if (unheard || pn_plan_lower(p) || pn_plan_differentiate(p) || pn_plan_place(p) || !learnable_gradients(p)) {
         pn_plan_free(p);
         return NULL;
     }

@@ -175,7 +175,8 @@ bool pn_op_begin(pn_graph *g, const pn_op *op, pn_tensor *const *in, int n)
     if (!g || g->status) return false;
     g->begun = op->name;
     for (int i = 0; i < n; i++) {
-        if (!pn_expect(g, in[i] != NULL, "argument %d is NULL", i + 1)) return false;
+        if (!pn_expect(g, in[i] != NULL, "argument %d is NULL; if it should be a parameter, pn_params_status says why there is none",
+                       i + 1)) return false;
         if (!pn_expect(g, !in[i]->graph || in[i]->graph == g, "argument %d belongs to another graph; hand values over with "
                        "pn_copy", i + 1)) return false;
     }
