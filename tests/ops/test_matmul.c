@@ -22,6 +22,12 @@ START_TEST(every_isa_agrees_with_ref)
     pn_test_parity(turned, with_turned, 2, PN_TOL_SUM);
 }
 END_TEST
+START_TEST(large_products_are_cut_into_pieces)
+{
+    static const pn_shape large[] = { { 3, { 1, 500, 40 } }, { 3, { 1, 40, 270 } } };
+    pn_test_parity(as_is, large, 2, PN_TOL_SUM);
+}
+END_TEST
 START_TEST(gradients_match_differences)
 {
     const pn_shape with_turned[] = { cases[_i][0], cases[_i][2] };
@@ -48,6 +54,7 @@ TCase *matmul_cases(void)
 {
     TCase *tc = tcase_create("matmul");
     tcase_add_loop_test(tc, every_isa_agrees_with_ref, 0, CASES_HERE);
+    tcase_add_test(tc, large_products_are_cut_into_pieces);
     tcase_add_loop_test(tc, gradients_match_differences, 0, CASES_HERE);
     tcase_add_test(tc, matches_torch);
     tcase_add_test(tc, matrices_that_do_not_fit_are_refused);

@@ -15,61 +15,68 @@ typedef struct {
     ptrdiff_t spans;
 } job;
 
-/* Channels c .. c + VLEN of pixels x .. x + n in the planes of one sample; channels past the last are zero, or not written. */
-static inline void load_planes(vec tile[VLEN], const float *planes, pn_map m, ptrdiff_t c, ptrdiff_t x, ptrdiff_t n)
+/* Some channels of some pixels: in the planes at (c, x), in the block at its pixel; fewer than VLEN at the edges only. */
+typedef struct { ptrdiff_t channels, pixels; } extent;
+
+/* A whole tile keeps its loops constant, so that it stays in registers. */
+__attribute__((always_inline)) static inline void turn_to_block(pn_sink block, const float *planes, ptrdiff_t plane, extent e)
 {
-    const ptrdiff_t plane = m.h * m.w;
-    for (int i = 0; i < VLEN; i++) {
-        const float *p = planes + (c + i) * plane + x;
-        tile[i] = c + i >= m.c ? (vec){ 0 } : n == VLEN ? vec_load(p) : vec_load_some(p, n);
+    vec tile[VLEN];
+    for (int i = 0; i < VLEN; i++)
+        tile[i] = i >= e.channels ? (vec){ 0 } : e.pixels == VLEN ? vec_load(planes + i * plane)
+                                                                 : vec_load_some(planes + i * plane, e.pixels);
+    vec_transpose(tile);
+    for (int i = 0; i < VLEN && i < e.pixels; i++) {
+        float *p = block.data + i * PN_BLOCK;
+        vec_store(p, block.add ? vec_load(p) + tile[i] : tile[i]);
     }
 }
 
-static inline void store_planes(pn_sink planes, ptrdiff_t at, const vec tile[VLEN], pn_map m, ptrdiff_t c, ptrdiff_t x, ptrdiff_t n)
+__attribute__((always_inline)) static inline void turn_to_planes(pn_sink planes, const float *block, ptrdiff_t plane, extent e)
 {
-    const ptrdiff_t plane = m.h * m.w;
-    for (int i = 0; i < VLEN && c + i < m.c; i++) {
-        float *p = planes.data + at + (c + i) * plane + x;
-        if (n == VLEN) vec_store(p, planes.add ? vec_load(p) + tile[i] : tile[i]);
-        else vec_store_some(p, planes.add ? vec_load_some(p, n) + tile[i] : tile[i], n);
+    vec tile[VLEN];
+    for (int i = 0; i < VLEN; i++) tile[i] = i < e.pixels ? vec_load(block + i * PN_BLOCK) : (vec){ 0 };
+    vec_transpose(tile);
+    for (int i = 0; i < VLEN && i < e.channels; i++) {
+        float *p = planes.data + i * plane;
+        if (e.pixels == VLEN) vec_store(p, planes.add ? vec_load(p) + tile[i] : tile[i]);
+        else vec_store_some(p, planes.add ? vec_load_some(p, e.pixels) + tile[i] : tile[i], e.pixels);
     }
 }
 
-static inline void load_block(vec tile[VLEN], const float *block, ptrdiff_t n)
+/* A block of channels of one sample: where its numbers begin, and how many channels it has. */
+typedef struct { ptrdiff_t in_block, in_planes, plane, channels; } place;
+
+/* The tile of channels v.., pixels x.. */
+static inline void turn(const job *j, const place *p, ptrdiff_t v, ptrdiff_t x, ptrdiff_t to)
 {
-    for (int i = 0; i < VLEN; i++) tile[i] = i < n ? vec_load(block + i * PN_BLOCK) : (vec){ 0 };
+    const extent e = { pn_larger(0, pn_smaller(VLEN, p->channels - v)), pn_smaller(VLEN, to - x) }, whole = { VLEN, VLEN };
+    const bool is_whole = e.channels == VLEN && e.pixels == VLEN;
+    const ptrdiff_t in_block = p->in_block + x * PN_BLOCK + v, in_planes = p->in_planes + (e.channels ? v : 0) * p->plane + x;
+    const pn_sink dst = { j->dst.data + (j->to_blocks ? in_block : in_planes), j->dst.add };
+    const float *src = j->src + (j->to_blocks ? in_planes : in_block);
+    if (j->to_blocks && is_whole) turn_to_block(dst, src, p->plane, whole);
+    else if (j->to_blocks) turn_to_block(dst, src, p->plane, e);
+    else if (is_whole) turn_to_planes(dst, src, p->plane, whole);
+    else turn_to_planes(dst, src, p->plane, e);
 }
 
-static inline void store_block(float *block, bool add, const vec tile[VLEN], ptrdiff_t n)
-{
-    for (int i = 0; i < n; i++)
-        vec_store(block + i * PN_BLOCK, add ? vec_load(block + i * PN_BLOCK) + tile[i] : tile[i]);
-}
-
+/* A line is written whole before the next: planes, often a power of two apart, share few lines of L1. */
 static void item(void *arg, ptrdiff_t index, int worker)
 {
     (void)worker;
     const job *j = arg;
     const pn_map m = j->planes;
-    const ptrdiff_t plane = m.h * m.w, blocks = pn_map_blocks(j->blocks);
-    const ptrdiff_t block = index / j->spans, n = block / blocks, c = block % blocks * PN_BLOCK;
+    const ptrdiff_t plane = m.h * m.w, blocks = pn_map_blocks(j->blocks), block = index / j->spans, c = block % blocks * PN_BLOCK;
+    const place p = { block * plane * PN_BLOCK, (block / blocks * m.c + c) * plane, plane, m.c - c };
     const ptrdiff_t from = index % j->spans * PIXELS, to = pn_smaller(from + PIXELS, plane);
-    const ptrdiff_t in_planes = n * m.c * plane;
-    vec tile[VLEN];
-    for (ptrdiff_t x = from; x < to; x += VLEN)
-        for (int v = 0; v < VECS; v++) {
-            const ptrdiff_t some = pn_smaller(VLEN, to - x), in_block = (block * plane + x) * PN_BLOCK + v * VLEN;
-            if (j->to_blocks) {
-                load_planes(tile, j->src + in_planes, m, c + v * VLEN, x, some);
-                vec_transpose(tile);
-                store_block(j->dst.data + in_block, j->dst.add, tile, some);
-            } else {
-                load_block(tile, j->src + in_block, some);
-                vec_transpose(tile);
-                store_planes(j->dst, in_planes, tile, m, c + v * VLEN, x, some);
-            }
-        }
+    const ptrdiff_t line = j->to_blocks ? VLEN : PN_BLOCK;              /* pixels */
+    for (ptrdiff_t at = from; at < to; at += line)
+        for (ptrdiff_t v = 0; v < PN_BLOCK; v += VLEN)
+            for (ptrdiff_t x = at; x < pn_smaller(at + line, to); x += VLEN) turn(j, &p, v, x, to);
 }
+
+/* ---- The same layout ------------------------------------------------------------------------------------------------------- */
 
 typedef struct { pn_sink dst; const float *src; ptrdiff_t count; } same_job;
 

@@ -218,17 +218,32 @@ static void put(const sum_job *j, ptrdiff_t at, double sum)
     j->small.data[at] = (float)((j->small.add ? (double)j->small.data[at] : 0) + j->scale * sum);
 }
 
+/* Rows of one block, `step` apart: what a mask gets from the channels of its pixel. */
+static double sum_blocks(const sum_job *j, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t step)
+{
+    double sum = 0;
+    for (ptrdiff_t done = 0; done < rows; done += ROWS) {
+        const ptrdiff_t end = pn_smaller(done + ROWS, rows);
+        vec s = { 0 };
+        for (ptrdiff_t r = done; r < end; r++)
+            for (int v = 0; v < VECS; v++) s += term(j, at + r * step + v * VLEN);
+        sum += (double)vec_sum(s);
+    }
+    return sum;
+}
+
 /* The innermost axis is summed over: whole rows, one after another. */
 static void sum_rows_item(void *arg, ptrdiff_t item, int worker)
 {
     (void)worker;
     const sum_job *j = arg;
     const int outer = j->gone.n - 1;
+    const bool blocks = outer == 1 && j->gone.of[1].extent == PN_BLOCK;
     const ptrdiff_t end = pn_smaller((item + 1) * j->outs_per_item, j->outs), rows = extents(&j->gone, outer);
     for (ptrdiff_t out = item * j->outs_per_item; out < end; out++) {
         const place p = place_of(&j->kept, j->kept.n, out);
-        double sum = 0;
-        for (ptrdiff_t r = 0; r < rows; r++)
+        double sum = blocks ? sum_blocks(j, p.large, rows, j->gone.of[0].step) : 0;
+        for (ptrdiff_t r = 0; !blocks && r < rows; r++)
             sum += sum_row(j, p.large + place_of(&j->gone, outer, r).large, j->gone.of[outer].extent);
         put(j, p.small, sum);
     }
