@@ -4,7 +4,8 @@
 
 typedef enum { PN_PER_SAMPLE, PN_OVER_BATCH } pn_norm_span;
 
-/* Instance norm: groups = c. Group norm: fewer, c / groups channels share statistics. Batch norm: groups = c over the batch. */
+/* Instance norm: groups = c. Group norm: fewer, c / groups channels share statistics. Batch norm: groups = c over
+ * the batch. */
 typedef struct {
     pn_map x;
     ptrdiff_t groups;
@@ -22,16 +23,18 @@ typedef struct { pn_sink x, weight, bias; } pn_norm_sinks;
 typedef struct { ptrdiff_t rows, d; double eps; } pn_row_norm_dims;
 
 typedef struct {
-    void (*fwd)(pn_pool *pool, pn_real *y, pn_norm_stats out, const pn_real *x, pn_norm_params p, pn_norm_dims d, void *scratch);
+    void (*fwd)(pn_pool *pool, pn_real *y, pn_norm_stats out, const pn_real *x, pn_norm_params p, pn_norm_dims d,
+                void *scratch);
     /* The same from statistics that are given. */
-    void (*apply)(pn_pool *pool, pn_real *y, const pn_real *x, const pn_real *mean, const pn_real *rstd, pn_norm_params p,
-                  pn_norm_dims d, void *scratch);
+    void (*apply)(pn_pool *pool, pn_real *y, const pn_real *x, const pn_real *mean, const pn_real *rstd,
+                  pn_norm_params p, pn_norm_dims d, void *scratch);
     /* dx may lie where dy lies. */
     void (*bwd)(pn_pool *pool, pn_norm_sinks out, const pn_real *dy, const pn_real *x, pn_norm_stats saved,
                 const pn_real *weight, pn_norm_dims d, void *scratch);
     size_t (*scratch)(pn_norm_dims d);
 
-    void (*rows_fwd)(pn_pool *pool, pn_real *y, pn_norm_stats out, const pn_real *x, pn_norm_params p, pn_row_norm_dims d);
+    void (*rows_fwd)(pn_pool *pool, pn_real *y, pn_norm_stats out, const pn_real *x, pn_norm_params p,
+                     pn_row_norm_dims d);
     void (*rows_bwd)(pn_pool *pool, pn_norm_sinks out, const pn_real *dy, const pn_real *x, pn_norm_stats saved,
                      const pn_real *weight, pn_row_norm_dims d, void *scratch);
     size_t (*rows_scratch)(pn_row_norm_dims d);

@@ -29,7 +29,8 @@ typedef struct { pn_sink a, b, mask; } pn_lerp_sinks;
 typedef struct {
     /* y = x > 0 ? x : slope * x; backward from y, since the sign of y is that of x (slope >= 0). NaN passes through. */
     void (*leaky_relu_fwd)(pn_pool *pool, pn_real *y, const pn_real *x, pn_real slope, ptrdiff_t count);
-    void (*leaky_relu_bwd)(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real *y, pn_real slope, ptrdiff_t count);
+    void (*leaky_relu_bwd)(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real *y, pn_real slope,
+                           ptrdiff_t count);
     void (*curve_fwd)(pn_pool *pool, pn_real *y, const pn_real *x, pn_curve f, pn_map map);
     void (*curve_bwd)(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real *read, pn_curve f, pn_map map);
     /* y = scale x + shift */
@@ -48,8 +49,8 @@ typedef struct {
     size_t (*reduce_scratch)(pn_repeat r);
     /* y = (1 - mask) a + mask b, mask planar [n,1,h,w]. */
     void (*lerp_fwd)(pn_pool *pool, pn_real *y, const pn_real *a, const pn_real *b, const pn_real *mask, pn_map map);
-    void (*lerp_bwd)(pn_pool *pool, pn_lerp_sinks d, const pn_real *dy, const pn_real *a, const pn_real *b, const pn_real *mask,
-                     pn_map map);
+    void (*lerp_bwd)(pn_pool *pool, pn_lerp_sinks d, const pn_real *dy, const pn_real *a, const pn_real *b,
+                     const pn_real *mask, pn_map map);
 
     /* dst = src or dst += src: what copies, seeds and reshapes need. */
     void (*copy)(pn_pool *pool, pn_sink dst, const pn_real *src, ptrdiff_t count);

@@ -1,4 +1,5 @@
-/* lib/ops/add.c - a + b, b repeated where it has extent 1: contract in posenet/ops.h, loops in kernels/{ref,simd}/pointwise.c */
+/* lib/ops/add.c - a + b, b repeated where it has extent 1: contract in posenet/ops.h, loops in
+ * kernels/{ref,simd}/pointwise.c */
 #include "ops/repeat.h"
 
 enum { A, B };
@@ -15,7 +16,8 @@ static void sizes(const pn_run *r, const pn_node *node, pn_sizes *out)
 
 static void forward(const pn_run *r, const pn_node *node)
 {
-    r->kernels->pointwise.add(r->pool, (pn_sink){ pn_out(r, node), false }, pn_in(r, node, A), pn_in(r, node, B), repeat_of(r, node));
+    r->kernels->pointwise.add(r->pool, (pn_sink){ pn_out(r, node), false }, pn_in(r, node, A), pn_in(r, node, B),
+                              repeat_of(r, node));
 }
 
 static void backward(const pn_run *r, const pn_node *node)

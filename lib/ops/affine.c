@@ -14,8 +14,8 @@ static void forward(const pn_run *r, const pn_node *node)
 
 static void backward(const pn_run *r, const pn_node *node)
 {
-    r->kernels->pointwise.affine(r->pool, pn_sink_in(r, node, 0), pn_grad_out(r, node), ((const affine *)node)->scale, 0,
-                                 pn_map_out(r, node));
+    r->kernels->pointwise.affine(r->pool, pn_sink_in(r, node, 0), pn_grad_out(r, node), ((const affine *)node)->scale,
+                                 0, pn_map_out(r, node));
 }
 
 const pn_op pn_op_affine = {
@@ -26,7 +26,8 @@ pn_tensor *pn_affine(pn_graph *g, pn_tensor *x, double scale, double shift)
 {
     pn_tensor *const in[] = { x };
     if (!pn_op_begin(g, &pn_op_affine, in, 1)) return NULL;
-    if (!pn_expect(g, isfinite(scale) && isfinite(shift), "scale is %g and shift %g, expected finite numbers", scale, shift)) return NULL;
+    if (!pn_expect(g, isfinite(scale) && isfinite(shift), "scale is %g and shift %g, expected finite numbers", scale,
+                   shift)) return NULL;
     pn_node *node = pn_op_record(g, &pn_op_affine, x->shape, in, 1);
     if (!node) return NULL;
     ((affine *)node)->scale = scale;

@@ -78,14 +78,14 @@ static void backward(const pn_run *r, const pn_node *node)
         out.weight = pn_sink_in(r, node, WEIGHT);
         out.bias = pn_sink_in(r, node, BIAS);
     }
-    r->kernels->norm.bwd(r->pool, out, pn_grad_out(r, node), pn_in(r, node, X), stats_of(r, node), params_of(r, node).weight,
-                         dims_of(r, node), pn_scratch(r));
+    r->kernels->norm.bwd(r->pool, out, pn_grad_out(r, node), pn_in(r, node, X), stats_of(r, node),
+                         params_of(r, node).weight, dims_of(r, node), pn_scratch(r));
 }
 
 const pn_op pn_op_batch_norm = {
     .name = "batch_norm", .node_bytes = sizeof(norm), .backward_needs = PN_INPUT(X) | PN_INPUT(WEIGHT),
-    .no_grad = PN_INPUT(RUNNING_MEAN) | PN_INPUT(RUNNING_VAR), .in_place = PN_INPUT(X), .updates_state = true, .sizes = sizes,
-    .forward = forward, .backward = backward,
+    .no_grad = PN_INPUT(RUNNING_MEAN) | PN_INPUT(RUNNING_VAR), .in_place = PN_INPUT(X), .updates_state = true,
+    .sizes = sizes, .forward = forward, .backward = backward,
 };
 
 pn_tensor *pn_batch_norm(pn_graph *g, pn_tensor *x, pn_tensor *weight, pn_tensor *bias, pn_tensor *running_mean,
@@ -97,11 +97,12 @@ pn_tensor *pn_batch_norm(pn_graph *g, pn_tensor *x, pn_tensor *weight, pn_tensor
     if (!pn_expect(g, !weight == !bias, "%s is NULL and %s is not; give both or neither", weight ? "bias" : "weight",
                    weight ? "weight" : "bias")) return NULL;
     if (weight && (!pn_expect_shape(g, weight, "weight", c) || !pn_expect_shape(g, bias, "bias", c))) return NULL;
-    if (!pn_expect_shape(g, running_mean, "running_mean", c) || !pn_expect_shape(g, running_var, "running_var", c)) return NULL;
+    if (!pn_expect_shape(g, running_mean, "running_mean", c) ||
+        !pn_expect_shape(g, running_var, "running_var", c)) return NULL;
     if (!pn_expect(g, running_mean->kind == PN_TENSOR_STATE && running_var->kind == PN_TENSOR_STATE,
                    "running_mean or running_var is no state; make them with pn_state")) return NULL;
-    if (!pn_expect(g, momentum >= 0 && momentum <= 1 && eps > 0, "momentum is %g and eps %g, expected 0 to 1 and more than 0",
-                   momentum, eps)) return NULL;
+    if (!pn_expect(g, momentum >= 0 && momentum <= 1 && eps > 0,
+                   "momentum is %g and eps %g, expected 0 to 1 and more than 0", momentum, eps)) return NULL;
     pn_node *node = pn_op_record(g, &pn_op_batch_norm, x->shape, in, weight ? 5 : 3);
     for (int i = 0; i < 3; i++)
         if (!pn_op_save(g, node, c)) return NULL;

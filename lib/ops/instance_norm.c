@@ -29,7 +29,8 @@ static void forward(const pn_run *r, const pn_node *node)
 {
     const bool affine = node->n_in > BIAS;
     const pn_norm_params p = { affine ? pn_in(r, node, WEIGHT) : NULL, affine ? pn_in(r, node, BIAS) : NULL };
-    r->kernels->norm.fwd(r->pool, pn_out(r, node), stats_of(r, node), pn_in(r, node, X), p, dims_of(r, node), pn_scratch(r));
+    r->kernels->norm.fwd(r->pool, pn_out(r, node), stats_of(r, node), pn_in(r, node, X), p, dims_of(r, node),
+                         pn_scratch(r));
 }
 
 static void backward(const pn_run *r, const pn_node *node)
@@ -45,16 +46,16 @@ static void backward(const pn_run *r, const pn_node *node)
 }
 
 const pn_op pn_op_instance_norm = {
-    .name = "instance_norm", .node_bytes = sizeof(norm), .backward_needs = PN_INPUT(X) | PN_INPUT(WEIGHT), .in_place = PN_INPUT(X),
-    .sizes = sizes, .forward = forward, .backward = backward,
+    .name = "instance_norm", .node_bytes = sizeof(norm), .backward_needs = PN_INPUT(X) | PN_INPUT(WEIGHT),
+    .in_place = PN_INPUT(X), .sizes = sizes, .forward = forward, .backward = backward,
 };
 
 const pn_op pn_op_group_norm = {
-    .name = "group_norm", .node_bytes = sizeof(norm), .backward_needs = PN_INPUT(X) | PN_INPUT(WEIGHT), .in_place = PN_INPUT(X),
-    .sizes = sizes, .forward = forward, .backward = backward,
+    .name = "group_norm", .node_bytes = sizeof(norm), .backward_needs = PN_INPUT(X) | PN_INPUT(WEIGHT),
+    .in_place = PN_INPUT(X), .sizes = sizes, .forward = forward, .backward = backward,
 };
 
-/* ---- Recording ------------------------------------------------------------------------------------------------------ */
+/* ---- Recording ------------------------------------------------------------------------------------------------- */
 
 static pn_tensor *record(pn_graph *g, const pn_op *op, pn_tensor *const in[], ptrdiff_t groups, double eps)
 {
@@ -66,7 +67,8 @@ static pn_tensor *record(pn_graph *g, const pn_op *op, pn_tensor *const in[], pt
                    !pn_expect_shape(g, bias, "bias", pn_shape1(d[1])))) return NULL;
     if (!pn_expect(g, eps > 0, "eps is %g, expected more than 0", eps)) return NULL;
     pn_node *node = pn_op_record(g, op, in[X]->shape, in, weight ? 3 : 1);
-    if (!node || !pn_op_save(g, node, pn_shape2(d[0], groups)) || !pn_op_save(g, node, pn_shape2(d[0], groups))) return NULL;
+    if (!node || !pn_op_save(g, node, pn_shape2(d[0], groups)) ||
+        !pn_op_save(g, node, pn_shape2(d[0], groups))) return NULL;
     ((norm *)node)->groups = groups;
     ((norm *)node)->eps = eps;
     return node->out;
@@ -84,7 +86,8 @@ pn_tensor *pn_group_norm(pn_graph *g, pn_tensor *x, pn_tensor *weight, pn_tensor
     pn_tensor *const in[] = { x, weight, bias };
     if (!pn_op_begin(g, &pn_op_group_norm, in, 1) || !pn_expect_rank(g, x, "x", 4)) return NULL;
     if (!pn_expect(g, groups > 0, "groups is %d, expected 1 or more", groups)) return NULL;
-    if (!pn_expect_fits(g, x->shape.dim[1] % groups == 0, "%td channels do not split into %d groups", x->shape.dim[1], groups))
+    if (!pn_expect_fits(g, x->shape.dim[1] % groups == 0, "%td channels do not split into %d groups", x->shape.dim[1],
+                        groups))
         return NULL;
     return record(g, &pn_op_group_norm, in, groups, eps);
 }

@@ -44,9 +44,10 @@ static void backward(const pn_run *r, const pn_node *node)
 }
 
 const pn_op pn_op_layer_norm = {
-    .name = "layer_norm", .node_bytes = sizeof(norm), .layout = { PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR },
-    .result = PN_LAYOUT_PLANAR, .backward_needs = PN_INPUT(X) | PN_INPUT(WEIGHT), .in_place = PN_INPUT(X), .sizes = sizes,
-    .forward = forward, .backward = backward,
+    .name = "layer_norm", .node_bytes = sizeof(norm),
+    .layout = { PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR },
+    .result = PN_LAYOUT_PLANAR, .backward_needs = PN_INPUT(X) | PN_INPUT(WEIGHT), .in_place = PN_INPUT(X),
+    .sizes = sizes, .forward = forward, .backward = backward,
 };
 
 pn_tensor *pn_layer_norm(pn_graph *g, pn_tensor *x, pn_tensor *weight, pn_tensor *bias, int axes, double eps)

@@ -12,19 +12,20 @@ static void forward(const pn_run *r, const pn_node *node)
 static void backward(const pn_run *r, const pn_node *node)
 {
     const pn_lerp_sinks d = { pn_sink_in(r, node, A), pn_sink_in(r, node, B), pn_sink_in(r, node, MASK) };
-    r->kernels->pointwise.lerp_bwd(r->pool, d, pn_grad_out(r, node), pn_in(r, node, A), pn_in(r, node, B), pn_in(r, node, MASK),
-                                   pn_map_out(r, node));
+    r->kernels->pointwise.lerp_bwd(r->pool, d, pn_grad_out(r, node), pn_in(r, node, A), pn_in(r, node, B),
+                                   pn_in(r, node, MASK), pn_map_out(r, node));
 }
 
 static unsigned needs(const pn_node *node, unsigned wanted)
 {
     (void)node;
-    return (wanted & (PN_INPUT(A) | PN_INPUT(B)) ? PN_INPUT(MASK) : 0) | (wanted & PN_INPUT(MASK) ? PN_INPUT(A) | PN_INPUT(B) : 0);
+    const unsigned both = PN_INPUT(A) | PN_INPUT(B);
+    return (wanted & both ? PN_INPUT(MASK) : 0) | (wanted & PN_INPUT(MASK) ? both : 0);
 }
 
 const pn_op pn_op_lerp = {
-    .name = "lerp", .layout = { PN_LAYOUT_ANY, PN_LAYOUT_ANY, PN_LAYOUT_PLANAR }, .in_place = PN_INPUT(A), .needs = needs,
-    .forward = forward, .backward = backward,
+    .name = "lerp", .layout = { PN_LAYOUT_ANY, PN_LAYOUT_ANY, PN_LAYOUT_PLANAR }, .in_place = PN_INPUT(A),
+    .needs = needs, .forward = forward, .backward = backward,
 };
 
 pn_tensor *pn_lerp(pn_graph *g, pn_tensor *a, pn_tensor *b, pn_tensor *mask)

@@ -1,4 +1,5 @@
-/* lib/ops/linear.c - x w^T + bias over the last axis: contract in posenet/ops.h, loops in kernels/{ref,simd}/matmul.c */
+/* lib/ops/linear.c - x w^T + bias over the last axis: contract in posenet/ops.h, loops in
+ * kernels/{ref,simd}/matmul.c */
 #include "ops/repeat.h"
 
 enum { X, W, BIAS };

@@ -59,7 +59,8 @@ static unsigned needs(const pn_node *node, unsigned wanted)
 }
 
 const pn_op pn_op_matmul = {
-    .name = "matmul", .node_bytes = sizeof(matmul), .needs = needs, .sizes = sizes, .forward = forward, .backward = backward,
+    .name = "matmul", .node_bytes = sizeof(matmul), .needs = needs, .sizes = sizes, .forward = forward,
+    .backward = backward,
 };
 
 pn_tensor *pn_matmul(pn_graph *g, pn_tensor *a, pn_tensor *b, pn_matmul_mode mode)

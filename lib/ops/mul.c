@@ -1,4 +1,5 @@
-/* lib/ops/mul.c - a * b, b repeated where it has extent 1: contract in posenet/ops.h, loops in kernels/{ref,simd}/pointwise.c */
+/* lib/ops/mul.c - a * b, b repeated where it has extent 1: contract in posenet/ops.h, loops in
+ * kernels/{ref,simd}/pointwise.c */
 #include "ops/repeat.h"
 
 enum { A, B };
@@ -15,7 +16,8 @@ static void sizes(const pn_run *r, const pn_node *node, pn_sizes *out)
 
 static void forward(const pn_run *r, const pn_node *node)
 {
-    r->kernels->pointwise.mul(r->pool, (pn_sink){ pn_out(r, node), false }, pn_in(r, node, A), pn_in(r, node, B), repeat_of(r, node));
+    r->kernels->pointwise.mul(r->pool, (pn_sink){ pn_out(r, node), false }, pn_in(r, node, A), pn_in(r, node, B),
+                              repeat_of(r, node));
 }
 
 static void backward(const pn_run *r, const pn_node *node)
@@ -42,8 +44,8 @@ const pn_op pn_op_mul = {
 
 /* One channel for all: b has no blocks to share with a. */
 static const pn_op one_channel = {
-    .name = "mul", .layout = { PN_LAYOUT_ANY, PN_LAYOUT_PLANAR }, .in_place = PN_INPUT(A), .needs = needs, .sizes = sizes,
-    .forward = forward, .backward = backward,
+    .name = "mul", .layout = { PN_LAYOUT_ANY, PN_LAYOUT_PLANAR }, .in_place = PN_INPUT(A), .needs = needs,
+    .sizes = sizes, .forward = forward, .backward = backward,
 };
 
 pn_tensor *pn_mul(pn_graph *g, pn_tensor *a, pn_tensor *b)

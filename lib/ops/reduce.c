@@ -1,7 +1,7 @@
 /* lib/ops/reduce.c - sum and mean over some axes: contracts in posenet/ops.h, loops in kernels/{ref,simd}/pointwise.c
  *
- * Blocks stay where the result is a map with the same channels, and where channels go with everything else; in between the
- * planner brings x to planes.
+ * Blocks stay where the result is a map with the same channels, and where channels go with everything else; in
+ * between the planner brings x to planes.
  */
 #include "ops/repeat.h"
 
@@ -9,7 +9,8 @@ typedef struct { pn_node node; pn_shape kept; double scale; } reduction;       /
 
 static pn_repeat repeat_of(const pn_run *r, const pn_node *node)
 {
-    return pn_repeat_of(node->in[0]->shape, pn_map_in(r, node, 0).b, ((const reduction *)node)->kept, pn_map_out(r, node).b);
+    return pn_repeat_of(node->in[0]->shape, pn_map_in(r, node, 0).b, ((const reduction *)node)->kept,
+                        pn_map_out(r, node).b);
 }
 
 static void sizes(const pn_run *r, const pn_node *node, pn_sizes *out)
@@ -25,8 +26,8 @@ static void forward(const pn_run *r, const pn_node *node)
 
 static void backward(const pn_run *r, const pn_node *node)
 {
-    r->kernels->pointwise.spread(r->pool, pn_sink_in(r, node, 0), pn_grad_out(r, node), ((const reduction *)node)->scale,
-                                 repeat_of(r, node));
+    r->kernels->pointwise.spread(r->pool, pn_sink_in(r, node, 0), pn_grad_out(r, node),
+                                 ((const reduction *)node)->scale, repeat_of(r, node));
 }
 
 const pn_op pn_op_sum = {
@@ -42,8 +43,8 @@ static const pn_op over_channels = {
 };
 /* Channels stay, but the result is no map. */
 static const pn_op from_planes = {
-    .name = "reduce", .node_bytes = sizeof(reduction), .layout = { PN_LAYOUT_PLANAR }, .sizes = sizes, .forward = forward,
-    .backward = backward,
+    .name = "reduce", .node_bytes = sizeof(reduction), .layout = { PN_LAYOUT_PLANAR }, .sizes = sizes,
+    .forward = forward, .backward = backward,
 };
 
 static const pn_op *layout_of(const pn_op *op, pn_shape x, unsigned axes, pn_keep keep)
@@ -58,8 +59,8 @@ static pn_tensor *record(pn_graph *g, const pn_op *op, pn_tensor *x, unsigned ax
     if (!pn_op_begin(g, op, in, 1)) return NULL;
     const pn_shape s = x->shape;
     const unsigned all = PN_AXIS(s.rank) - 1;
-    if (!pn_expect(g, axes == PN_ALL_AXES || (axes && !(axes & ~all)), "axes is 0x%x, expected some of the %d axes of x or "
-                   "PN_ALL_AXES", axes, s.rank)) return NULL;
+    if (!pn_expect(g, axes == PN_ALL_AXES || (axes && !(axes & ~all)),
+                   "axes is 0x%x, expected some of the %d axes of x or PN_ALL_AXES", axes, s.rank)) return NULL;
     pn_shape kept = s, result = { 0 };
     double numbers = 1;
     for (int i = 0; i < s.rank; i++) {
@@ -79,5 +80,11 @@ static pn_tensor *record(pn_graph *g, const pn_op *op, pn_tensor *x, unsigned ax
     return node->out;
 }
 
-pn_tensor *pn_sum(pn_graph *g, pn_tensor *x, unsigned axes, pn_keep keep) { return record(g, &pn_op_sum, x, axes, keep); }
-pn_tensor *pn_mean(pn_graph *g, pn_tensor *x, unsigned axes, pn_keep keep) { return record(g, &pn_op_mean, x, axes, keep); }
+pn_tensor *pn_sum(pn_graph *g, pn_tensor *x, unsigned axes, pn_keep keep)
+{
+    return record(g, &pn_op_sum, x, axes, keep);
+}
+pn_tensor *pn_mean(pn_graph *g, pn_tensor *x, unsigned axes, pn_keep keep)
+{
+    return record(g, &pn_op_mean, x, axes, keep);
+}

@@ -12,8 +12,10 @@ bool pn_repeats_to(pn_shape small, pn_shape large)
 bool pn_expect_repeats(pn_graph *g, const pn_tensor *a, const pn_tensor *b)
 {
     char is[PN_SHAPE_TEXT], should[PN_SHAPE_TEXT];
-    return pn_expect_fits(g, pn_repeats_to(b->shape, a->shape), "b is %s, expected %s or extents of 1 where it is to be repeated; "
-                          "the larger tensor comes first", pn_shape_text(b->shape, is), pn_shape_text(a->shape, should));
+    return pn_expect_fits(g, pn_repeats_to(b->shape, a->shape),
+                          "b is %s, expected %s or extents of 1 where it is to be repeated; "
+                          "the larger tensor comes first", pn_shape_text(b->shape, is),
+                          pn_shape_text(a->shape, should));
 }
 
 bool pn_repeats_channels(const pn_tensor *a, const pn_tensor *b)

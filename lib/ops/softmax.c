@@ -20,7 +20,8 @@ static void forward(const pn_run *r, const pn_node *node)
 
 static void backward(const pn_run *r, const pn_node *node)
 {
-    r->kernels->pointwise.softmax_bwd(r->pool, pn_sink_in(r, node, 0), pn_grad_out(r, node), pn_result(r, node), dims_of(node));
+    r->kernels->pointwise.softmax_bwd(r->pool, pn_sink_in(r, node, 0), pn_grad_out(r, node), pn_result(r, node),
+                                      dims_of(node));
 }
 
 const pn_op pn_op_softmax = {
@@ -33,7 +34,8 @@ pn_tensor *pn_softmax(pn_graph *g, pn_tensor *x, int axis)
     pn_tensor *const in[] = { x };
     if (!pn_op_begin(g, &pn_op_softmax, in, 1)) return NULL;
     const int rank = x->shape.rank;
-    if (!pn_expect(g, axis >= -rank && axis < rank, "axis is %d, expected %d to %d", axis, -rank, rank - 1)) return NULL;
+    if (!pn_expect(g, axis >= -rank && axis < rank, "axis is %d, expected %d to %d", axis, -rank, rank - 1))
+        return NULL;
     pn_node *node = pn_op_record(g, &pn_op_softmax, x->shape, in, 1);
     if (!node) return NULL;
     ((softmax *)node)->axis = axis < 0 ? axis + rank : axis;

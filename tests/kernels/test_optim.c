@@ -18,7 +18,8 @@ static arrays arrays_of(ptrdiff_t count)
 static void step(pn_isa isa, const arrays *a, ptrdiff_t count)
 {
     const pn_kernels k = pn_kernels_for(isa);
-    const pn_adam_dims d = { .rate = 1e-2 / (1 - 0.9), .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .root = sqrt(1 - 0.999) };
+    const pn_adam_dims d = { .rate = 1e-2 / (1 - 0.9), .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,
+                             .root = sqrt(1 - 0.999) };
     k.optim.adam(NULL, a->w.memory, a->m.memory, a->v.memory, a->g.memory, d, count);
 }
 
@@ -72,7 +73,8 @@ START_TEST(a_nan_or_infinity_anywhere_is_found)
             for (ptrdiff_t at = 0; at < count; at++) {
                 const pn_real held = g[at];
                 g[at] = bad[at % 3];
-                if (k.optim.finite(g, count)) ck_abort_msg("%s misses number %td of %td", pn_isa_name(isas[i]), at, count);
+                if (k.optim.finite(g, count))
+                    ck_abort_msg("%s misses number %td of %td", pn_isa_name(isas[i]), at, count);
                 g[at] = held;
             }
             free_arrays(&a);

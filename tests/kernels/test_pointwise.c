@@ -1,4 +1,5 @@
-/* tests/kernels/test_pointwise.c - lib/kernels/{ref,simd}/{pointwise,layout}.c: far values, the ends of arrays, lanes */
+/* tests/kernels/test_pointwise.c - lib/kernels/{ref,simd}/{pointwise,layout}.c: far values, the ends of arrays,
+ * lanes */
 #include "support/guard.h"
 #include "support/pntest.h"
 
@@ -8,7 +9,7 @@ static void find_isas(void) { n_isas = pn_test_isas(isas); }
 
 static pn_map flat(ptrdiff_t count) { return (pn_map){ 1, 1, 1, count, 1 }; }
 
-/* ---- Curves ----------------------------------------------------------------------------------------------------------- */
+/* ---- Curves ---------------------------------------------------------------------------------------------------- */
 
 enum { POINTS = 40001 };
 static const char *const curve_names[] = { "tanh", "sigmoid", "gelu" };
@@ -29,8 +30,8 @@ START_TEST(curves_are_right_to_a_few_ulp)
         pn_kernels_for(isas[k]).pointwise.curve_fwd(NULL, is, x, (pn_curve)_i, flat(POINTS));
         for (ptrdiff_t i = 0; i < POINTS; i++)
             if (!(off((double)is[i], (double)should[i]) <= 10))
-                ck_abort_msg("%s, %s of %.9g is %.9g, expected %.9g", pn_isa_name(isas[k]), curve_names[_i], (double)x[i],
-                             (double)is[i], (double)should[i]);
+                ck_abort_msg("%s, %s of %.9g is %.9g, expected %.9g", pn_isa_name(isas[k]), curve_names[_i],
+                             (double)x[i], (double)is[i], (double)should[i]);
     }
 }
 END_TEST
@@ -76,7 +77,7 @@ START_TEST(an_infinite_mask_leaves_lanes_at_zero)
 }
 END_TEST
 
-/* ---- Ends of arrays ------------------------------------------------------------------------------------------------------ */
+/* ---- Ends of arrays -------------------------------------------------------------------------------------------- */
 
 enum { MOST = 70 };
 
@@ -124,7 +125,7 @@ START_TEST(nothing_is_read_or_written_past_an_end)
 }
 END_TEST
 
-/* ---- Layouts -------------------------------------------------------------------------------------------------------------- */
+/* ---- Layouts --------------------------------------------------------------------------------------------------- */
 
 START_TEST(planes_become_blocks_and_planes_again)
 {
@@ -142,9 +143,11 @@ START_TEST(planes_become_blocks_and_planes_again)
         for (ptrdiff_t n = 0; n < N; n++)
             for (ptrdiff_t c = 0; c < pn_map_blocks(blocks) * PN_BLOCK; c++)
                 for (ptrdiff_t i = 0; i < H * W; i++)
-                    ck_assert_double_eq((double)b[pn_at(blocks, n, c, 0, i)], c < _i ? (double)x[pn_at(planes, n, c, 0, i)] : 0);
+                    ck_assert_double_eq((double)b[pn_at(blocks, n, c, 0, i)],
+                                        c < _i ? (double)x[pn_at(planes, n, c, 0, i)] : 0);
         p.relayout(NULL, (pn_sink){ back.memory, true }, planes, b, blocks);
-        for (ptrdiff_t i = 0; i < count; i++) ck_assert_double_eq((double)((pn_real *)back.memory)[i], 2 * (double)x[i]);
+        for (ptrdiff_t i = 0; i < count; i++)
+            ck_assert_double_eq((double)((pn_real *)back.memory)[i], 2 * (double)x[i]);
         pn_guard_free(&from);
         pn_guard_free(&back);
         pn_guard_free(&to);

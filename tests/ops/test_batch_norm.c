@@ -7,11 +7,13 @@ static pn_tensor *running(pn_graph *g, const char *name, pn_tensor *x, double va
 }
 static pn_tensor *build(pn_graph *g, pn_tensor *const in[])
 {
-    return pn_batch_norm(g, in[0], in[1], in[2], running(g, "mean", in[0], 0.3), running(g, "var", in[0], 1.5), 0.1, 1e-5);
+    return pn_batch_norm(g, in[0], in[1], in[2], running(g, "mean", in[0], 0.3), running(g, "var", in[0], 1.5), 0.1,
+                         1e-5);
 }
 static pn_tensor *plain(pn_graph *g, pn_tensor *const in[])
 {
-    return pn_batch_norm(g, in[0], NULL, NULL, running(g, "mean", in[0], 0.3), running(g, "var", in[0], 1.5), 0.1, 1e-5);
+    return pn_batch_norm(g, in[0], NULL, NULL, running(g, "mean", in[0], 0.3), running(g, "var", in[0], 1.5), 0.1,
+                         1e-5);
 }
 static pn_tensor *as_torch_trains(pn_graph *g, pn_tensor *const in[])
 {
@@ -47,13 +49,22 @@ START_TEST(gradients_match_differences)
     pn_test_gradients(plain, cases[_i], 1, 0);
 }
 END_TEST
-START_TEST(training_matches_torch_and_moves_the_state) { pn_test_golden(as_torch_trains, 3, "batch_norm/train", PN_TOL_SUM); } END_TEST
-START_TEST(inference_matches_torch_and_keeps_the_state) { pn_test_golden_infer(as_torch_infers, 3, "batch_norm/eval", PN_TOL_SUM); } END_TEST
+START_TEST(training_matches_torch_and_moves_the_state)
+{
+    pn_test_golden(as_torch_trains, 3, "batch_norm/train", PN_TOL_SUM);
+}
+END_TEST
+START_TEST(inference_matches_torch_and_keeps_the_state)
+{
+    pn_test_golden_infer(as_torch_infers, 3, "batch_norm/eval", PN_TOL_SUM);
+}
+END_TEST
 
 START_TEST(running_statistics_that_are_no_state_are_refused)
 {
     pn_graph *g = pn_test_graph();
-    pn_tensor *x = pn_test_zeros(g, cases[1][0]), *mean = pn_test_zeros(g, cases[1][1]), *var = pn_test_zeros(g, cases[1][1]);
+    pn_tensor *x = pn_test_zeros(g, cases[1][0]), *mean = pn_test_zeros(g, cases[1][1]);
+    pn_tensor *var = pn_test_zeros(g, cases[1][1]);
     ck_assert_ptr_null(pn_batch_norm(g, x, NULL, NULL, mean, var, 0.1, 1e-5));
     pn_test_refused(g, PN_ERR_ARG, "pn_batch_norm: running_mean or running_var is no state; make them with pn_state");
     pn_graph_free(g);

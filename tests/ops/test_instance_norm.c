@@ -4,7 +4,10 @@
 enum { PARTS = 4 };
 static pn_tensor *plain(pn_graph *g, pn_tensor *const in[]) { return pn_instance_norm(g, in[0], NULL, NULL, 1e-5); }
 static pn_tensor *affine(pn_graph *g, pn_tensor *const in[]) { return pn_instance_norm(g, in[0], in[1], in[2], 1e-5); }
-static pn_tensor *grouped(pn_graph *g, pn_tensor *const in[]) { return pn_group_norm(g, in[0], in[1], in[2], PARTS, 1e-5); }
+static pn_tensor *grouped(pn_graph *g, pn_tensor *const in[])
+{
+    return pn_group_norm(g, in[0], in[1], in[2], PARTS, 1e-5);
+}
 static pn_tensor *one_group(pn_graph *g, pn_tensor *const in[]) { return pn_group_norm(g, in[0], NULL, NULL, 1, 1e-5); }
 
 /* channels around a block; a map smaller than a vector, one of odd sizes, one longer than a chunk of the sums */
@@ -17,7 +20,8 @@ static const pn_shape cases[][3] = {
     { { 4, { 1, 33, 13, 11 } }, { 1, { 33 } }, { 1, { 33 } } },
     { { 4, { 3, 48, 5, 4 } },  { 1, { 48 } }, { 1, { 48 } } },     /* enough blocks for one plane per item */
 };
-static const pn_shape in_groups[][3] = {               /* groups of 1, 2, 5 and 12 channels: inside blocks and across them */
+/* groups of 1, 2, 5 and 12 channels: inside blocks and across them */
+static const pn_shape in_groups[][3] = {
     { { 4, { 2, 4, 5, 3 } },  { 1, { 4 } },  { 1, { 4 } } },
     { { 4, { 2, 8, 3, 5 } },  { 1, { 8 } },  { 1, { 8 } } },
     { { 4, { 1, 20, 3, 4 } }, { 1, { 20 } }, { 1, { 20 } } },
@@ -60,7 +64,8 @@ START_TEST(matches_torch_group_norm) { pn_test_golden(grouped, 3, "group_norm/g4
 /* Numbers around 1000 with deviation 0.01 carry seven bits of it in float; what they carry must come out. */
 static void far_from_zero(pn_rng *rng, pn_real *values, pn_shape shape)
 {
-    for (ptrdiff_t i = 0; i < pn_shape_count(shape); i++) values[i] = (pn_real)(float)(1000 + 0.01 * pn_rng_normal(rng));
+    for (ptrdiff_t i = 0; i < pn_shape_count(shape); i++)
+        values[i] = (pn_real)(float)(1000 + 0.01 * pn_rng_normal(rng));
 }
 START_TEST(a_mean_far_above_the_deviation_keeps_its_digits)
 {

@@ -12,7 +12,11 @@ static const pn_shape cases[][3] = {
 };
 enum { CASES_HERE = sizeof cases / sizeof *cases };
 
-START_TEST(every_isa_agrees_with_ref) { pn_test_parity(build, cases[_i], 3, PN_TOL_SUM); } END_TEST     /* a mask's gradient cancels */
+START_TEST(every_isa_agrees_with_ref)  /* a mask's gradient cancels */
+{
+    pn_test_parity(build, cases[_i], 3, PN_TOL_SUM);
+}
+END_TEST
 START_TEST(gradients_match_differences) { pn_test_gradients(build, cases[_i], 3, 0); } END_TEST
 START_TEST(one_map_twice_gets_both_gradients)
 {

@@ -40,7 +40,8 @@ START_TEST(a_larger_second_operand_is_refused_with_advice)
     pn_graph *g = pn_test_graph();
     pn_tensor *x = pn_test_zeros(g, cases[3][0]), *mask = pn_test_zeros(g, cases[3][1]);
     ck_assert_ptr_null(pn_add(g, mask, x));
-    pn_test_refused(g, PN_ERR_SHAPE, "pn_add: b is [2,17,3,5], expected [2,1,3,5] or extents of 1 where it is to be repeated; the larger");
+    pn_test_refused(g, PN_ERR_SHAPE, "pn_add: b is [2,17,3,5], expected [2,1,3,5] or extents of 1 where it is to be "
+                    "repeated; the larger tensor comes first");
     pn_graph_free(g);
 }
 END_TEST
@@ -54,13 +55,28 @@ START_TEST(another_rank_is_refused)
 }
 END_TEST
 
-/* ---- Sum and mean ------------------------------------------------------------------------------------------------------- */
+/* ---- Sum and mean ---------------------------------------------------------------------------------------------- */
 
-static pn_tensor *sum_pixels(pn_graph *g, pn_tensor *const in[]) { return pn_sum(g, in[0], PN_AXIS(2) | PN_AXIS(3), PN_KEEP_AXES); }
-static pn_tensor *mean_pixels(pn_graph *g, pn_tensor *const in[]) { return pn_mean(g, in[0], PN_AXIS(2) | PN_AXIS(3), PN_KEEP_AXES); }
-static pn_tensor *pooled(pn_graph *g, pn_tensor *const in[]) { return pn_mean(g, in[0], PN_AXIS(2) | PN_AXIS(3), PN_DROP_AXES); }
-static pn_tensor *mean_channels(pn_graph *g, pn_tensor *const in[]) { return pn_mean(g, in[0], PN_AXIS(1), PN_KEEP_AXES); }
-static pn_tensor *sum_channels(pn_graph *g, pn_tensor *const in[]) { return pn_sum(g, in[0], PN_AXIS(1), PN_DROP_AXES); }
+static pn_tensor *sum_pixels(pn_graph *g, pn_tensor *const in[])
+{
+    return pn_sum(g, in[0], PN_AXIS(2) | PN_AXIS(3), PN_KEEP_AXES);
+}
+static pn_tensor *mean_pixels(pn_graph *g, pn_tensor *const in[])
+{
+    return pn_mean(g, in[0], PN_AXIS(2) | PN_AXIS(3), PN_KEEP_AXES);
+}
+static pn_tensor *pooled(pn_graph *g, pn_tensor *const in[])
+{
+    return pn_mean(g, in[0], PN_AXIS(2) | PN_AXIS(3), PN_DROP_AXES);
+}
+static pn_tensor *mean_channels(pn_graph *g, pn_tensor *const in[])
+{
+    return pn_mean(g, in[0], PN_AXIS(1), PN_KEEP_AXES);
+}
+static pn_tensor *sum_channels(pn_graph *g, pn_tensor *const in[])
+{
+    return pn_sum(g, in[0], PN_AXIS(1), PN_DROP_AXES);
+}
 static pn_tensor *sum_samples(pn_graph *g, pn_tensor *const in[]) { return pn_sum(g, in[0], PN_AXIS(0), PN_KEEP_AXES); }
 static pn_tensor *mean_all(pn_graph *g, pn_tensor *const in[]) { return pn_mean(g, in[0], PN_ALL_AXES, PN_DROP_AXES); }
 static pn_tensor *sum_all(pn_graph *g, pn_tensor *const in[]) { return pn_sum(g, in[0], PN_ALL_AXES, PN_KEEP_AXES); }
@@ -68,11 +84,20 @@ static pn_tensor *mean_last(pn_graph *g, pn_tensor *const in[]) { return pn_mean
 static pn_test_build *const sums[] = {
     sum_pixels, mean_pixels, pooled, mean_channels, sum_channels, sum_samples, mean_all, sum_all, mean_last,
 };
-static const pn_shape maps[] = { { 4, { 2, 3, 5, 7 } }, { 4, { 1, 15, 4, 3 } }, { 4, { 3, 33, 2, 5 } }, { 4, { 1, 1, 1, 1 } } };
+static const pn_shape maps[] = { { 4, { 2, 3, 5, 7 } }, { 4, { 1, 15, 4, 3 } }, { 4, { 3, 33, 2, 5 } },
+                                 { 4, { 1, 1, 1, 1 } } };
 enum { SUMS = sizeof sums / sizeof *sums, MAPS = sizeof maps / sizeof *maps };
 
-START_TEST(every_isa_sums_as_ref) { for (int m = 0; m < MAPS; m++) pn_test_parity(sums[_i], &maps[m], 1, PN_TOL_SUM); } END_TEST
-START_TEST(gradients_of_sums_match_differences) { for (int m = 0; m < MAPS; m++) pn_test_gradients(sums[_i], &maps[m], 1, 0); } END_TEST
+START_TEST(every_isa_sums_as_ref)
+{
+    for (int m = 0; m < MAPS; m++) pn_test_parity(sums[_i], &maps[m], 1, PN_TOL_SUM);
+}
+END_TEST
+START_TEST(gradients_of_sums_match_differences)
+{
+    for (int m = 0; m < MAPS; m++) pn_test_gradients(sums[_i], &maps[m], 1, 0);
+}
+END_TEST
 START_TEST(a_long_mean_is_the_same_on_every_isa_and_thread)
 {
     static const pn_shape large = { 4, { 1, 20, 70, 66 } };

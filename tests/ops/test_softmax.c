@@ -5,7 +5,8 @@ static pn_tensor *over_last(pn_graph *g, pn_tensor *const in[]) { return pn_soft
 static pn_tensor *over_second(pn_graph *g, pn_tensor *const in[]) { return pn_softmax(g, in[0], 1); }
 
 static const pn_shape cases[] = {
-    { 2, { 1, 1 } }, { 2, { 3, 17 } }, { 3, { 2, 5, 33 } }, { 4, { 2, 9, 3, 5 } }, { 4, { 1, 20, 4, 5 } }, { 3, { 1, 2, 300 } },
+    { 2, { 1, 1 } }, { 2, { 3, 17 } }, { 3, { 2, 5, 33 } }, { 4, { 2, 9, 3, 5 } }, { 4, { 1, 20, 4, 5 } },
+    { 3, { 1, 2, 300 } },
 };
 enum { CASES_HERE = sizeof cases / sizeof *cases };
 

@@ -23,7 +23,8 @@ static void row_item(void *arg, ptrdiff_t item, int worker)
     }
 }
 
-static void product(pn_pool *pool, pn_sink c, const pn_real *a, const pn_real *b, const pn_real *bias, pn_matmul_dims d, void *scratch)
+static void product(pn_pool *pool, pn_sink c, const pn_real *a, const pn_real *b, const pn_real *bias,
+                    pn_matmul_dims d, void *scratch)
 {
     (void)scratch;
     job j = { c, a, b, bias, d };

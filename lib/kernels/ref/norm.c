@@ -26,7 +26,10 @@ static group group_of(const pn_norm_dims *d, ptrdiff_t item)
     return (group){ n, n + 1, first, first + channels };
 }
 
-static double size_of(const pn_norm_dims *d, group g) { return (double)((g.to - g.from) * (g.last - g.first) * d->x.h * d->x.w); }
+static double size_of(const pn_norm_dims *d, group g)
+{
+    return (double)((g.to - g.from) * (g.last - g.first) * d->x.h * d->x.w);
+}
 
 /* sum over the group of (x - centre)^power */
 static double moment(const job *j, group g, double centre, int power)
@@ -79,7 +82,8 @@ static void fwd_item(void *arg, ptrdiff_t item, int worker)
     write(j, g, mean, rstd);
 }
 
-static void fwd(pn_pool *pool, pn_real *y, pn_norm_stats out, const pn_real *x, pn_norm_params p, pn_norm_dims d, void *scratch)
+static void fwd(pn_pool *pool, pn_real *y, pn_norm_stats out, const pn_real *x, pn_norm_params p, pn_norm_dims d,
+                void *scratch)
 {
     (void)scratch;
     job j = { .d = d, .p = p, .stats = out, .x = x, .y = y };
@@ -95,15 +99,15 @@ static void apply_item(void *arg, ptrdiff_t item, int worker)
     write(&a->j, group_of(&a->j.d, item), (double)a->mean[item], (double)a->rstd[item]);
 }
 
-static void apply(pn_pool *pool, pn_real *y, const pn_real *x, const pn_real *mean, const pn_real *rstd, pn_norm_params p,
-                  pn_norm_dims d, void *scratch)
+static void apply(pn_pool *pool, pn_real *y, const pn_real *x, const pn_real *mean, const pn_real *rstd,
+                  pn_norm_params p, pn_norm_dims d, void *scratch)
 {
     (void)scratch;
     apply_job a = { { .d = d, .p = p, .x = x, .y = y }, mean, rstd };
     pn_parallel(pool, groups(&d), apply_item, &a);
 }
 
-/* ---- Backward --------------------------------------------------------------------------------------------------------- */
+/* ---- Backward -------------------------------------------------------------------------------------------------- */
 
 /* Of one channel of one sample: sums of dy and of dy times the normalised x. */
 typedef struct { double dy, dy_xhat; } sums;
@@ -184,9 +188,10 @@ static void bwd(pn_pool *pool, pn_norm_sinks out, const pn_real *dy, const pn_re
 
 static size_t scratch(pn_norm_dims d) { (void)d; return 0; }
 
-/* ---- Rows --------------------------------------------------------------------------------------------------------------- */
+/* ---- Rows ------------------------------------------------------------------------------------------------------ */
 
-static void rows_fwd(pn_pool *pool, pn_real *y, pn_norm_stats out, const pn_real *x, pn_norm_params p, pn_row_norm_dims d)
+static void rows_fwd(pn_pool *pool, pn_real *y, pn_norm_stats out, const pn_real *x, pn_norm_params p,
+                     pn_row_norm_dims d)
 {
     (void)pool;
     for (ptrdiff_t r = 0; r < d.rows; r++) {
@@ -205,7 +210,8 @@ static void rows_fwd(pn_pool *pool, pn_real *y, pn_norm_stats out, const pn_real
     }
 }
 
-static void rows_dx(pn_sink dx, const pn_real *dy, const pn_real *x, pn_norm_stats s, const pn_real *weight, pn_row_norm_dims d)
+static void rows_dx(pn_sink dx, const pn_real *dy, const pn_real *x, pn_norm_stats s, const pn_real *weight,
+                    pn_row_norm_dims d)
 {
     for (ptrdiff_t r = 0; r < d.rows; r++) {
         const double mean = (double)s.mean[r], rstd = (double)s.rstd[r];

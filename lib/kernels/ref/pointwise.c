@@ -14,7 +14,7 @@ static void clear_lanes(pn_real *map, pn_map m)
                 for (ptrdiff_t x = 0; x < m.w; x++) map[pn_at(m, n, c, y, x)] = 0;
 }
 
-/* ---- Functions of one number -------------------------------------------------------------------------------------------- */
+/* ---- Functions of one number ----------------------------------------------------------------------------------- */
 
 static void leaky_relu_fwd(pn_pool *pool, pn_real *y, const pn_real *x, pn_real slope, ptrdiff_t count)
 {
@@ -22,7 +22,8 @@ static void leaky_relu_fwd(pn_pool *pool, pn_real *y, const pn_real *x, pn_real 
     for (ptrdiff_t i = 0; i < count; i++) y[i] = x[i] < 0 ? slope * x[i] : x[i];
 }
 
-static void leaky_relu_bwd(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real *y, pn_real slope, ptrdiff_t count)
+static void leaky_relu_bwd(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real *y, pn_real slope,
+                           ptrdiff_t count)
 {
     (void)pool;
     for (ptrdiff_t i = 0; i < count; i++) dx.data[i] = into(dx, i, (double)dy[i] * (y[i] > 0 ? 1.0 : (double)slope));
@@ -57,7 +58,8 @@ static void curve_fwd(pn_pool *pool, pn_real *y, const pn_real *x, pn_curve f, p
 static void curve_bwd(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real *read, pn_curve f, pn_map map)
 {
     (void)pool;
-    for (ptrdiff_t i = 0; i < pn_map_stored(map); i++) dx.data[i] = into(dx, i, (double)dy[i] * slope(f, (double)read[i]));
+    for (ptrdiff_t i = 0; i < pn_map_stored(map); i++)
+        dx.data[i] = into(dx, i, (double)dy[i] * slope(f, (double)read[i]));
 }
 
 static void affine(pn_pool *pool, pn_sink y, const pn_real *x, double scale, double shift, pn_map map)
@@ -67,7 +69,7 @@ static void affine(pn_pool *pool, pn_sink y, const pn_real *x, double scale, dou
     clear_lanes(y.data, map);
 }
 
-/* ---- Softmax -------------------------------------------------------------------------------------------------------------- */
+/* ---- Softmax --------------------------------------------------------------------------------------------------- */
 
 static void softmax_line(pn_real *y, const pn_real *x, ptrdiff_t extent, ptrdiff_t step)
 {
@@ -94,7 +96,8 @@ static void softmax_bwd(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_r
         for (ptrdiff_t i = 0; i < d.inner; i++) {
             const ptrdiff_t first = o * d.extent * d.inner + i;
             double dot = 0;
-            for (ptrdiff_t k = 0; k < d.extent; k++) dot += (double)dy[first + k * d.inner] * (double)y[first + k * d.inner];
+            for (ptrdiff_t k = 0; k < d.extent; k++)
+                dot += (double)dy[first + k * d.inner] * (double)y[first + k * d.inner];
             for (ptrdiff_t k = 0; k < d.extent; k++) {
                 const ptrdiff_t at = first + k * d.inner;
                 dx.data[at] = into(dx, at, (double)y[at] * ((double)dy[at] - dot));
@@ -102,7 +105,7 @@ static void softmax_bwd(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_r
         }
 }
 
-/* ---- Repeats and sums ------------------------------------------------------------------------------------------------------- */
+/* ---- Repeats and sums ------------------------------------------------------------------------------------------ */
 
 /* Where number i of the large array finds its partner in the small one. */
 static ptrdiff_t partner(const pn_repeat *r, ptrdiff_t i)
@@ -140,7 +143,8 @@ static void spread(pn_pool *pool, pn_sink large, const pn_real *small, double sc
 }
 
 /* Sum over what repeats the number of the small array that belongs to number `first` of the large one. */
-static double sum_repeats(const pn_repeat *r, const pn_real *large, const pn_real *times, int axis, ptrdiff_t first, ptrdiff_t step)
+static double sum_repeats(const pn_repeat *r, const pn_real *large, const pn_real *times, int axis, ptrdiff_t first,
+                          ptrdiff_t step)
 {
     if (axis < 0) return (double)large[first] * (times ? (double)times[first] : 1);
     double sum = 0;
@@ -150,7 +154,8 @@ static double sum_repeats(const pn_repeat *r, const pn_real *large, const pn_rea
     return sum;
 }
 
-static void reduce(pn_pool *pool, pn_sink small, const pn_real *large, const pn_real *times, double scale, pn_repeat r, void *scratch)
+static void reduce(pn_pool *pool, pn_sink small, const pn_real *large, const pn_real *times, double scale, pn_repeat r,
+                   void *scratch)
 {
     (void)pool; (void)scratch;
     ptrdiff_t kept = 1;
@@ -171,7 +176,7 @@ static void reduce(pn_pool *pool, pn_sink small, const pn_real *large, const pn_
 
 static size_t reduce_scratch(pn_repeat r) { (void)r; return 0; }
 
-/* ---- Lerp --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Lerp ------------------------------------------------------------------------------------------------------ */
 
 static void lerp_fwd(pn_pool *pool, pn_real *y, const pn_real *a, const pn_real *b, const pn_real *mask, pn_map m)
 {
@@ -186,8 +191,8 @@ static void lerp_fwd(pn_pool *pool, pn_real *y, const pn_real *a, const pn_real 
     clear_lanes(y, m);
 }
 
-static void lerp_bwd(pn_pool *pool, pn_lerp_sinks d, const pn_real *dy, const pn_real *a, const pn_real *b, const pn_real *mask,
-                     pn_map m)
+static void lerp_bwd(pn_pool *pool, pn_lerp_sinks d, const pn_real *dy, const pn_real *a, const pn_real *b,
+                     const pn_real *mask, pn_map m)
 {
     (void)pool;
     for (ptrdiff_t n = 0; n < m.n; n++)
@@ -207,7 +212,7 @@ static void lerp_bwd(pn_pool *pool, pn_lerp_sinks d, const pn_real *dy, const pn
     if (d.b.data) clear_lanes(d.b.data, m);
 }
 
-/* ---- Copies --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Copies ---------------------------------------------------------------------------------------------------- */
 
 static void copy(pn_pool *pool, pn_sink dst, const pn_real *src, ptrdiff_t count)
 {
@@ -230,8 +235,9 @@ static void relayout(pn_pool *pool, pn_sink dst, pn_map to, const pn_real *src, 
 void pn_ref_add_pointwise(pn_kernels *k)
 {
     k->pointwise = (pn_pointwise_kernels){
-        .leaky_relu_fwd = leaky_relu_fwd, .leaky_relu_bwd = leaky_relu_bwd, .curve_fwd = curve_fwd, .curve_bwd = curve_bwd,
-        .affine = affine, .softmax_fwd = softmax_fwd, .softmax_bwd = softmax_bwd, .add = add, .mul = mul, .spread = spread,
+        .leaky_relu_fwd = leaky_relu_fwd, .leaky_relu_bwd = leaky_relu_bwd, .curve_fwd = curve_fwd,
+        .curve_bwd = curve_bwd, .affine = affine, .softmax_fwd = softmax_fwd, .softmax_bwd = softmax_bwd, .add = add,
+        .mul = mul, .spread = spread,
         .reduce = reduce, .reduce_scratch = reduce_scratch, .lerp_fwd = lerp_fwd, .lerp_bwd = lerp_bwd, .copy = copy,
         .relayout = relayout,
     };

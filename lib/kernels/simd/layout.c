@@ -15,11 +15,13 @@ typedef struct {
     ptrdiff_t spans;
 } job;
 
-/* Some channels of some pixels: in the planes at (c, x), in the block at its pixel; fewer than VLEN at the edges only. */
+/* Some channels of some pixels: in the planes at (c, x), in the block at its pixel; fewer than VLEN at the edges
+ * only. */
 typedef struct { ptrdiff_t channels, pixels; } extent;
 
 /* A whole tile keeps its loops constant, so that it stays in registers. */
-__attribute__((always_inline)) static inline void turn_to_block(pn_sink block, const float *planes, ptrdiff_t plane, extent e)
+__attribute__((always_inline)) static inline void turn_to_block(pn_sink block, const float *planes, ptrdiff_t plane,
+                                                                extent e)
 {
     vec tile[VLEN];
     for (int i = 0; i < VLEN; i++)
@@ -32,7 +34,8 @@ __attribute__((always_inline)) static inline void turn_to_block(pn_sink block, c
     }
 }
 
-__attribute__((always_inline)) static inline void turn_to_planes(pn_sink planes, const float *block, ptrdiff_t plane, extent e)
+__attribute__((always_inline)) static inline void turn_to_planes(pn_sink planes, const float *block, ptrdiff_t plane,
+                                                                 extent e)
 {
     vec tile[VLEN];
     for (int i = 0; i < VLEN; i++) tile[i] = i < e.pixels ? vec_load(block + i * PN_BLOCK) : (vec){ 0 };
@@ -50,9 +53,11 @@ typedef struct { ptrdiff_t in_block, in_planes, plane, channels; } place;
 /* The tile of channels v.., pixels x.. */
 static inline void turn(const job *j, const place *p, ptrdiff_t v, ptrdiff_t x, ptrdiff_t to)
 {
-    const extent e = { pn_larger(0, pn_smaller(VLEN, p->channels - v)), pn_smaller(VLEN, to - x) }, whole = { VLEN, VLEN };
+    const extent e = { pn_larger(0, pn_smaller(VLEN, p->channels - v)), pn_smaller(VLEN, to - x) };
+    const extent whole = { VLEN, VLEN };
     const bool is_whole = e.channels == VLEN && e.pixels == VLEN;
-    const ptrdiff_t in_block = p->in_block + x * PN_BLOCK + v, in_planes = p->in_planes + (e.channels ? v : 0) * p->plane + x;
+    const ptrdiff_t in_block = p->in_block + x * PN_BLOCK + v;
+    const ptrdiff_t in_planes = p->in_planes + (e.channels ? v : 0) * p->plane + x;
     const pn_sink dst = { j->dst.data + (j->to_blocks ? in_block : in_planes), j->dst.add };
     const float *src = j->src + (j->to_blocks ? in_planes : in_block);
     if (j->to_blocks && is_whole) turn_to_block(dst, src, p->plane, whole);
@@ -67,7 +72,8 @@ static void item(void *arg, ptrdiff_t index, int worker)
     (void)worker;
     const job *j = arg;
     const pn_map m = j->planes;
-    const ptrdiff_t plane = m.h * m.w, blocks = pn_map_blocks(j->blocks), block = index / j->spans, c = block % blocks * PN_BLOCK;
+    const ptrdiff_t plane = m.h * m.w, blocks = pn_map_blocks(j->blocks), block = index / j->spans;
+    const ptrdiff_t c = block % blocks * PN_BLOCK;
     const place p = { block * plane * PN_BLOCK, (block / blocks * m.c + c) * plane, plane, m.c - c };
     const ptrdiff_t from = index % j->spans * PIXELS, to = pn_smaller(from + PIXELS, plane);
     const ptrdiff_t line = j->to_blocks ? VLEN : PN_BLOCK;              /* pixels */
@@ -76,7 +82,7 @@ static void item(void *arg, ptrdiff_t index, int worker)
             for (ptrdiff_t x = at; x < pn_smaller(at + line, to); x += VLEN) turn(j, &p, v, x, to);
 }
 
-/* ---- The same layout ------------------------------------------------------------------------------------------------------- */
+/* ---- The same layout ------------------------------------------------------------------------------------------- */
 
 typedef struct { pn_sink dst; const float *src; ptrdiff_t count; } same_job;
 
@@ -97,8 +103,8 @@ static void relayout(pn_pool *pool, pn_sink dst, pn_map to, const float *src, pn
         return;
     }
     const bool to_blocks = to.b > 1;
-    job j = { .dst = dst, .src = src, .planes = to_blocks ? from : to, .blocks = to_blocks ? to : from, .to_blocks = to_blocks,
-              .spans = (to.h * to.w + PIXELS - 1) / PIXELS };
+    job j = { .dst = dst, .src = src, .planes = to_blocks ? from : to, .blocks = to_blocks ? to : from,
+              .to_blocks = to_blocks, .spans = (to.h * to.w + PIXELS - 1) / PIXELS };
     pn_parallel(pool, to.n * pn_map_blocks(j.blocks) * j.spans, item, &j);
 }
 

@@ -117,7 +117,8 @@ static void lerp_fwd(pn_pool *pool, float *y, const float *a, const float *b, co
     run(pool, (job){ .map = map, .y = y, .a = a, .b = b, .mask = mask });
 }
 
-static void lerp_bwd(pn_pool *pool, pn_lerp_sinks d, const float *dy, const float *a, const float *b, const float *mask, pn_map map)
+static void lerp_bwd(pn_pool *pool, pn_lerp_sinks d, const float *dy, const float *a, const float *b,
+                     const float *mask, pn_map map)
 {
     run(pool, (job){ .map = map, .d = d, .dy = dy, .a = a, .b = b, .mask = mask });
 }

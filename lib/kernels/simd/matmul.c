@@ -1,7 +1,8 @@
 /* lib/kernels/simd/matmul.c - matrix products: packed slivers, a register tile of MR x NR, items of the result by shape
  *
- * An item owns a piece of c of up to MC x NC numbers. For every KC of depth it packs its rows of a into slivers [k][MR] and
- * its columns of b into slivers [k][NR], zeros beyond the edges, so that the innermost loop knows one shape only.
+ * An item owns a piece of c of up to MC x NC numbers. For every KC of depth it packs its rows of a into slivers
+ * [k][MR] and its columns of b into slivers [k][NR], zeros beyond the edges, so that the innermost loop knows one
+ * shape only.
  */
 #include "kernels/simd/pointwise.h"
 #include "kernels/simd/transpose.h"
@@ -21,24 +22,26 @@ typedef struct {
 static ptrdiff_t pieces(ptrdiff_t n, ptrdiff_t of) { return (n + of - 1) / of; }
 static ptrdiff_t padded(ptrdiff_t n, ptrdiff_t to) { return pieces(n, to) * to; }
 
-/* ---- Packing ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Packing --------------------------------------------------------------------------------------------------- */
 
 /* A sliver is [k][width]; number w of step i comes from p[w * s.row + i * s.column], rows from `rows` on are zero. */
-__attribute__((always_inline)) static inline void pack_numbers(float *to, const float *p, pn_matrix_strides s, int rows, ptrdiff_t k,
-                                                               int width)
+__attribute__((always_inline)) static inline void pack_numbers(float *to, const float *p, pn_matrix_strides s,
+                                                               int rows, ptrdiff_t k, int width)
 {
     for (ptrdiff_t i = 0; i < k; i++)
         for (int w = 0; w < width; w++) to[i * width + w] = w < rows ? p[w * s.row + i * s.column] : 0;
 }
 
 /* All rows, next to each other in memory. */
-__attribute__((always_inline)) static inline void pack_straight(float *to, const float *p, ptrdiff_t along, ptrdiff_t k, int width)
+__attribute__((always_inline)) static inline void pack_straight(float *to, const float *p, ptrdiff_t along,
+                                                                ptrdiff_t k, int width)
 {
     for (ptrdiff_t i = 0; i < k; i++) memcpy(to + i * width, p + i * along, (size_t)width * sizeof *to);
 }
 
 /* All rows, each lying along k: squares of VLEN are turned in registers. */
-__attribute__((always_inline)) static inline void pack_turned(float *to, const float *p, ptrdiff_t across, ptrdiff_t k, int width)
+__attribute__((always_inline)) static inline void pack_turned(float *to, const float *p, ptrdiff_t across, ptrdiff_t k,
+                                                              int width)
 {
     ptrdiff_t i = 0;
     for (; i + VLEN <= k; i += VLEN)
@@ -56,8 +59,8 @@ __attribute__((always_inline)) static inline void pack_turned(float *to, const f
 }
 
 /* s.row: from one number of a sliver's row to the next; s.column: from one k to the next. */
-__attribute__((always_inline)) static inline void pack(float *to, const float *p, pn_matrix_strides s, ptrdiff_t count, ptrdiff_t k,
-                                                       int width)
+__attribute__((always_inline)) static inline void pack(float *to, const float *p, pn_matrix_strides s, ptrdiff_t count,
+                                                       ptrdiff_t k, int width)
 {
     for (ptrdiff_t first = 0; first < count; first += width, to += width * k) {
         const float *from = p + first * s.row;
@@ -68,7 +71,7 @@ __attribute__((always_inline)) static inline void pack(float *to, const float *p
     }
 }
 
-/* ---- Tiles ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Tiles ----------------------------------------------------------------------------------------------------- */
 
 typedef struct { vec at[MR][NV]; } tile;
 
@@ -133,7 +136,8 @@ static void item(void *arg, ptrdiff_t index, int worker)
     }
 }
 
-/* As few pieces of c as MC and NC allow, and more until there are enough for some threads while each is worth its packing. */
+/* As few pieces of c as MC and NC allow, and more until there are enough for some threads while each is worth its
+ * packing. */
 static void choose_pieces(job *j)
 {
     const pn_matmul_dims *d = &j->d;
@@ -148,7 +152,8 @@ static void choose_pieces(job *j)
     }
 }
 
-static void product(pn_pool *pool, pn_sink c, const float *a, const float *b, const float *bias, pn_matmul_dims d, void *scratch)
+static void product(pn_pool *pool, pn_sink c, const float *a, const float *b, const float *bias, pn_matmul_dims d,
+                    void *scratch)
 {
     job j = { .c = c, .a = a, .b = b, .bias = bias, .d = d, .scratch = scratch };
     choose_pieces(&j);

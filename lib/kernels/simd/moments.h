@@ -1,18 +1,20 @@
 /* simd/moments.h - mean and squared deviations of a run of numbers, lane by lane of a block
  *
- * Chunks that fit L1 are summed in float around their own mean, chunks are joined in double (Chan, Golub & LeVeque 1983): one
- * pass over memory, and a mean far above the deviation costs no digits.
+ * Chunks that fit L1 are summed in float around their own mean, chunks are joined in double (Chan, Golub & LeVeque
+ * 1983): one pass over memory, and a mean far above the deviation costs no digits.
  */
 #ifndef PN_SIMD_MOMENTS_H
 #define PN_SIMD_MOMENTS_H
 
 #include "kernels/simd/pointwise.h"
 
-typedef struct { double count, mean[PN_BLOCK], squares[PN_BLOCK]; } pn_moments;        /* squares: sum of (x - mean)^2 */
+/* squares: sum of (x - mean)^2 */
+typedef struct { double count, mean[PN_BLOCK], squares[PN_BLOCK]; } pn_moments;
 
 enum { PN_MOMENT_GROUPS = 64 };     /* of PN_BLOCK numbers, per chunk: 4 KB */
 
-static inline void pn_moments_join(pn_moments *m, double count, const float *mean, const float *rest, const float *squares)
+static inline void pn_moments_join(pn_moments *m, double count, const float *mean, const float *rest,
+                                   const float *squares)
 {
     const double total = m->count + count, share = count / total;
     for (int i = 0; i < PN_BLOCK; i++) {

@@ -1,12 +1,13 @@
 /* lib/kernels/simd/norm.c - norms of maps: instance, group, batch
  *
- * A plane is one block of 16 channels, or one planar channel, of one sample; a span is a piece of it. Statistics are gathered
- * per span and lane, joined per group of channels, and turned into four numbers per lane that one pass applies. Where every
- * channel stands alone and its plane fits the cache, all of that happens while the plane is there.
+ * A plane is one block of 16 channels, or one planar channel, of one sample; a span is a piece of it. Statistics are
+ * gathered per span and lane, joined per group of channels, and turned into four numbers per lane that one pass
+ * applies. Where every channel stands alone and its plane fits the cache, all of that happens while the plane is there.
  */
 #include "kernels/simd/moments.h"
 
-/* Forward: y = (x - mean) slope + shift. Backward: dx = dy scale + (x - mean) slope + shift. Lanes past c hold zeros. */
+/* Forward: y = (x - mean) slope + shift. Backward: dx = dy scale + (x - mean) slope + shift. Lanes past c hold
+ * zeros. */
 typedef struct { float mean[PN_BLOCK], scale[PN_BLOCK], slope[PN_BLOCK], shift[PN_BLOCK]; } coefficients;
 
 /* Of one span, forward: mean and squared deviations; backward: sums of dy and of dy (x - mean). */
@@ -30,7 +31,7 @@ enum { FITS_CACHE = 1 << 17, PLANES_ENOUGH = 8 };
 static ptrdiff_t plane_size(pn_map m) { return m.h * m.w * m.b; }
 static ptrdiff_t planes_of(pn_map m) { return m.n * pn_map_blocks(m); }
 
-/* ---- One span ------------------------------------------------------------------------------------------------------------- */
+/* ---- One span -------------------------------------------------------------------------------------------------- */
 
 typedef struct { ptrdiff_t at, count; } span;
 
@@ -42,7 +43,8 @@ static span span_of(const job *j, ptrdiff_t plane, ptrdiff_t s)
 
 static void gather_x(const job *j, gathered *g, span s)
 {
-    const pn_moments m = j->d.x.b == 1 ? pn_moments_of_run(j->x + s.at, s.count) : pn_moments_of_lanes(j->x + s.at, s.count / PN_BLOCK);
+    const pn_moments m = j->d.x.b == 1 ? pn_moments_of_run(j->x + s.at, s.count)
+                                       : pn_moments_of_lanes(j->x + s.at, s.count / PN_BLOCK);
     memcpy(g->first, m.mean, sizeof g->first);
     memcpy(g->second, m.squares, sizeof g->second);
 }
@@ -92,7 +94,8 @@ static inline vec applied(const coefficients *c, int v, vec x, vec dy)
                                                  vec_load(c->shift + v * VLEN));
 }
 
-__attribute__((always_inline)) static inline void apply(const job *j, span s, const coefficients *of, bool backward, bool add)
+__attribute__((always_inline)) static inline void apply(const job *j, span s, const coefficients *of, bool backward,
+                                                        bool add)
 {
     const coefficients c = *of;
     const float *x = j->x + s.at, *dy = j->dy + (backward ? s.at : 0);
@@ -119,7 +122,7 @@ static void apply_span(const job *j, span s, const coefficients *c)
     else apply(j, s, c, true, true);
 }
 
-/* ---- Groups: from what was gathered to coefficients -------------------------------------------------------------------------- */
+/* ---- Groups: from what was gathered to coefficients ------------------------------------------------------------ */
 
 typedef struct { ptrdiff_t from, to, first, last; } group;     /* samples, channels */
 
@@ -132,7 +135,10 @@ static group group_of(const pn_norm_dims *d, ptrdiff_t index)
     return (group){ n, n + 1, first, first + channels };
 }
 
-static double numbers(const pn_norm_dims *d, group g) { return (double)((g.to - g.from) * (g.last - g.first) * d->x.h * d->x.w); }
+static double numbers(const pn_norm_dims *d, group g)
+{
+    return (double)((g.to - g.from) * (g.last - g.first) * d->x.h * d->x.w);
+}
 
 static ptrdiff_t plane_at(pn_map m, ptrdiff_t n, ptrdiff_t c) { return n * pn_map_blocks(m) + c / m.b; }
 
@@ -154,7 +160,8 @@ static void set_forward(const job *j, group g, double mean, double rstd)
     for (ptrdiff_t n = g.from; n < g.to; n++)
         for (ptrdiff_t c = g.first; c < g.last; c++) {
             const double weight = j->p.weight ? (double)j->p.weight[c] : 1, bias = j->p.bias ? (double)j->p.bias[c] : 0;
-            set(j, n, c, (double[]){ (double)(float)mean, 0, rstd * weight, bias - (mean - (double)(float)mean) * rstd * weight });
+            set(j, n, c, (double[]){ (double)(float)mean, 0, rstd * weight,
+                                     bias - (mean - (double)(float)mean) * rstd * weight });
         }
 }
 
@@ -240,7 +247,7 @@ static void join(const job *j, ptrdiff_t index)
     else join_forward(j, index);
 }
 
-/* ---- Passes -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Passes ---------------------------------------------------------------------------------------------------- */
 
 static void gather_span(const job *j, ptrdiff_t plane, ptrdiff_t s)
 {
@@ -303,7 +310,8 @@ static size_t scratch_bytes(pn_norm_dims d)
     return planes * spans * sizeof(gathered) + planes * sizeof(coefficients);
 }
 
-static void fwd(pn_pool *pool, float *y, pn_norm_stats out, const float *x, pn_norm_params p, pn_norm_dims d, void *scratch)
+static void fwd(pn_pool *pool, float *y, pn_norm_stats out, const float *x, pn_norm_params p, pn_norm_dims d,
+                void *scratch)
 {
     job j = make(d, x, scratch);
     j.p = p;
@@ -327,8 +335,8 @@ static void put(pn_sink s, ptrdiff_t i, double v)
     if (s.data) s.data[i] = (float)(s.add ? (double)s.data[i] + v : v);
 }
 
-static void bwd(pn_pool *pool, pn_norm_sinks out, const float *dy, const float *x, pn_norm_stats saved, const float *weight,
-                pn_norm_dims d, void *scratch)
+static void bwd(pn_pool *pool, pn_norm_sinks out, const float *dy, const float *x, pn_norm_stats saved,
+                const float *weight, pn_norm_dims d, void *scratch)
 {
     job j = make(d, x, scratch);
     j.p.weight = weight;

@@ -1,4 +1,5 @@
-/* lib/kernels/simd/pointwise.c - functions of one or two numbers at the same place: one loop, compiled once per function */
+/* lib/kernels/simd/pointwise.c - functions of one or two numbers at the same place: one loop, compiled once per
+ * function */
 #include "kernels/simd/pointwise.h"
 #include "kernels/simd/vec_math.h"
 
@@ -95,7 +96,8 @@ static void curve_fwd(pn_pool *pool, float *y, const float *x, pn_curve f, pn_ma
 
 static void curve_bwd(pn_pool *pool, pn_sink dx, const float *dy, const float *read, pn_curve f, pn_map map)
 {
-    const function of[] = { [PN_CURVE_TANH] = TANH_SLOPE, [PN_CURVE_SIGMOID] = SIGMOID_SLOPE, [PN_CURVE_GELU] = GELU_SLOPE };
+    const function of[] = { [PN_CURVE_TANH] = TANH_SLOPE, [PN_CURVE_SIGMOID] = SIGMOID_SLOPE,
+                            [PN_CURVE_GELU] = GELU_SLOPE };
     run(pool, (job){ .f = of[f], .y = dx, .a = dy, .b = read, .map = map, .count = pn_map_stored(map) });
 }
 

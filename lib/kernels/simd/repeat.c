@@ -1,7 +1,8 @@
-/* lib/kernels/simd/repeat.c - a small array repeated along some axes of a large one: add, mul, spread; and sums over them
+/* lib/kernels/simd/repeat.c - a small array repeated along some axes of a large one: add, mul, spread; and sums over
+ * them
  *
- * Neighbouring axes that repeat alike, or not at all, become one first. What is left at the end is either one number for a
- * whole row or a row for a row, in planes as in blocks.
+ * Neighbouring axes that repeat alike, or not at all, become one first. What is left at the end is either one number
+ * for a whole row or a row for a row, in planes as in blocks.
  */
 #include "kernels/simd/pointwise.h"
 
@@ -25,7 +26,7 @@ static axes collapsed(const pn_repeat *r)
     return a;
 }
 
-/* ---- Large from small ---------------------------------------------------------------------------------------------------- */
+/* ---- Large from small ------------------------------------------------------------------------------------------ */
 
 typedef enum { ADD, MUL, SPREAD } function;
 
@@ -45,7 +46,8 @@ static inline vec value(function f, vec large, vec small, float scale)
 }
 
 /* Numbers [first, last) of one row; the small array has one for each of them, or (`one`) the same for all. */
-__attribute__((always_inline)) static inline void row(function f, const job *j, ptrdiff_t at, const float *small, bool one)
+__attribute__((always_inline)) static inline void row(function f, const job *j, ptrdiff_t at, const float *small,
+                                                      bool one)
 {
     const vec all = vec_all(*small);
     const bool add = j->y.add;
@@ -59,7 +61,8 @@ __attribute__((always_inline)) static inline void row(function f, const job *j, 
     }
     const ptrdiff_t n = j->last - j->first - i;
     if (n == 0) return;
-    const vec v = value(f, f == SPREAD ? all : vec_load_some(large + i, n), one ? all : vec_load_some(small + i, n), j->scale);
+    const vec v = value(f, f == SPREAD ? all : vec_load_some(large + i, n), one ? all : vec_load_some(small + i, n),
+                        j->scale);
     vec_store_some(y + i, add ? vec_load_some(y + i, n) + v : v, n);
 }
 
@@ -129,10 +132,10 @@ static void spread(pn_pool *pool, pn_sink large, const float *small, double scal
     run(pool, (job){ .f = SPREAD, .y = large, .small = small, .scale = (float)scale }, &r);
 }
 
-/* ---- Small from large ------------------------------------------------------------------------------------------------------
+/* ---- Small from large ---------------------------------------------------------------------------------------------
  *
- * Sums run in float over some hundred numbers, then in double. Every number of the small array is summed by one item, except
- * where there is a single one: that is summed in chunks, whose sums are then added in order.
+ * Sums run in float over some hundred numbers, then in double. Every number of the small array is summed by one
+ * item, except where there is a single one: that is summed in chunks, whose sums are then added in order.
  */
 
 typedef struct {
@@ -288,7 +291,8 @@ static void sum_everything(pn_pool *pool, sum_job *j)
 
 static bool is_everything(const axes *a) { return a->n == 1 && a->of[0].stride == 0; }
 
-static void reduce(pn_pool *pool, pn_sink small, const float *large, const float *times, double scale, pn_repeat r, void *scratch)
+static void reduce(pn_pool *pool, pn_sink small, const float *large, const float *times, double scale, pn_repeat r,
+                   void *scratch)
 {
     const axes a = collapsed(&r);
     sum_job j = { .small = small, .large = large, .times = times, .scale = scale, .partial = scratch };

@@ -56,7 +56,7 @@ static void rows_fwd(pn_pool *pool, float *y, pn_norm_stats out, const float *x,
     pn_parallel(pool, (d.rows + j.per_item - 1) / j.per_item, fwd_item, &j);
 }
 
-/* ---- Backward ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Backward -------------------------------------------------------------------------------------------------- */
 
 static ptrdiff_t blocks(pn_row_norm_dims d)
 {
@@ -139,8 +139,8 @@ static void put_columns(pn_sink s, const float *columns, ptrdiff_t n_blocks, ptr
     }
 }
 
-static void rows_bwd(pn_pool *pool, pn_norm_sinks out, const float *dy, const float *x, pn_norm_stats saved, const float *weight,
-                     pn_row_norm_dims d, void *scratch)
+static void rows_bwd(pn_pool *pool, pn_norm_sinks out, const float *dy, const float *x, pn_norm_stats saved,
+                     const float *weight, pn_row_norm_dims d, void *scratch)
 {
     job j = { .d = d, .p = { weight, NULL }, .stats = saved, .out = out, .x = x, .dy = dy };
     if (out.weight.data || out.bias.data) j.columns = scratch;

@@ -1,4 +1,5 @@
-/* lib/kernels/simd/softmax.c - softmax over rows (inner = 1: lanes along the row) and over columns (lanes side by side) */
+/* lib/kernels/simd/softmax.c - softmax over rows (inner = 1: lanes along the row) and over columns (lanes side by
+ * side) */
 #include "kernels/simd/pointwise.h"
 #include "kernels/simd/vec_math.h"
 

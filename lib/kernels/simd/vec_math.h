@@ -20,7 +20,8 @@ static inline vec vec_sqrt(vec x)
     return x;
 }
 
-/* e^x = 2^n e^r, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r) to 3e-9. Beyond +-89 and -104 the result is Inf or 0 as there. */
+/* e^x = 2^n e^r, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r) to 3e-9. Beyond +-89 and -104 the result is Inf or 0 as
+ * there. */
 static inline vec vec_exp(vec x)
 {
     const float round = 12582912;                       /* 1.5 * 2^23: what is added to it rounds to a whole number */
@@ -28,7 +29,8 @@ static inline vec vec_exp(vec x)
     x = vec_at_least(vec_at_most(x, 89), -104);
     const vec shifted = x * 1.44269504f + round, whole = shifted - round;
     const vec r = (x - whole * ln2_high) - whole * ln2_low;
-    const vec q = (((1.381314470e-3f * r + 8.369418827e-3f) * r + 4.166845679e-2f) * r + 1.666651479e-1f) * r + 4.999999305e-1f;
+    const vec q = (((1.381314470e-3f * r + 8.369418827e-3f) * r + 4.166845679e-2f) * r + 1.666651479e-1f) * r
+                + 4.999999305e-1f;
     const veci n = (veci)shifted - (veci)vec_all(round), half = n >> 1;         /* in two steps: 2^128 is no float */
     const vec scale = (vec)((half + 127) << 23), rest = (vec)((n - half + 127) << 23);
     return (q * (r * r) + r + 1.0f) * scale * rest;
@@ -38,7 +40,8 @@ static inline vec vec_exp(vec x)
 static inline vec vec_tanh(vec x)
 {
     const vec t = vec_abs(x), s = x * x;
-    const vec p = (((-6.217512413e-3f * s + 2.110961966e-2f) * s - 5.388331531e-2f) * s + 1.333305859e-1f) * s - 3.333333246e-1f;
+    const vec p = (((-6.217512413e-3f * s + 2.110961966e-2f) * s - 5.388331531e-2f) * s + 1.333305859e-1f) * s
+                - 3.333333246e-1f;
     const vec far = 1.0f - 2.0f / (vec_exp(t + t) + 1.0f);
     const vec signed_far = (vec)((veci)far | ((veci)x & (int32_t)0x80000000u));
     return vec_if(t < 0.625f, x + x * s * p, signed_far);
@@ -49,8 +52,8 @@ static inline vec vec_sigmoid(vec x) { return 1.0f / (1.0f + vec_exp(-x)); }
 /* Of a standard normal variable: how likely it is below x, and its density there. */
 typedef struct { vec below, density; } vec_normal;
 
-/* The tail beyond t = |x| is e^(-t^2/2) u P(u), u = 1 / (1 + 0.3 t), to 4e-9. t^2 is split, for its rounding would show in
- * the power: t = high + low, high of 12 bits. */
+/* The tail beyond t = |x| is e^(-t^2/2) u P(u), u = 1 / (1 + 0.3 t), to 4e-9. t^2 is split, for its rounding would
+ * show in the power: t = high + low, high of 12 bits. */
 static inline vec_normal vec_normal_at(vec x)
 {
     const vec t = vec_at_most(vec_abs(x), 14.5f);       /* where e^(-t^2/2) has become 0 */
