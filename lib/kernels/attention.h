@@ -5,13 +5,14 @@
 enum { PN_LOCAL_MAX_K = 15 };
 
 /**
- * Local attention. All k^2 taps of a target position lie at whole pixels from each other, so they share one fraction, and
+ * Local attention. All k^2 taps of a target position lie at whole pixels from each other, so they share one fraction,
+ * and
  *
  *   sum_t w0_t s_t = the bilinear sample of (w0 * source) at the flow's place:
  *
- * one convolution of the source, whose replicated border reaches r = k/2 pixels out on every side, replaces a product per
- * target position, and its gradients are that convolution's. Beyond the r pixels it is constant, so clamping its index is
- * exact. The convolution belongs to the op; these kernels begin with its result, the response.
+ * one convolution of the source, whose replicated border reaches r = k/2 pixels out on every side, replaces a product
+ * per target position, and its gradients are that convolution's. Beyond the r pixels it is constant, so clamping its
+ * index is exact. The convolution belongs to the op; these kernels begin with its result, the response.
  *
  *   h = leaky_relu(target_hidden + sample(response), 0.1);  a = softmax(w1 h + b1);  y = 1/k^2 sum_t a_t s_t
  */
@@ -30,8 +31,8 @@ typedef struct {
     const pn_real *a, *h;                               /* backward only: what forward left */
 } pn_local_inputs;
 
-/* response: the convolution's gradient, written whole (lanes past D zero); NULL when nobody needs it. source: without the
- * part that comes through the response, which the op adds. */
+/* response: the convolution's gradient, written whole (lanes past D zero); NULL when nobody needs it. source: without
+ * the part that comes through the response, which the op adds. */
 typedef struct { pn_sink source, hidden, flow, w1, b1; pn_real *response; } pn_local_sinks;
 
 typedef struct { size_t fwd, bwd; } pn_attention_scratch;
@@ -51,13 +52,14 @@ typedef struct {
     /* loss [1]; slope, planar [N,2,H,W]: d loss / d flow at the position that each feature pixel reads. */
     void (*correctness_fwd)(pn_pool *pool, pn_real *loss, pn_real *slope, const pn_correctness_inputs *in,
                             pn_correctness_dims d, void *scratch);
-    void (*correctness_bwd)(pn_pool *pool, pn_sink dflow, const pn_real *dloss, const pn_real *slope, pn_correctness_dims d);
+    void (*correctness_bwd)(pn_pool *pool, pn_sink dflow, const pn_real *dloss, const pn_real *slope,
+                            pn_correctness_dims d);
 
     /* flow planar [N,2,H,W]; k x k patches inside it. */
     pn_attention_scratch (*regularisation_scratch)(pn_map flow, ptrdiff_t k);
     void (*regularisation_fwd)(pn_pool *pool, pn_real *loss, const pn_real *flow, pn_map m, ptrdiff_t k, void *scratch);
-    void (*regularisation_bwd)(pn_pool *pool, pn_sink dflow, const pn_real *dloss, const pn_real *flow, pn_map m, ptrdiff_t k,
-                               void *scratch);
+    void (*regularisation_bwd)(pn_pool *pool, pn_sink dflow, const pn_real *dloss, const pn_real *flow, pn_map m,
+                               ptrdiff_t k, void *scratch);
 } pn_attention_kernels;
 
 #endif

@@ -21,13 +21,14 @@ static void sizes(const pn_run *r, const pn_node *node, pn_sizes *out)
 static void forward(const pn_run *r, const pn_node *node)
 {
     const pn_correctness_inputs in = { pn_in(r, node, SOURCE), pn_in(r, node, TARGET), pn_in(r, node, FLOW) };
-    r->kernels->attention.correctness_fwd(r->pool, pn_out(r, node), pn_saved(r, node, 0), &in, dims_of(r, node), pn_scratch(r));
+    r->kernels->attention.correctness_fwd(r->pool, pn_out(r, node), pn_saved(r, node, 0), &in, dims_of(r, node),
+                                          pn_scratch(r));
 }
 
 static void backward(const pn_run *r, const pn_node *node)
 {
-    r->kernels->attention.correctness_bwd(r->pool, pn_sink_in(r, node, FLOW), pn_grad_out(r, node), pn_saved(r, node, 0),
-                                          dims_of(r, node));
+    r->kernels->attention.correctness_bwd(r->pool, pn_sink_in(r, node, FLOW), pn_grad_out(r, node),
+                                          pn_saved(r, node, 0), dims_of(r, node));
 }
 
 const pn_op pn_op_correctness_loss = {

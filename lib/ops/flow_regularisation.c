@@ -13,8 +13,8 @@ static void sizes(const pn_run *r, const pn_node *node, pn_sizes *out)
 
 static void forward(const pn_run *r, const pn_node *node)
 {
-    r->kernels->attention.regularisation_fwd(r->pool, pn_out(r, node), pn_in(r, node, 0), pn_map_in(r, node, 0), k_of(node),
-                                             pn_scratch(r));
+    r->kernels->attention.regularisation_fwd(r->pool, pn_out(r, node), pn_in(r, node, 0), pn_map_in(r, node, 0),
+                                             k_of(node), pn_scratch(r));
 }
 
 static void backward(const pn_run *r, const pn_node *node)

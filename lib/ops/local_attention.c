@@ -1,8 +1,8 @@
-/* lib/ops/local_attention.c - flow-guided local attention: contract in posenet/ops.h, loops in kernels/{ref,simd}/attention.c
+/* lib/ops/local_attention.c - flow-guided local attention: contract in posenet/ops.h, loops in kernels/{ref,simd}/
  *
- * The source's half of the first layer, sum_t w0_t s_t, is the bilinear sample of an ordinary convolution of the source
- * (kernels/attention.h says why); so the products are the convolution kernels' work in both directions, and what is left
- * to the attention kernels is light: sampling, the small second layer, softmax, the weighted sum.
+ * The source's half of the first layer, sum_t w0_t s_t, is the bilinear sample of an ordinary convolution of the
+ * source (kernels/attention.h says why); so the products are the convolution kernels' work in both directions, and what
+ * is left to the attention kernels is light: sampling, the small second layer, softmax, the weighted sum.
  */
 #include "ops/op.h"
 
@@ -20,17 +20,20 @@ static pn_local_dims dims_of(const pn_run *r, const pn_node *node)
 static pn_conv_dims conv_dims_of(pn_local_dims d)
 {
     const ptrdiff_t pad = d.k / 2 * 2;
-    return (pn_conv_dims){ .x = d.source, .y = d.response, .kernel = { d.k, d.k }, .stride = { 1, 1 }, .pad = { pad, pad },
-                           .dilation = { 1, 1 }, .groups = 1, .border = PN_BORDER_REPLICATE };
+    return (pn_conv_dims){ .x = d.source, .y = d.response, .kernel = { d.k, d.k }, .stride = { 1, 1 },
+                           .pad = { pad, pad }, .dilation = { 1, 1 }, .groups = 1, .border = PN_BORDER_REPLICATE };
 }
 
-/* ---- Scratch: backward's begins with the gradient of the response; kernels and convolution take turns with the rest ------- */
+/* ---- Scratch: backward's begins with the gradient of the response; kernels and convolution share the rest ---- */
 
 enum { LINE = 64 };
 
 static size_t whole_lines(size_t bytes) { return (bytes + LINE - 1) / LINE * LINE; }
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
-static size_t response_bytes(pn_local_dims d) { return whole_lines((size_t)pn_map_stored(d.response) * sizeof(pn_real)); }
+static size_t response_bytes(pn_local_dims d)
+{
+    return whole_lines((size_t)pn_map_stored(d.response) * sizeof(pn_real));
+}
 
 static void sizes(const pn_run *r, const pn_node *node, pn_sizes *out)
 {
@@ -42,7 +45,7 @@ static void sizes(const pn_run *r, const pn_node *node, pn_sizes *out)
     if (pn_wants_grad(r, node, SOURCE)) out->packed[1] = conv.packed_bwd;
 }
 
-/* ---- Forward, backward ---------------------------------------------------------------------------------------------------- */
+/* ---- Forward, backward --------------------------------------------------------------------------------- */
 
 static pn_local_inputs inputs_of(const pn_run *r, const pn_node *node)
 {
@@ -64,8 +67,8 @@ static void forward(const pn_run *r, const pn_node *node)
     pn_local_inputs in = inputs_of(r, node);
     in.target_hidden = pn_in(r, node, TARGET_HIDDEN);
     in.b1 = pn_in(r, node, B1);
-    r->kernels->attention.local_fwd(r->pool, pn_out(r, node), pn_saved(r, node, WEIGHT), pn_saved(r, node, HIDDEN), &in, d,
-                                    pn_scratch(r));
+    r->kernels->attention.local_fwd(r->pool, pn_out(r, node), pn_saved(r, node, WEIGHT), pn_saved(r, node, HIDDEN), &in,
+                                    d, pn_scratch(r));
 }
 
 /* The gradient of the response, on to w0 and the source. */
@@ -73,13 +76,14 @@ static void backward_response(const pn_run *r, const pn_node *node, const pn_rea
 {
     const pn_conv_dims conv = conv_dims_of(dims_of(r, node));
     if (pn_wants_grad(r, node, W0))
-        r->kernels->conv.bwd_weights(r->pool, pn_sink_in(r, node, W0), pn_in(r, node, SOURCE), dresponse, NULL, conv, scratch);
+        r->kernels->conv.bwd_weights(r->pool, pn_sink_in(r, node, W0), pn_in(r, node, SOURCE), dresponse, NULL, conv,
+                                     scratch);
     if (!pn_wants_grad(r, node, SOURCE)) return;
     const pn_real *w0 = pn_in(r, node, W0);
     bool stale;
     pn_real *packed = pn_packed(r, node, 1, W0, &stale);
     if (stale) r->kernels->conv.pack_bwd(r->pool, packed, w0, conv);
-    const pn_sink rest = { pn_sink_in(r, node, SOURCE).data, true };    /* the kernels have written the weighted sum's part */
+    const pn_sink rest = { pn_sink_in(r, node, SOURCE).data, true };    /* the weighted sum's part is there already */
     r->kernels->conv.bwd_data(r->pool, rest, dresponse, w0, packed, conv, scratch);
 }
 
@@ -91,8 +95,9 @@ static void backward(const pn_run *r, const pn_node *node)
     pn_real *dresponse = (pn_real *)(void *)scratch;
     scratch += response_bytes(d);
     const pn_local_sinks out = {
-        .source = pn_sink_in(r, node, SOURCE), .hidden = pn_sink_in(r, node, TARGET_HIDDEN), .flow = pn_sink_in(r, node, FLOW),
-        .w1 = pn_sink_in(r, node, W1), .b1 = pn_sink_in(r, node, B1), .response = through_response ? dresponse : NULL,
+        .source = pn_sink_in(r, node, SOURCE), .hidden = pn_sink_in(r, node, TARGET_HIDDEN),
+        .flow = pn_sink_in(r, node, FLOW), .w1 = pn_sink_in(r, node, W1), .b1 = pn_sink_in(r, node, B1),
+        .response = through_response ? dresponse : NULL,
     };
     pn_local_inputs in = inputs_of(r, node);
     in.a = pn_saved(r, node, WEIGHT);
@@ -115,7 +120,7 @@ const pn_op pn_op_local_attention = {
     .forward = forward, .backward = backward,
 };
 
-/* ---- Recording ------------------------------------------------------------------------------------------------------------ */
+/* ---- Recording ----------------------------------------------------------------------------------------- */
 
 static bool shapes_fit(pn_graph *g, pn_tensor *const in[])
 {

@@ -3,9 +3,10 @@
 
 static pn_tensor *build(pn_graph *g, pn_tensor *const in[]) { return pn_correctness_loss(g, in[0], in[1], in[2]); }
 
-/* a pixel; odd sizes; more pixels than any tile; channels around a block; a coarser flow, a finer one, one of odd ratio */
+/* three pixels (one has nothing but a match with itself); odd sizes; more pixels than any strip; channels around a
+ * block; a coarser flow, a finer one, one of odd ratio */
 static const pn_shape cases[][3] = {
-    { { 4, { 1, 2, 1, 1 } },   { 4, { 1, 2, 1, 1 } },   { 4, { 1, 2, 1, 1 } } },
+    { { 4, { 1, 2, 1, 3 } },   { 4, { 1, 2, 1, 3 } },   { 4, { 1, 2, 1, 3 } } },
     { { 4, { 2, 3, 5, 7 } },   { 4, { 2, 3, 5, 7 } },   { 4, { 2, 2, 5, 7 } } },
     { { 4, { 1, 33, 9, 15 } }, { 4, { 1, 33, 9, 15 } }, { 4, { 1, 2, 9, 15 } } },
     { { 4, { 2, 16, 6, 8 } },  { 4, { 2, 16, 6, 8 } },  { 4, { 2, 2, 3, 4 } } },
@@ -54,7 +55,7 @@ START_TEST(matches_torch)
 }
 END_TEST
 
-/* ---- What is not a number -------------------------------------------------------------------------------------------------- */
+/* ---- What is not a number ------------------------------------------------------------------------------ */
 
 static double loss_of(pn_real source, pn_real target, pn_real flow)
 {
@@ -94,7 +95,8 @@ END_TEST
 START_TEST(features_of_another_size_are_refused)
 {
     pn_graph *g = pn_test_graph();
-    ck_assert_ptr_null(pn_correctness_loss(g, pn_test_zeros(g, cases[1][0]), pn_test_zeros(g, cases[3][1]), pn_test_zeros(g, cases[1][2])));
+    pn_tensor *source = pn_test_zeros(g, cases[1][0]), *target = pn_test_zeros(g, cases[3][1]);
+    ck_assert_ptr_null(pn_correctness_loss(g, source, target, pn_test_zeros(g, cases[1][2])));
     pn_test_refused(g, PN_ERR_SHAPE, "pn_correctness_loss: target is [2,16,6,8], expected [2,3,5,7]");
     pn_graph_free(g);
 }

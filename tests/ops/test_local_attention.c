@@ -10,9 +10,9 @@ static pn_tensor *build(pn_graph *g, pn_tensor *const in[])
 }
 
 #define SHAPES(N, C, D, H, W, K) \
-    { { 4, { N, C, H, W } }, { 4, { N, D, H, W } }, { 4, { D, C, K, K } }, { 4, { K * K, D, 1, 1 } }, { 1, { K * K } }, \
-      { 4, { N, 2, H, W } } }
-/* single pixels; odd sizes; channels at and around a block; every usual kernel; a row longer than any block of pixels */
+    { { 4, { N, C, H, W } }, { 4, { N, D, H, W } }, { 4, { D, C, K, K } }, { 4, { K * K, D, 1, 1 } }, \
+      { 1, { K * K } }, { 4, { N, 2, H, W } } }
+/* single pixels; odd sizes; channels at and around a block; every usual kernel; a row longer than any patch */
 static const pn_shape cases[][INPUTS] = {
     SHAPES(1, 1, 1, 1, 1, 1), SHAPES(1, 3, 2, 1, 1, 3),  SHAPES(2, 3, 5, 4, 5, 3),   SHAPES(1, 16, 16, 5, 3, 3),
     SHAPES(1, 24, 20, 6, 7, 5), SHAPES(2, 33, 17, 3, 5, 3), SHAPES(1, 15, 32, 2, 33, 3), SHAPES(1, 5, 3, 9, 4, 7),
@@ -73,7 +73,8 @@ static pn_tensor *as_published(pn_graph *g, pn_tensor *const in[])
     pn_tensor *on_target = pn_slice(g, in[TORCH_W0], 1, 0, c);
     pn_tensor *on_source = pn_slice(g, in[TORCH_W0], 1, c, 2 * c);
     pn_tensor *hidden = pn_conv2d(g, in[TORCH_TARGET], on_target, in[TORCH_B0], &same);
-    pn_tensor *y = pn_local_attention(g, in[TORCH_SOURCE], hidden, in[TORCH_FLOW], on_source, in[TORCH_W1], in[TORCH_B1]);
+    pn_tensor *y = pn_local_attention(g, in[TORCH_SOURCE], hidden, in[TORCH_FLOW], on_source, in[TORCH_W1],
+                                      in[TORCH_B1]);
     pn_test_golden_also(g, pn_saved_of(g, y, 0), "attention");
     return y;
 }
@@ -85,7 +86,7 @@ START_TEST(matches_torch)
 }
 END_TEST
 
-/* ---- The formula, tap by tap ------------------------------------------------------------------------------------------------ */
+/* ---- The formula, tap by tap --------------------------------------------------------------------------- */
 
 typedef struct { const pn_shape *shape; pn_real *value[INPUTS]; double *y, *a; } formula;
 
@@ -181,7 +182,8 @@ START_TEST(it_is_the_formula_tap_by_tap)
         pn_rng rng = pn_rng_make(5, (uint64_t)i);
         f.value[i] = malloc((size_t)pn_shape_count(shape[i]) * sizeof *f.value[i]);
         (i == HIDDEN ? clear_of_zero : small)(&rng, f.value[i], shape[i]);
-        for (ptrdiff_t k = 0; i == FLOW && k < pn_shape_count(shape[i]); k++) f.value[i][k] = (pn_real)(5 * pn_rng_normal(&rng));
+        for (ptrdiff_t k = 0; i == FLOW && k < pn_shape_count(shape[i]); k++)
+            f.value[i][k] = (pn_real)(5 * pn_rng_normal(&rng));
     }
     f.y = malloc((size_t)pn_shape_count(shape[SOURCE]) * sizeof *f.y);
     f.a = malloc((size_t)(d[0] * shape[B1].dim[0] * d[2] * d[3]) * sizeof *f.a);
@@ -193,7 +195,7 @@ START_TEST(it_is_the_formula_tap_by_tap)
 }
 END_TEST
 
-/* ---- What is not a number -------------------------------------------------------------------------------------------------- */
+/* ---- What is not a number ------------------------------------------------------------------------------ */
 
 /* The result for a 2 x 3 source of 1 .. 6 when the first pixel has this flow, along columns. */
 static void with_flow(double flow, pn_real y[6])
@@ -221,7 +223,7 @@ START_TEST(an_infinite_flow_reads_the_edge_and_nan_gives_nan)
     with_flow(1e6, far_away);
     with_flow((double)INFINITY, infinite);
     with_flow((double)NAN, nan);
-    ck_assert_double_eq_tol((double)far_away[0], (3 + 3 + 6) / 27.0, 1e-6);    /* weights 1/9 each, and the factor 1/9 */
+    ck_assert_double_eq_tol((double)far_away[0], (3 + 3 + 6) / 27.0, 1e-6);     /* weights 1/9, and the factor 1/9 */
     ck_assert_double_eq((double)infinite[0], (double)far_away[0]);
     ck_assert(isnan(nan[0]));
     for (int i = 1; i < 6; i++) ck_assert_double_eq((double)nan[i], (double)far_away[i]);

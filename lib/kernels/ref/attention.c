@@ -67,7 +67,8 @@ static cell cell_of_tap(const job *j, const target *p, ptrdiff_t t)
 
 static cell cell_of_response(const job *j, const target *p)
 {
-    const ptrdiff_t y = p->v.at + j->d.k / 2, x = p->u.at + j->d.k / 2, h = j->d.response.h - 1, w = j->d.response.w - 1;
+    const ptrdiff_t y = p->v.at + j->d.k / 2, x = p->u.at + j->d.k / 2;
+    const ptrdiff_t h = j->d.response.h - 1, w = j->d.response.w - 1;
     return (cell){ pn_ref_clamp(y, 0, h), pn_ref_clamp(y + 1, 0, h), pn_ref_clamp(x, 0, w), pn_ref_clamp(x + 1, 0, w),
                    p->v.rest, p->u.rest };
 }
@@ -77,7 +78,7 @@ static void clear_lanes(pn_real *map, pn_map m, const target *p)
     for (ptrdiff_t c = m.c; c < pn_map_blocks(m) * m.b; c++) map[pn_at(m, p->n, c, p->y, p->x)] = 0;
 }
 
-/* ---- Forward ------------------------------------------------------------------------------------------------------- */
+/* ---- Forward ------------------------------------------------------------------------------------------- */
 
 static void hidden(const job *j, const target *p)
 {
@@ -140,7 +141,7 @@ static void local_fwd(pn_pool *pool, pn_real *y, pn_real *a, pn_real *h, const p
     pn_parallel(pool, d.source.n * d.source.h, forward_row, &j);
 }
 
-/* ---- Backward: one target position --------------------------------------------------------------------------------- */
+/* ---- Backward: one target position --------------------------------------------------------------------- */
 
 /* da_t = 1/k^2 sum_c dy_c s_t,c, then through the softmax. */
 static void through_softmax(const job *j, const target *p)
@@ -152,7 +153,7 @@ static void through_softmax(const job *j, const target *p)
         da[t] = 0;
         for (ptrdiff_t c = 0; c < m.c; c++)
             da[t] += (double)j->dy[pn_at(m, p->n, c, p->y, p->x)] * tap(j->in.source, m, p->n, c, &s);
-        da[t] = da[t] / (double)am.c - (t ? da[0] : 0);     /* only differences pass a softmax; a need not add up to 1 exactly */
+        da[t] = da[t] / (double)am.c - (t ? da[0] : 0); /* only differences pass a softmax */
         if (t) mean += da[t] * (double)j->in.a[pn_at(am, p->n, t, p->y, p->x)];
     }
     da[0] = 0;
@@ -184,7 +185,8 @@ static void through_flow(const job *j, const target *p, int axis)
     const cell q = cell_of_response(j, p);
     double sum = 0;
     for (ptrdiff_t f = 0; f < hm.c; f++)
-        sum += (double)j->dhidden[pn_at(hm, p->n, f, p->y, p->x)] * tap_slope(j->in.response, j->d.response, p->n, f, &q, axis);
+        sum += (double)j->dhidden[pn_at(hm, p->n, f, p->y, p->x)] *
+               tap_slope(j->in.response, j->d.response, p->n, f, &q, axis);
     for (ptrdiff_t t = 0; t < am.c; t++) {
         const cell s = cell_of_tap(j, p, t);
         double inner = 0;
@@ -208,7 +210,7 @@ static void backward_row(void *arg, ptrdiff_t item, int worker)
     }
 }
 
-/* ---- Backward: sums over positions, and scatters --------------------------------------------------------------------- */
+/* ---- Backward: sums over positions, and scatters ------------------------------------------------------- */
 
 static void weight_row(void *arg, ptrdiff_t t, int worker)
 {
@@ -269,8 +271,8 @@ static pn_attention_scratch local_scratch(pn_local_dims d, int threads)
     return (pn_attention_scratch){ 0, (size_t)(threads * d.response.h * d.response.w) * sizeof(double) + values };
 }
 
-static void local_bwd(pn_pool *pool, const pn_local_sinks *out, const pn_real *dy, const pn_local_inputs *in, pn_local_dims d,
-                      void *scratch)
+static void local_bwd(pn_pool *pool, const pn_local_sinks *out, const pn_real *dy, const pn_local_inputs *in,
+                      pn_local_dims d, void *scratch)
 {
     job j = { .d = d, .in = *in, .out = out, .dy = dy, .planes = scratch };
     j.dlogit = (pn_real *)(void *)(j.planes + pn_pool_size(pool) * d.response.h * d.response.w);
@@ -283,7 +285,9 @@ static void local_bwd(pn_pool *pool, const pn_local_sinks *out, const pn_real *d
 
 void pn_ref_add_attention(pn_kernels *k)
 {
-    k->attention = (pn_attention_kernels){ .local_scratch = local_scratch, .local_fwd = local_fwd, .local_bwd = local_bwd };
+    k->attention = (pn_attention_kernels){
+        .local_scratch = local_scratch, .local_fwd = local_fwd, .local_bwd = local_bwd,
+    };
     pn_ref_add_correctness(&k->attention);
     pn_ref_add_regularisation(&k->attention);
 }

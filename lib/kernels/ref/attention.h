@@ -16,8 +16,8 @@ static inline ptrdiff_t pn_ref_clamp(ptrdiff_t i, ptrdiff_t low, ptrdiff_t high)
     return i < low ? low : i > high ? high : i;
 }
 
-/* A real position along one axis: whole pixels and the rest. Farther out than `beyond` all that is read coincides, so it
- * is brought there before it becomes an index; NaN keeps its NaN in the rest. */
+/* A real position along one axis: whole pixels and the rest. Farther out than `beyond` all that is read coincides, so
+ * it is brought there before it becomes an index; NaN keeps its NaN in the rest. */
 typedef struct { ptrdiff_t at; double rest; } pn_ref_place;
 
 static inline pn_ref_place pn_ref_place_of(pn_real flow, ptrdiff_t at, ptrdiff_t extent, ptrdiff_t beyond)

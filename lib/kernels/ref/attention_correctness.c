@@ -1,7 +1,8 @@
 /* lib/kernels/ref/attention_correctness.c - the meaning of the sampling correctness loss: every similarity, in double
  *
- *   u = x + flow_0, v = y + flow_1 (the flow of the feature pixel's own place, nearest); s = sum w S / sum w over the 4 x 4
- *   pixels around; c = s.t / max(|s| |t|, 1e-8);  M = max_q S(q).t / ((|S(q)| + 1e-8)(|t| + 1e-8));  e = exp(-c / (M + 1e-8))
+ *   u = x + flow_0, v = y + flow_1 (the flow that the feature pixel reads, nearest)
+ *   s = sum w S / sum w over the 4 x 4 pixels around;  c = s.t / max(|s| |t|, 1e-8)
+ *   M = max_q S(q).t / ((|S(q)| + 1e-8)(|t| + 1e-8));  e = exp(-c / (M + 1e-8))
  */
 #include "kernels/ref/attention.h"
 
@@ -73,7 +74,8 @@ static gauss gauss_at(pn_real flow, ptrdiff_t at, ptrdiff_t extent)
     return g;
 }
 
-/* Products over channels of the sample s, its slopes su and sv, and the target t. */
+/* Products over channels of the sample s, its slopes su and sv, and the target t. Slopes of weights add up to 0, so
+ * slopes of samples are made of differences: none at all where taps coincide. */
 typedef struct { double st, ss, s_su, s_sv, t_su, t_sv; } products;
 
 static products sample(const job *j, ptrdiff_t n, ptrdiff_t p, const gauss *gx, const gauss *gy)
@@ -85,9 +87,11 @@ static products sample(const job *j, ptrdiff_t n, ptrdiff_t p, const gauss *gx, 
         for (int i = 0; i < TAPS * TAPS; i++) {
             const int a = i / TAPS, b = i % TAPS;
             const double v = (double)j->in.source[pn_at(m, n, c, gy->at[a], gx->at[b])];
+            const double left = (double)j->in.source[pn_at(m, n, c, gy->at[a], gx->at[0])];
+            const double top = (double)j->in.source[pn_at(m, n, c, gy->at[0], gx->at[b])];
             s += gy->w[a] * gx->w[b] * v;
-            su += gy->w[a] * gx->slope[b] * v;
-            sv += gy->slope[a] * gx->w[b] * v;
+            su += gy->w[a] * gx->slope[b] * (v - left);
+            sv += gy->slope[a] * gx->w[b] * (v - top);
         }
         const double t = (double)j->in.target[pn_at(m, n, c, p / m.w, p % m.w)];
         sum.st += s * t;
@@ -119,7 +123,7 @@ static void pixel(void *arg, ptrdiff_t item, int worker)
     j->slope[at + m.h * m.w] = (pn_real)(scale * (v.t_sv / floored - drag * v.s_sv));
 }
 
-/* ---- Forward ------------------------------------------------------------------------------------------------------- */
+/* ---- Forward ------------------------------------------------------------------------------------------- */
 
 static pn_attention_scratch correctness_scratch(pn_correctness_dims d, int threads)
 {
@@ -140,7 +144,7 @@ static void correctness_fwd(pn_pool *pool, pn_real *loss, pn_real *slope, const 
     loss[0] = (pn_real)(sum / (double)count - exp(-1));
 }
 
-/* ---- Backward ------------------------------------------------------------------------------------------------------ */
+/* ---- Backward ------------------------------------------------------------------------------------------ */
 
 typedef struct { pn_correctness_dims d; const pn_real *slope; pn_sink dflow; double dloss; } flow_job;
 
@@ -158,7 +162,8 @@ static void flow_position(void *arg, ptrdiff_t item, int worker)
     j->dflow.data[item] = pn_ref_into(j->dflow, item, j->dloss * sum);
 }
 
-static void correctness_bwd(pn_pool *pool, pn_sink dflow, const pn_real *dloss, const pn_real *slope, pn_correctness_dims d)
+static void correctness_bwd(pn_pool *pool, pn_sink dflow, const pn_real *dloss, const pn_real *slope,
+                            pn_correctness_dims d)
 {
     flow_job j = { d, slope, dflow, (double)dloss[0] };
     pn_parallel(pool, d.flow.n * 2 * d.flow.h * d.flow.w, flow_position, &j);

@@ -1,7 +1,7 @@
-/* lib/kernels/ref/attention_regularisation.c - the meaning of the flow regularisation: what an affine map leaves of a patch
+/* lib/kernels/ref/attention_regularisation.c - the flow regularisation's meaning: what an affine map leaves of a patch
  *
- * With rows and columns counted from the patch's centre, [row, column, 1] are orthogonal; so the best affine map has the
- * mean and two slopes, each a sum of its own, and p^T Q p is the sum of the squares of what is left.
+ * With rows and columns counted from the patch's centre, [row, column, 1] are orthogonal; so the best affine map has
+ * the mean and two slopes, each a sum of its own, and p^T Q p is the sum of the squares of what is left.
  */
 #include "kernels/ref/attention.h"
 
@@ -101,8 +101,8 @@ static void gradient_row(void *arg, ptrdiff_t item, int worker)
     }
 }
 
-static void regularisation_bwd(pn_pool *pool, pn_sink dflow, const pn_real *dloss, const pn_real *flow, pn_map m, ptrdiff_t k,
-                               void *scratch)
+static void regularisation_bwd(pn_pool *pool, pn_sink dflow, const pn_real *dloss, const pn_real *flow, pn_map m,
+                               ptrdiff_t k, void *scratch)
 {
     (void)scratch;
     job j = make(m, k, flow);

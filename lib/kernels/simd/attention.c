@@ -1,8 +1,8 @@
 /* lib/kernels/simd/attention.c - local attention, given the response (see kernels/attention.h)
  *
- * Rows of targets are worked on PIXELS at a time. All k^2 bilinear samples of a target lie on one grid of (k+1)^2 source
- * pixels. So a weighted sum over samples is a sum over the grid, with weights `mixed` once per target from a and the
- * fraction; and what is asked of every sample against dy is asked of the grid first, and interpolated after.
+ * Rows of targets are worked on PIXELS at a time. All k^2 bilinear samples of a target lie on one grid of (k+1)^2
+ * source pixels. So a weighted sum over samples is a sum over the grid, with weights mixed once per target from a and
+ * the fraction; and what is asked of every sample against dy is asked of the grid first, and interpolated after.
  */
 #include "kernels/simd/attention.h"
 
@@ -34,8 +34,9 @@ typedef struct {
 static job make(pn_local_dims d, const pn_local_inputs *in)
 {
     const ptrdiff_t rows = d.source.n * d.source.h;
-    return (job){ .d = d, .in = *in, .taps = d.k * d.k, .lanes = round_up(d.k * d.k, PN_BLOCK), .grid = (d.k + 1) * (d.k + 1),
-                  .features = round_up(d.hidden.c, PN_BLOCK), .parts = rows < MAX_PARTS ? rows : MAX_PARTS };
+    return (job){ .d = d, .in = *in, .taps = d.k * d.k, .lanes = round_up(d.k * d.k, PN_BLOCK),
+                  .grid = (d.k + 1) * (d.k + 1), .features = round_up(d.hidden.c, PN_BLOCK),
+                  .parts = rows < MAX_PARTS ? rows : MAX_PARTS };
 }
 
 /* Some targets of one row. */
@@ -62,7 +63,7 @@ static ptrdiff_t at(pn_map m, const patch *p, ptrdiff_t block, int i)
     return pn_at(m, p->n, block * PN_BLOCK, p->y, p->x + i);
 }
 
-/* ---- The grid, the response's cell ------------------------------------------------------------------------------------- */
+/* ---- The grid, the response's cell --------------------------------------------------------------------- */
 
 typedef struct { ptrdiff_t row[PN_LOCAL_MAX_K + 1], column[PN_LOCAL_MAX_K + 1]; } grid_lines;
 
@@ -91,7 +92,8 @@ typedef struct { ptrdiff_t offset[4]; float fx, fy; } cell;        /* top left, 
 static cell cell_of(const job *j, const patch *p, int i)
 {
     const ptrdiff_t h = j->d.response.h, w = j->d.response.w, y = p->v[i].at + j->d.k / 2, x = p->u[i].at + j->d.k / 2;
-    const ptrdiff_t top = inside(y, h) * w, bottom = inside(y + 1, h) * w, left = inside(x, w), right = inside(x + 1, w);
+    const ptrdiff_t top = inside(y, h) * w, bottom = inside(y + 1, h) * w;
+    const ptrdiff_t left = inside(x, w), right = inside(x + 1, w);
     return (cell){ { (top + left) * PN_BLOCK, (top + right) * PN_BLOCK, (bottom + left) * PN_BLOCK,
                      (bottom + right) * PN_BLOCK }, p->u[i].rest, p->v[i].rest };
 }
@@ -114,7 +116,7 @@ static void mix_of(const job *j, const patch *p, int i, const float *a, float *m
     }
 }
 
-/* ---- Forward -------------------------------------------------------------------------------------------------------- */
+/* ---- Forward ------------------------------------------------------------------------------------------- */
 
 static void hidden(const job *j, const patch *p)
 {
@@ -171,7 +173,8 @@ static void softmax(const job *j, float *logit)
         sum += e;
     }
     const float scale = 1 / vec_sum(sum);
-    for (ptrdiff_t t = 0; t < j->lanes; t += VLEN) vec_store(logit + t, vec_first(vec_load(logit + t) * scale, j->taps - t));
+    for (ptrdiff_t t = 0; t < j->lanes; t += VLEN)
+        vec_store(logit + t, vec_first(vec_load(logit + t) * scale, j->taps - t));
 }
 
 /* `vecs` vectors of y from vector `first` of all channels on: sum over the grid. */
@@ -192,7 +195,8 @@ ALWAYS_INLINE void weighted_sum(const job *j, float *y, const float *source, con
         for (int v = 0; v < vecs; v++) acc[v] += mix[t] * vec_load(s[v] + offset[t]);
 #pragma GCC unroll 4
     for (int v = 0; v < vecs; v++)
-        vec_store(y + (first + v) / VECS * plane + (first + v) % VECS * VLEN, vec_first(acc[v], m.c - (first + v) * VLEN));
+        vec_store(y + (first + v) / VECS * plane + (first + v) % VECS * VLEN,
+                  vec_first(acc[v], m.c - (first + v) * VLEN));
 }
 
 static void forward_pixel(const job *j, const patch *p, int i, const float *a)
@@ -247,7 +251,7 @@ static void local_fwd(pn_pool *pool, pn_real *y, pn_real *a, pn_real *h, const p
     pn_parallel(pool, d.source.n * d.source.h, forward_row, &j);
 }
 
-/* ---- Backward: one patch of targets ---------------------------------------------------------------------------------------- */
+/* ---- Backward: one patch of targets -------------------------------------------------------------------- */
 
 /* GRID_CHUNK sums over channels of dy times the source at the grid's points. */
 static void grid_products(const job *j, const float *dy, const float *source, const ptrdiff_t *offset, float *to)
@@ -282,7 +286,7 @@ static slopes through_softmax(const job *j, const patch *p, int i, const float *
         const float da = (g[0] + fx * top + fy * ((g[k + 1] - g[0]) + fx * (bottom - top))) * share;
         flow.x += a[t] * share * ((1 - fy) * top + fy * bottom);
         flow.y += a[t] * share * ((1 - fx) * (g[k + 1] - g[0]) + fx * (g[k + 2] - g[1]));
-        dlogit[t] = t ? da - dlogit[0] : da;            /* only differences pass a softmax: no digits lost to their size */
+        dlogit[t] = t ? da - dlogit[0] : da;            /* only differences pass a softmax */
         if (t) mean += a[t] * dlogit[t];
     }
     dlogit[0] = 0;
@@ -410,7 +414,7 @@ static void backward_part(void *arg, ptrdiff_t part, int worker)
         }
 }
 
-/* ---- Backward: sums of the parts, and scatters ----------------------------------------------------------------------------- */
+/* ---- Backward: sums of the parts, and scatters --------------------------------------------------------- */
 
 static void add_parts(void *arg, ptrdiff_t t, int worker)
 {
@@ -464,7 +468,8 @@ static void source_plane(void *arg, ptrdiff_t item, int worker)
     (void)worker;
     const job *j = arg;
     const pn_map m = j->d.source;
-    const ptrdiff_t n = item / pn_map_blocks(m), b = item % pn_map_blocks(m), size = m.h * m.w * PN_BLOCK, line = j->d.k + 1;
+    const ptrdiff_t n = item / pn_map_blocks(m), b = item % pn_map_blocks(m);
+    const ptrdiff_t size = m.h * m.w * PN_BLOCK, line = j->d.k + 1;
     float *plane = j->out->source.data + item * size;
     if (!j->out->source.add) memset(plane, 0, (size_t)size * sizeof *plane);
     patch p;
@@ -475,7 +480,8 @@ static void source_plane(void *arg, ptrdiff_t item, int worker)
             find_lines(j, &p, k, &lines);
             const float *mix = j->mix + (n * m.h * m.w + i + k) * j->grid, *g = j->dy + at(m, &p, b, k);
             for (ptrdiff_t r = 0; r < line; r++)
-                for (ptrdiff_t c = 0; c < line; c++) add_to(plane + lines.row[r] + lines.column[c], mix[r * line + c], g);
+                for (ptrdiff_t c = 0; c < line; c++)
+                    add_to(plane + lines.row[r] + lines.column[c], mix[r * line + c], g);
         }
     }
     clear_past(plane, m.h * m.w, m.c - b * PN_BLOCK);
@@ -491,8 +497,8 @@ static pn_attention_scratch local_scratch(pn_local_dims d, int threads)
     return (pn_attention_scratch){ (size_t)forward * sizeof(float), (size_t)backward * sizeof(float) };
 }
 
-static void local_bwd(pn_pool *pool, const pn_local_sinks *out, const pn_real *dy, const pn_local_inputs *in, pn_local_dims d,
-                      void *scratch)
+static void local_bwd(pn_pool *pool, const pn_local_sinks *out, const pn_real *dy, const pn_local_inputs *in,
+                      pn_local_dims d, void *scratch)
 {
     job j = make(d, in);
     j.out = out;
@@ -519,4 +525,6 @@ void PN_SIMD(pn_simd_local_attention)(pn_attention_kernels *k)
 void PN_SIMD(pn_simd_attention)(pn_kernels *k)
 {
     PN_SIMD(pn_simd_local_attention)(&k->attention);
+    PN_SIMD(pn_simd_correctness)(&k->attention);
+    PN_SIMD(pn_simd_regularisation)(&k->attention);
 }

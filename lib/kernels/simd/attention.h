@@ -10,8 +10,8 @@ void PN_SIMD(pn_simd_local_attention)(pn_attention_kernels *k);
 void PN_SIMD(pn_simd_correctness)(pn_attention_kernels *k);
 void PN_SIMD(pn_simd_regularisation)(pn_attention_kernels *k);
 
-/* A real position along one axis: whole pixels and the rest. Farther out than `beyond` all that is read coincides, so it
- * is brought there before it becomes an index; NaN keeps its NaN in the rest. */
+/* A real position along one axis: whole pixels and the rest. Farther out than `beyond` all that is read coincides, so
+ * it is brought there before it becomes an index; NaN keeps its NaN in the rest. */
 typedef struct { ptrdiff_t at; float rest; } flow_place;
 
 static inline flow_place flow_place_of(float flow, ptrdiff_t at, ptrdiff_t extent, ptrdiff_t beyond)
