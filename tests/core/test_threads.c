@@ -30,7 +30,9 @@ START_TEST(every_item_runs_once_on_a_known_worker)
             for (size_t n = 0; n < 5; n++) {
                 count c = { .threads = threads[t] };
                 pn_parallel(pn_ctx_pool(ctx), items[n], count_item, &c);
-                for (ptrdiff_t i = 0; i < ITEMS; i++) ck_assert_int_eq(c.times[i], i < items[n]);
+                int wrong = 0;
+                for (ptrdiff_t i = 0; i < ITEMS; i++) wrong += c.times[i] != (i < items[n]);
+                ck_assert_int_eq(wrong, 0);
                 ck_assert_int_eq(c.strangers, 0);
             }
         pn_ctx_free(ctx);
@@ -154,10 +156,13 @@ START_TEST(memory_is_zero_aligned_and_grows_with_its_content)
     pn_free(ctx, memory);
     pn_arena arena = { .ctx = ctx };
     for (size_t n = 0; n < 300; n++) {
+        const size_t bytes = n * 700;
         char *block = pn_arena_alloc(&arena, n, 700);
         ck_assert_uint_eq((uintptr_t)block % 16, 0);
-        for (size_t i = 0; i < n * 700; i++) ck_assert(block[i] == 0);
-        memset(block, 1, n * 700);
+        size_t zeros = 0;
+        while (zeros < bytes && block[zeros] == 0) zeros++;
+        ck_assert_uint_eq(zeros, bytes);
+        memset(block, 1, bytes);
     }
     pn_arena_free(&arena);
     pn_ctx_free(ctx);

@@ -48,13 +48,18 @@ void pn_test_parity(pn_test_build *build, const pn_shape *shapes, int n, double 
     for (int i = 0; i < n_isas; i++) {
         pn_ctx *one = pn_test_ctx_new(isas[i], 1), *two = pn_test_ctx_new(isas[i], 2);
         for (int v = 0; v < n_variants; v++) {
-            pn_outcome *should = &expected[variants[v].shared];
-            pn_outcome a = pn_pass_run(one, &s, variants[v]), b = pn_pass_run(two, &s, variants[v]);
-            same_bytes(&a, &b, describe(where, two, variants[v]));
-            if (should->n) same_numbers(&a, should, tol, describe(where, one, variants[v]));
-            else *should = a;
-            pn_outcome_free(&b);
-            if (should->of[0].values != a.of[0].values) pn_outcome_free(&a);
+            pn_outcome *should = &expected[variants[v].shared], a = pn_pass_run(one, &s, variants[v]);
+            if (isas[i] != PN_ISA_REF || v == 0) {      /* reference kernels are slow, and one thread runs them */
+                pn_outcome b = pn_pass_run(two, &s, variants[v]);
+                same_bytes(&a, &b, describe(where, two, variants[v]));
+                pn_outcome_free(&b);
+            }
+            if (!should->n) {
+                *should = a;
+                continue;
+            }
+            same_numbers(&a, should, tol, describe(where, one, variants[v]));
+            pn_outcome_free(&a);
         }
         pn_ctx_free(one);
         pn_ctx_free(two);
