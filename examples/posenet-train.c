@@ -19,7 +19,7 @@ static void on_signal(int number) { asked_to_stop = number; }
 typedef struct {
     const char *model, *data, *out, *preset, *task, *stage, *init, *vgg19, *recompute, *augment;
     cli_size size, kp_size;
-    int64_t steps, batch, save_every, sample_every, log_every;
+    int64_t steps, batch, decay, save_every, sample_every, log_every;
     double lr;
     bool resume, dry_run;
     cli_list set;
@@ -30,7 +30,7 @@ static const char usage[] =
     "  posenet-train --model NAME --data DIR --out RUN [options]\n"
     "  posenet-train --resume --out RUN [options]        options not given are those of the run\n";
 
-enum { OPTIONS = 24 };
+enum { OPTIONS = 25 };
 static void fill_options(request *r, cli_option o[OPTIONS])
 {
     int n = 0;
@@ -44,6 +44,7 @@ static void fill_options(request *r, cli_option o[OPTIONS])
     o[n++] = (cli_option){ "kp-size", "HxW", "grid the key points refer to (found out)", CLI_SIZE, { .size = &r->kp_size } };
     o[n++] = (cli_option){ "steps", "N", "steps in all (1000)", CLI_COUNT, { .count = &r->steps } };
     o[n++] = (cli_option){ "batch", "B", "pairs per step (4)", CLI_COUNT, { .count = &r->batch } };
+    o[n++] = (cli_option){ "decay", "N", "over the last N steps the rate falls to zero (0)", CLI_COUNT, { .count = &r->decay } };
     o[n++] = (cli_option){ "lr", "X", "learning rate of the generator (the preset's)", CLI_NUMBER, { .number = &r->lr } };
     o[n++] = (cli_option){ "init", "FILE", "start from these weights, as far as they fit", CLI_TEXT, { .text = &r->init } };
     o[n++] = (cli_option){ "resume", NULL, "go on from the run's latest checkpoint", CLI_FLAG, { .flag = &r->resume } };
@@ -210,6 +211,7 @@ static pn_status write_config(const session *s)
     put_count(&c, "save-every", r->save_every);
     put_count(&c, "sample-every", r->sample_every);
     put_count(&c, "log-every", r->log_every);
+    if (r->decay) put_count(&c, "decay", r->decay);
     put_count(&c, "seed", (int64_t)r->common.seed); /* --seed takes no more than that */
     const pn_model_option *o = pn_model_kind_of(s->model)->options;
     for (int i = 0; o[i].key && c.n < CONFIG; i++) {
@@ -339,6 +341,8 @@ static pn_status one_step(session *s, double losses[PN_MAX_LOSSES])
     if (status) return status;
     const pn_model_input in = { .source = batch.source, .target = batch.target, .pose_source = batch.pose_source,
                                 .pose_target = batch.pose_target };
+    const int64_t left = s->ask->steps - s->step;
+    if (left < s->ask->decay) pn_training_scale_lr(s->training, (double)left / (double)s->ask->decay);
     return pn_training_step(s->training, &in, losses);
 }
 

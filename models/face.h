@@ -22,6 +22,7 @@ struct pn_training {
     const char *stage;
     pn_training_opt opt;
     pn_adam *adam[4];                                   /* by part; NULL: does not learn in this stage */
+    double lr[4];                                       /* what each began with */
     const char *loss_name[PN_MAX_LOSSES];
     int losses;
     size_t bytes;

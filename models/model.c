@@ -293,6 +293,12 @@ pn_status pn_training_step(pn_training *t, const pn_model_input *in, double loss
     return t->model->kind->face->step(t, in, losses ? losses : unread);
 }
 
+void pn_training_scale_lr(pn_training *t, double factor)
+{
+    for (int i = 0; i < 4; i++)
+        if (t->adam[i]) pn_adam_set_lr(t->adam[i], t->lr[i] * factor);
+}
+
 size_t pn_training_bytes(const pn_training *t) { return t->bytes; }
 
 int pn_training_parts(const pn_training *t, pn_part parts[4])

@@ -83,6 +83,8 @@ PN_API int pn_training_losses(const pn_training *t, const char *names[PN_MAX_LOS
 /* One step of every network that learns in this stage. PN_ERR_NONFINITE: a loss or gradient is NaN or Inf; the network it
  * belongs to was not changed. losses may be NULL. Allocates nothing. */
 PN_API pn_status pn_training_step(pn_training *t, const pn_model_input *in, double losses[PN_MAX_LOSSES]);
+/* From the next step on every network learns at its own rate times factor (0: not at all). */
+PN_API void pn_training_scale_lr(pn_training *t, double factor);
 PN_API size_t pn_training_bytes(const pn_training *t);          /* of all its plans, known before the first step */
 /* The model's parts with their optimisers, for checkpoints. */
 PN_API int pn_training_parts(const pn_training *t, pn_part parts[4]);

@@ -25,6 +25,7 @@ typedef struct {
     int kernel[GFLA_LEVELS];        /* attention's k at each level, 0: none; fashion { 0, 0, 5, 3 }, market { 0, 0, 3, 0 } */
     int d_base, d_cap, d_layers;    /* discriminator; fashion 32, 128, 4; market 3 layers */
     int vgg_narrow;                 /* divides VGG19's widths; published 1 */
+    int boost_source;               /* source features start k^2 times larger, evening out attention's 1/k^2; published 0 */
 } gfla_config;
 
 /* ---- Blocks: norm, lrelu, convolution ---------------------------------------------------------------------------- */

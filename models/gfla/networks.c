@@ -13,6 +13,8 @@ static const pn_conv_opt same3 = { .pad = { 1, 1 } }, halve4 = { .stride = { 2, 
 static const pn_conv_opt mirror3 = { .pad = { 1, 1 }, .border = PN_BORDER_REFLECT };
 static const pn_conv_opt double3 = { .stride = { 2, 2 }, .pad = { 1, 1 }, .output_pad = { 1, 1 } };
 
+static const double flow_start = 0.02;                  /* flows start near zero, whatever the rest starts at */
+
 static int width(int base, int cap, int step) { return base << step < cap ? base << step : cap; }
 
 /* ---- Making ---------------------------------------------------------------------------------------------------------- */
@@ -35,13 +37,16 @@ static pn_conv_layer transpose_at(const pn_scope *s, const char *name, int in, i
     return pn_conv_transpose_layer_make(&at, in, out, 3, double3);
 }
 
-static gfla_down down_make(const pn_scope *s, int in, int out)
+/* start: how many times larger than usual the last convolution's initial values are */
+static gfla_down down_make(const pn_scope *s, int in, int out, double start)
 {
+    pn_scope last = *s;
+    last.weights.value *= start;
     gfla_down b;
     b.norm0 = norm_at(s, "model.0", in);
     b.conv2 = conv_at(s, "model.2", in, out, 4, halve4);
     b.norm3 = norm_at(s, "model.3", out);
-    b.conv5 = conv_at(s, "model.5", out, out, 3, same3);
+    b.conv5 = conv_at(&last, "model.5", out, out, 3, same3);
     return b;
 }
 
@@ -87,7 +92,7 @@ static gfla_encoder encoder_make(const pn_scope *s, const gfla_config *c, int in
     for (int i = 0; i < GFLA_ENCODER; i++) {
         const pn_scope at = encoder_scope(s, i);
         const int out = width(c->base, c->cap, i);
-        e.block[i] = down_make(&at, in, out);
+        e.block[i] = down_make(&at, in, out, 1);
         in = out;
     }
     return e;
@@ -102,6 +107,20 @@ static int finest_level(const gfla_config *c)
 
 static int kernel_at(const gfla_config *c, int level) { return level < GFLA_LEVELS ? c->kernel[level] : 0; }
 
+/* ours: attention averages k^2 weighted samples, so the source enters the decoder 1/k^2 as large as the target's features; from
+ * published weights that is made up for, a short training needs it from the start. */
+static gfla_encoder source_make(const pn_scope *s, const gfla_config *c)
+{
+    gfla_encoder e;
+    for (int i = 0, in = 3; i < GFLA_ENCODER; i++) {
+        const pn_scope at = encoder_scope(s, i);
+        const int out = width(c->base, c->cap, i), k = kernel_at(c, i + 1);
+        e.block[i] = down_make(&at, in, out, c->boost_source && k ? k * k : 1);
+        in = out;
+    }
+    return e;
+}
+
 static gfla_flow_net flow_net_make(const pn_scope *s, const gfla_config *c)
 {
     gfla_flow_net net = { .decoders = GFLA_FLOW_ENCODER - finest_level(c) };
@@ -109,7 +128,7 @@ static gfla_flow_net flow_net_make(const pn_scope *s, const gfla_config *c)
     for (int i = 0; i < GFLA_FLOW_ENCODER; i++) {
         const pn_scope at = encoder_scope(s, i);
         const int out = width(c->flow_base, c->flow_cap, i);
-        net.block[i] = down_make(&at, in, out);
+        net.block[i] = down_make(&at, in, out, 1);
         in = out;
     }
     for (int i = 0; i < net.decoders; i++) {
@@ -119,7 +138,9 @@ static gfla_flow_net flow_net_make(const pn_scope *s, const gfla_config *c)
         net.jump[i] = mirrored_make(&jump, out, out);
         in = out;
         if (!kernel_at(c, level)) continue;
-        const pn_scope output = pn_scope_in(s, "output%d", i), mask = pn_scope_in(s, "mask%d.0", i);
+        pn_scope output = pn_scope_in(s, "output%d", i);
+        output.weights.value = flow_start;
+        const pn_scope mask = pn_scope_in(s, "mask%d.0", i);
         net.output[i] = pn_conv_layer_make(&output, out, 2, 3, same3);
         net.mask[i] = pn_conv_layer_make(&mask, out, 1, 3, same3);
     }
@@ -156,7 +177,7 @@ gfla_generator_net gfla_generator_make(const pn_scope *s, const gfla_config *c)
 {
     const pn_scope source = pn_scope_in(s, "source"), target = pn_scope_in(s, "target"), flow = pn_scope_in(s, "flow_net");
     gfla_generator_net net = { .config = *c };
-    net.source = encoder_make(&source, c, 3);
+    net.source = source_make(&source, c);
     net.target = target_make(&target, c);
     net.flow_net = flow_net_make(&flow, c);
     return net;
