@@ -4,7 +4,7 @@
 # BIN is the folder of the programs, OUT gets everything. PN_DEMO_SHORT=1 trains a few steps only: to see that it all runs.
 set -eu
 : "${BIN:=build/bin}" "${OUT:=build/demo}"
-people=40 views=6 steps=1500
+people=40 views=6 steps=2600
 if [ "${PN_DEMO_SHORT:-}" = 1 ]; then people=5 views=3 steps=10; fi
 started=$(date +%s)
 part=$started
@@ -20,13 +20,15 @@ mkdir -p "$OUT"
 "$BIN/posenet-data" synth --out "$OUT/people" --people $people --views $views --size 128x96 --seed 1
 finished "data"
 "$BIN/posenet-train" --model gfla --preset tiny --data "$OUT/people" --out "$OUT/run" --size 128x96 \
-    --steps $steps --batch 4 --seed 1 --sample-every $((steps / 5)) --save-every $steps
+    --stage full --steps $steps --decay $((steps / 2)) --batch 2 --seed 1 --set lambda_style=100 \
+    --sample-every $((steps / 5)) --save-every $steps
 finished "training"
 weights=$(ls "$OUT"/run/checkpoints/*.safetensors | tail -n 1)
 pairs=$OUT/people/fasion-resize-pairs-test.csv
 "$BIN/posenet-generate" --weights "$weights" --data "$OUT/people" --pairs "$pairs" --out "$OUT/generated"
 "$BIN/posenet-evaluate" --generated "$OUT/generated" --data "$OUT/people" --pairs "$pairs" --protocol native \
-    --json "$OUT/scores.json" | tee "$OUT/scores.txt"
+    --json "$OUT/scores.json" > "$OUT/scores.txt"
+cat "$OUT/scores.txt"
 finished "generation and scores"
 cp "$(ls "$OUT"/run/samples/*.png | tail -n 1)" "$OUT/grid.png"
 cp "$OUT/run/report.html" "$OUT/report.html"
