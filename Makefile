@@ -32,7 +32,7 @@ endif
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := all
 
-# ---- what must be installed --------------------------------------------------------------------------------------------
+# ---- what must be installed ----------------------------------------------------------------------------------------
 
 # pkg-config's name and Debian's, of what the library needs; of what the tests need.
 LIBRARIES      := libpng:libpng-dev libjpeg:libjpeg-dev libcjson:libcjson-dev openblas:libopenblas-dev inih:libinih-dev
@@ -87,7 +87,7 @@ CFLAGS_ALL = -std=c11 $(OPT) $(WARN) $(WERROR) $(SANITIZE) -ffp-contract=fast -f
              $(DEP_CFLAGS) $(CFLAGS)
 LIBS = $(DEP_LIBS) -lm -pthread
 
-# ---- sources, found by pattern -----------------------------------------------------------------------------------------
+# ---- sources, found by pattern -------------------------------------------------------------------------------------
 
 LIB_SRC   := $(wildcard lib/core/*.c lib/io/*.c lib/kernels/*.c lib/kernels/ref/*.c lib/graph/*.c lib/ops/*.c \
                lib/nn/*.c lib/features/*.c lib/data/*.c lib/metrics/*.c lib/train/*.c models/*.c models/*/*.c)
@@ -162,7 +162,7 @@ $(SMALL_PROGRAMS): $(BUILD)/bin/%: $(BUILD)/obj/examples/%.o $(BUILD)/lib/libpos
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
 
-# ---- tests -------------------------------------------------------------------------------------------------------------
+# ---- tests ---------------------------------------------------------------------------------------------------------
 
 TEST_CFLAGS = -Itests -DPN_TEST_DATA='"$(CURDIR)/tests"' -DPN_TEST_BIN='"$(abspath $(BUILD))/bin"' \
               $(shell pkg-config --cflags check 2>/dev/null)
@@ -205,7 +205,7 @@ soak: $(BUILD)/bin/tests
 fault: all $(SMALL_PROGRAMS) $(BUILD)/bin/tests
 	CK_RUN_SUITE=fault CK_DEFAULT_TIMEOUT=1200 $(BUILD)/bin/tests
 
-# ---- the same with other instruments, in build folders of their own ------------------------------------------------------
+# ---- the same with other instruments, in build folders of their own ------------------------------------------------
 
 # Instrumented code hides what is initialised from gcc: its warnings are the ordinary build's business.
 CHECKED := WERROR= OPT="-O1 -g -fno-omit-frame-pointer"
@@ -238,7 +238,7 @@ check-symbols: $(BUILD)/lib/libposenet.so
 	@diff -u --label declared --label exported $(BUILD)/declared $(BUILD)/exported && \
 	  echo "$$(wc -l < $(BUILD)/exported) symbols, all declared and all exported"
 
-# ---- bench: bench/**/bench_X.c each hold a `const pn_bench_case bench_X[]` ---------------------------------------------------
+# ---- bench: bench/**/bench_X.c each hold a `const pn_bench_case bench_X[]` -----------------------------------------
 
 BENCH_SRC := $(filter-out bench/peers/%,$(wildcard bench/*.c bench/*/*.c))
 $(BUILD)/gen/bench.def: $(BENCH_SRC) FORCE
@@ -258,12 +258,12 @@ $(BUILD)/bin/posenet-bench: $(BENCH_SRC:%.c=$(BUILD)/obj/%.o) $(PROGRAM_COMMON:%
 bench: $(if $(BENCH_SRC),$(BUILD)/bin/posenet-bench)
 	@$(if $(BENCH_SRC),$(BUILD)/bin/posenet-bench $(BENCH_ARGS),echo "there is no bench yet")
 
-# ---- demo ----------------------------------------------------------------------------------------------------------------------
+# ---- demo ----------------------------------------------------------------------------------------------------------
 
 demo: all
 	@BIN=$(BUILD)/bin OUT=$(BUILD)/demo sh examples/demo.sh
 
-# ---- install -------------------------------------------------------------------------------------------------------------------
+# ---- install -------------------------------------------------------------------------------------------------------
 
 PUBLIC_HEADERS := lib/posenet.h $(wildcard lib/posenet/*.h) models/model.h
 define POSENET_PC

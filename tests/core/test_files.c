@@ -41,7 +41,8 @@ static size_t files_in(const char *folder)
     return n;
 }
 
-/* Every call of an atomic write refused in turn: the old file stays whole, nothing is left open or beside it, the message says why. */
+/* Every call of an atomic write refused in turn: the old file stays whole, nothing is left open or beside it, the
+ * message says why. */
 START_TEST(a_write_that_fails_anywhere_keeps_the_old_file)
 {
     const char *path = scratch_path("kept/file.txt");
@@ -66,7 +67,7 @@ START_TEST(a_write_that_fails_anywhere_keeps_the_old_file)
         scratch_write("kept/file.txt", "the old content");
         pn_ctx_free(ctx);
     }
-    ck_assert_int_eq(k, 7);                             /* open, write, sync, close, rename, sync folder: all were refused once */
+    ck_assert_int_eq(k, 7); /* open, write, sync, close, rename, sync folder: all were refused once */
     holds(path, "new");
 }
 END_TEST
@@ -107,11 +108,13 @@ END_TEST
 START_TEST(a_file_above_the_limit_is_refused_before_it_is_read)
 {
     pn_test_files files = { 0 };
-    pn_ctx *ctx = pn_ctx_new(&(pn_ctx_opt){ .threads = 1, .files = pn_test_file_ops(&files), .limits = { .file_bytes = 10 } }, NULL);
+    pn_ctx *ctx = pn_ctx_new(
+        &(pn_ctx_opt){ .threads = 1, .files = pn_test_file_ops(&files), .limits = { .file_bytes = 10 } }, NULL);
     scratch_write("large.txt", "eleven long");
     pn_bytes file;
     ck_assert_int_eq(pn_file_read(ctx, scratch_path("large.txt"), &file), PN_ERR_LIMIT);
-    ck_assert_ptr_nonnull(strstr(pn_ctx_message(ctx), "large.txt has 11 bytes, more than the limit of 10; raise pn_limits.file_bytes"));
+    ck_assert_ptr_nonnull(
+        strstr(pn_ctx_message(ctx), "large.txt has 11 bytes, more than the limit of 10; raise pn_limits.file_bytes"));
     ck_assert_int_eq(files.seen[PN_CALL_READ], 0);
     pn_ctx_free(ctx);
 }
@@ -122,7 +125,8 @@ START_TEST(what_is_no_file_is_named_with_its_reason)
     pn_bytes file;
     assert_fails(pn_file_read(scratch_ctx(), scratch_path("absent.txt"), &file), PN_ERR_IO, "absent.txt: No such file");
     assert_fails(pn_file_read(scratch_ctx(), folder_of(scratch_path("x")), &file), PN_ERR_IO, "Is a directory");
-    assert_fails(pn_file_write(scratch_ctx(), "/nowhere/at/all.txt", "x", 1), PN_ERR_IO, "cannot write /nowhere/at/all.txt: No such file");
+    assert_fails(pn_file_write(scratch_ctx(), "/nowhere/at/all.txt", "x", 1), PN_ERR_IO,
+                 "cannot write /nowhere/at/all.txt: No such file");
     pn_names names;
     assert_fails(pn_folder_list(scratch_ctx(), scratch_path("absent"), &names), PN_ERR_IO, "cannot list the folder");
 }

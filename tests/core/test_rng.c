@@ -1,4 +1,5 @@
-/* tests/core/test_rng.c - lib/core/rng.c: Philox 4x32-10 against the numbers its authors published, and what is made of it */
+/* tests/core/test_rng.c - lib/core/rng.c: Philox 4x32-10 against the numbers its authors published, and what is
+ * made of it */
 #include "core/core.h"
 
 #include <check.h>
@@ -12,7 +13,8 @@ static void philox(const uint32_t counter[4], const uint32_t key[2], uint32_t ou
     for (uint32_t round = 0; round < 10; round++) {
         const uint32_t k0 = key[0] + round * 0x9E3779B9u, k1 = key[1] + round * 0xBB67AE85u;
         const uint64_t a = (uint64_t)x[0] * 0xD2511F53u, b = (uint64_t)x[2] * 0xCD9E8D57u;
-        const uint32_t y[4] = { (uint32_t)(b >> 32) ^ x[1] ^ k0, (uint32_t)b, (uint32_t)(a >> 32) ^ x[3] ^ k1, (uint32_t)a };
+        const uint32_t y[4] = { (uint32_t)(b >> 32) ^ x[1] ^ k0, (uint32_t)b, (uint32_t)(a >> 32) ^ x[3] ^ k1,
+                                (uint32_t)a };
         memcpy(x, y, sizeof x);
     }
     memcpy(out, x, sizeof x);

@@ -70,7 +70,7 @@ START_TEST(denormals_are_zero_inside_and_as_before_outside)
 }
 END_TEST
 
-/* ---- Contexts -------------------------------------------------------------------------------------------------------------- */
+/* ---- Contexts ---------------------------------------------------------------------------------------------------- */
 
 START_TEST(a_context_that_cannot_be_says_why)
 {
@@ -108,7 +108,7 @@ START_TEST(a_message_too_long_is_cut_not_spilled)
 }
 END_TEST
 
-/* ---- Sizes -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Sizes ------------------------------------------------------------------------------------------------------- */
 
 START_TEST(sizes_do_not_wrap_around)
 {
@@ -125,8 +125,9 @@ START_TEST(sizes_do_not_wrap_around)
     ck_assert(pn_shape_valid(pn_shape5(1, 2, 3, 4, 5)));
     char text[PN_SHAPE_TEXT];
     ck_assert_str_eq(pn_shape_text(pn_shape5(1, 2, 3, 4, 5), text), "[1,2,3,4,5]");
-    ck_assert_str_eq(pn_shape_text(pn_shape5(PTRDIFF_MIN, PTRDIFF_MIN, PTRDIFF_MIN, PTRDIFF_MIN, PTRDIFF_MIN), text),
-                     "[-9223372036854775808,-9223372036854775808,-9223372036854775808,-9223372036854775808,-9223372036854775808]");
+    ck_assert_str_eq(
+        pn_shape_text(pn_shape5(PTRDIFF_MIN, PTRDIFF_MIN, PTRDIFF_MIN, PTRDIFF_MIN, PTRDIFF_MIN), text),
+        "[-9223372036854775808,-9223372036854775808,-9223372036854775808,-9223372036854775808,-9223372036854775808]");
     pn_ctx *ctx = pn_ctx_new(&(pn_ctx_opt){ .threads = 1 }, NULL);
     ck_assert_ptr_null(pn_alloc(ctx, SIZE_MAX / 2, 3));
     ck_assert_ptr_null(pn_alloc(ctx, SIZE_MAX - 8, 1));

@@ -3,7 +3,7 @@
 
 #include "graph/params.h"
 
-/* ---- Drawing --------------------------------------------------------------------------------------------------------------- */
+/* ---- Drawing ----------------------------------------------------------------------------------------------------- */
 
 enum { VALUES = 64 };
 typedef struct {
@@ -77,7 +77,9 @@ static pn_tensor *one_op(drawer *d)
     case 3: return pn_add(g, x, partner(d, x, -1));
     case 4: return pn_mul(g, pn_tanh(g, x), partner(d, x, -1));
     case 5: return pn_mul(g, x, x);
-    case 6: return c > 40 ? pn_slice(g, x, 1, 3, 20) : pn_concat(g, (pn_tensor *[]){ x, partner(d, x, 1), x }, 2 + draw(d, 2), 1);
+    case 6:
+        return c > 40 ? pn_slice(g, x, 1, 3, 20)
+                      : pn_concat(g, (pn_tensor *[]){ x, partner(d, x, 1), x }, 2 + draw(d, 2), 1);
     case 7: return c > 2 ? pn_slice(g, x, 1, 1, c) : pn_tanh(g, x);
     case 8: return pn_test_probe(g, x, (pn_test_layout)draw(d, 3));
     case 9: return h * w > 4 ? pn_instance_norm(g, x, NULL, NULL, 1e-2) : pn_tanh(g, x);
@@ -124,7 +126,7 @@ void random_graph_free(random_graph *r)
     pn_params_free(r->frozen);
 }
 
-/* ---- Its numbers -------------------------------------------------------------------------------------------------------------- */
+/* ---- Its numbers ------------------------------------------------------------------------------------------------- */
 
 static void must(pn_ctx *ctx, pn_status status) { if (status) ck_abort_msg("%s", pn_ctx_message(ctx)); }
 
@@ -161,7 +163,10 @@ static bool first_mention(const random_graph *r, int o)
     return true;
 }
 
-static bool is_handed(const random_graph *r, int o) { return r->out[o]->wants_grad && r->out[o] != r->g->loss && first_mention(r, o); }
+static bool is_handed(const random_graph *r, int o)
+{
+    return r->out[o]->wants_grad && r->out[o] != r->g->loss && first_mention(r, o);
+}
 
 random_numbers random_graph_run(const random_graph *r, pn_plan *plan)
 {
@@ -177,7 +182,8 @@ random_numbers random_graph_run(const random_graph *r, pn_plan *plan)
         free(v);
     }
     if (train) must(r->ctx, pn_backward(plan));
-    for (int o = 0; o < r->n_out; o++) must(r->ctx, pn_get(plan, r->out[o], room_for(&n, pn_shape_count(r->out[o]->shape))));
+    for (int o = 0; o < r->n_out; o++)
+        must(r->ctx, pn_get(plan, r->out[o], room_for(&n, pn_shape_count(r->out[o]->shape))));
     for (int i = 0; train && i < RANDOM_IN - 1; i++) {
         pn_real *to = room_for(&n, pn_shape_count(r->in[i]->shape));
         if (plan->value_of[r->in[i]->index] >= 0) must(r->ctx, pn_get_grad(plan, r->in[i], to));
@@ -193,7 +199,7 @@ random_numbers random_graph_run(const random_graph *r, pn_plan *plan)
     return n;
 }
 
-/* ---- Without the planner: every op in a plan of its own ------------------------------------------------------------------------ */
+/* ---- Without the planner: every op in a plan of its own ---------------------------------------------------------- */
 
 typedef struct {
     const random_graph *r;
@@ -215,7 +221,10 @@ static void add_gradient(const evaluation *e, const pn_tensor *t, const pn_real 
     for (ptrdiff_t i = 0; i < count; i++) (*sum)[i] += (double)g[i];
 }
 
-static const pn_real *value_of(const evaluation *e, const pn_tensor *t) { return t->graph ? e->value[t->index] : t->data; }
+static const pn_real *value_of(const evaluation *e, const pn_tensor *t)
+{
+    return t->graph ? e->value[t->index] : t->data;
+}
 
 /* A copy of the node over inputs of its own, run forward and, given a gradient, backward. */
 static void run_alone(const evaluation *e, const pn_node *node, const double *dy)

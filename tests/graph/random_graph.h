@@ -18,7 +18,8 @@ typedef struct {
 random_graph random_graph_make(pn_ctx *ctx, uint64_t seed);
 void random_graph_free(random_graph *r);
 
-/* All its numbers after one forward and, when training, one backward: outputs; gradients of inputs and of what is learnt. owned. */
+/* All its numbers after one forward and, when training, one backward: outputs; gradients of inputs and of what is
+ * learnt. owned. */
 typedef struct { pn_real *values; ptrdiff_t count; } random_numbers;
 random_numbers random_graph_run(const random_graph *r, pn_plan *plan);
 /* The same numbers without the planner's memory: one plan per op and direction, gradients added up here. */

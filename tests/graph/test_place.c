@@ -1,5 +1,6 @@
-/* tests/graph/test_place.c - lib/graph/{lower,differentiate,place}.c: sharing memory, running in place, adding gradients up and
- * recomputing change nothing about the numbers. Over graphs drawn at random; PN_TEST_ROUNDS says how many of each kind.
+/* tests/graph/test_place.c - lib/graph/{lower,differentiate,place}.c: sharing memory, running in place, adding
+ * gradients up and recomputing change nothing about the numbers. Over graphs drawn at random; PN_TEST_ROUNDS says
+ * how many of each kind.
  */
 #include "graph/random_graph.h"
 
@@ -25,7 +26,8 @@ static void close_to(const random_numbers *is, const random_numbers *should, dou
     for (ptrdiff_t i = 0; i < is->count; i++) {
         const double a = (double)is->values[i], b = (double)should->values[i];
         if (!(fabs(a - b) <= tol * (1 + fabs(b))))
-            ck_abort_msg("seed %llu: number %td of %td is %.9g, expected %.9g", (unsigned long long)seed, i, is->count, a, b);
+            ck_abort_msg("seed %llu: number %td of %td is %.9g, expected %.9g", (unsigned long long)seed, i, is->count,
+                         a, b);
     }
 }
 
@@ -34,8 +36,8 @@ static void same_bytes(const random_numbers *is, const random_numbers *should, u
     ck_assert_int_eq(is->count, should->count);
     for (ptrdiff_t i = 0; i < is->count; i++)
         if (memcmp(&is->values[i], &should->values[i], sizeof(pn_real)) != 0)
-            ck_abort_msg("seed %llu, %s: number %td of %td is %.9g, expected %.9g", (unsigned long long)seed, where, i, is->count,
-                         (double)is->values[i], (double)should->values[i]);
+            ck_abort_msg("seed %llu, %s: number %td of %td is %.9g, expected %.9g", (unsigned long long)seed, where, i,
+                         is->count, (double)is->values[i], (double)should->values[i]);
 }
 
 /* The tolerance is for sums in another order: numbers of a few hundred terms through twenty ops. */
@@ -69,8 +71,10 @@ START_TEST(values_alive_together_never_share_memory)
             for (int b = 0; b < a; b++) {
                 const pn_buffer *x = &p->buffers[a], *y = &p->buffers[b];
                 if (x->offset < 0 || y->offset < 0 || x->last < y->first || y->last < x->first) continue;
-                const bool apart = x->offset + (ptrdiff_t)x->bytes <= y->offset || y->offset + (ptrdiff_t)y->bytes <= x->offset;
-                if (!apart) ck_abort_msg("seed %llu: buffers %d and %d share memory", (unsigned long long)seed_of(_i, i), a, b);
+                const bool apart = x->offset + (ptrdiff_t)x->bytes <= y->offset ||
+                                   y->offset + (ptrdiff_t)y->bytes <= x->offset;
+                if (!apart)
+                    ck_abort_msg("seed %llu: buffers %d and %d share memory", (unsigned long long)seed_of(_i, i), a, b);
             }
         const pn_plan_stats stats = pn_plan_describe(p);
         ck_assert_uint_le(stats.arena_bytes, stats.value_bytes);
@@ -154,11 +158,13 @@ START_TEST(recomputing_takes_less_memory)
         snprintf(name, sizeof name, "block%d", i / 4);
         pn_block(g, name);
         snprintf(name, sizeof name, "w%d", i);
-        x = pn_tanh(g, pn_conv2d(g, x, pn_param(p, name, pn_shape4(16, 16, 1, 1), (pn_init){ PN_INIT_NORMAL, 0.2 }), NULL, NULL));
+        x = pn_tanh(g, pn_conv2d(g, x, pn_param(p, name, pn_shape4(16, 16, 1, 1), (pn_init){ PN_INIT_NORMAL, 0.2 }),
+                                 NULL, NULL));
     }
     pn_output(g, x, PN_GRAD);
     pn_plan *plain = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN, .learn = p });
-    pn_plan *thrifty = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN, .learn = p, .recompute = "block0,block1,block2" });
+    pn_plan *thrifty = pn_plan_new(g,
+                                   &(pn_plan_opt){ .mode = PN_TRAIN, .learn = p, .recompute = "block0,block1,block2" });
     ck_assert(plain && thrifty);
     ck_assert_int_gt(pn_plan_describe(thrifty).recomputed, 0);
     ck_assert_uint_lt(pn_plan_describe(thrifty).arena_bytes, pn_plan_describe(plain).arena_bytes * 2 / 3);

@@ -1,4 +1,5 @@
-/* tests/graph/test_record.c - lib/graph/record.c: shapes checked at each call, the first failure kept, messages that help */
+/* tests/graph/test_record.c - lib/graph/record.c: shapes checked at each call, the first failure kept, messages
+ * that help */
 #include "support/pntest.h"
 
 static const pn_shape map = { 4, { 1, 3, 8, 8 } };
@@ -64,7 +65,11 @@ static void input_negative(pn_graph *g) { pn_input(g, "x", pn_shape2(4, -2), PN_
 static void input_huge(pn_graph *g) { pn_input(g, "x", pn_shape4(PTRDIFF_MAX / 2, 3, 8, 8), PN_CONST); }
 static void input_of_rank_nine(pn_graph *g) { pn_input(g, "x", (pn_shape){ 9, { 1, 1, 1, 1, 1 } }, PN_CONST); }
 static void loss_of_many(pn_graph *g) { pn_loss(g, pn_test_zeros(g, map)); }
-static void loss_twice(pn_graph *g) { pn_loss(g, pn_test_zeros(g, pn_shape1(1))); pn_loss(g, pn_test_zeros(g, pn_shape1(1))); }
+static void loss_twice(pn_graph *g)
+{
+    pn_loss(g, pn_test_zeros(g, pn_shape1(1)));
+    pn_loss(g, pn_test_zeros(g, pn_shape1(1)));
+}
 static void output_null(pn_graph *g) { pn_output(g, NULL, PN_CONST); }
 static void output_seeded_input(pn_graph *g) { pn_output(g, pn_test_zeros(g, map), PN_GRAD); }
 static void output_parameter(pn_graph *g)
@@ -104,7 +109,8 @@ START_TEST(a_graph_without_an_output_is_not_planned)
     pn_graph *g = pn_test_graph();
     ck_assert_ptr_nonnull(pn_relu(g, pn_test_zeros(g, map)));
     ck_assert_ptr_null(pn_plan_new(g, NULL));
-    ck_assert_ptr_nonnull(strstr(pn_ctx_message(pn_test_ctx()), "the graph has no output; mark one with pn_output or pn_loss"));
+    ck_assert_ptr_nonnull(
+        strstr(pn_ctx_message(pn_test_ctx()), "the graph has no output; mark one with pn_output or pn_loss"));
     pn_graph_free(g);
 }
 END_TEST

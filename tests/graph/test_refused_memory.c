@@ -1,4 +1,5 @@
-/* tests/graph/test_refused_memory.c - every request for memory refused in turn, while a network is made, recorded and planned */
+/* tests/graph/test_refused_memory.c - every request for memory refused in turn, while a network is made, recorded
+ * and planned */
 #include "support/memory.h"
 #include "support/pntest.h"
 
@@ -22,10 +23,13 @@ static pn_status make_and_step(pn_ctx *ctx)
         }
         pn_output(g, t, PN_GRAD);
         pn_loss(g, pn_mean(g, pn_concat(g, (pn_tensor *[]){ t, x }, 2, 1), PN_ALL_AXES, PN_DROP_AXES));
-        if (!pn_params_init(params, 1)) adam = pn_adam_new(params, (pn_adam_opt){ .lr = 1e-3, .beta1 = 0, .beta2 = 0.9, .eps = 1e-8 });
-        if (!pn_params_status(params)) plan = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN, .learn = params, .recompute = "w0" });
+        if (!pn_params_init(params, 1))
+            adam = pn_adam_new(params, (pn_adam_opt){ .lr = 1e-3, .beta1 = 0, .beta2 = 0.9, .eps = 1e-8 });
+        if (!pn_params_status(params))
+            plan = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN, .learn = params, .recompute = "w0" });
         static const pn_real values[192] = { 1 };
-        if (plan && adam) status = pn_set(plan, x, values) || pn_forward(plan) || pn_backward(plan) ? PN_ERR_ARG : pn_adam_step(adam);
+        if (plan && adam)
+            status = pn_set(plan, x, values) || pn_forward(plan) || pn_backward(plan) ? PN_ERR_ARG : pn_adam_step(adam);
         else ck_assert_str_ne(pn_ctx_message(ctx), "");
     }
     pn_adam_free(adam);

@@ -1,4 +1,5 @@
-/* tests/graph/test_run.c - lib/graph/{plan,run}.c: values in and out, gradients handed over, misuse, and what a run may not do */
+/* tests/graph/test_run.c - lib/graph/{plan,run}.c: values in and out, gradients handed over, misuse, and what a
+ * run may not do */
 #include "support/memory.h"
 #include "support/pntest.h"
 
@@ -61,7 +62,7 @@ static void end(net *n)
         ck_abort_msg("message is '%s', expected '%s' in it", pn_ctx_message(pn_test_ctx()), (part)); \
 } while (0)
 
-/* ---- Misuse ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Misuse ------------------------------------------------------------------------------------------------------ */
 
 START_TEST(a_forward_with_an_input_never_set_runs_nothing)
 {
@@ -127,7 +128,7 @@ START_TEST(an_inference_plan_has_no_backward)
 }
 END_TEST
 
-/* ---- Seeds ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Seeds ------------------------------------------------------------------------------------------------------- */
 
 START_TEST(an_output_that_was_handed_nothing_counts_as_zero)
 {
@@ -216,7 +217,7 @@ START_TEST(an_input_no_output_depends_on_has_zero_gradient_or_is_not_there)
 }
 END_TEST
 
-/* ---- Who learns ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Who learns -------------------------------------------------------------------------------------------------- */
 
 START_TEST(parameter_gradients_add_up_until_they_are_used)
 {
@@ -299,7 +300,7 @@ START_TEST(a_nan_gradient_stops_the_step_and_changes_nothing)
 }
 END_TEST
 
-/* ---- Several plans ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Several plans ----------------------------------------------------------------------------------------------- */
 
 START_TEST(plans_of_the_same_parameters_see_each_step)
 {
@@ -353,7 +354,8 @@ START_TEST(copies_chain_two_plans_into_one)
     ck_assert_int_eq(pn_copy_grad(a, middle, b, to), PN_OK);
     ck_assert_int_eq(pn_backward(a), PN_OK);
     ck_assert_int_eq(pn_get_grad(a, from, chained), PN_OK);
-    for (int i = 0; i < MAP; i++) ck_assert(fabs((double)(whole[i] - chained[i])) <= 1e-5 * (1 + fabs((double)whole[i])));
+    for (int i = 0; i < MAP; i++)
+        ck_assert(fabs((double)(whole[i] - chained[i])) <= 1e-5 * (1 + fabs((double)whole[i])));
     pn_plan_free(a);
     pn_plan_free(b);
     pn_graph_free(first);
@@ -377,7 +379,7 @@ START_TEST(a_copy_of_another_shape_is_refused_with_both)
 }
 END_TEST
 
-/* ---- Memory -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Memory ------------------------------------------------------------------------------------------------------ */
 
 START_TEST(a_plan_tells_its_bytes_and_running_asks_for_none)
 {
@@ -389,7 +391,8 @@ START_TEST(a_plan_tells_its_bytes_and_running_asks_for_none)
     for (int i = 0; i < 3; i++) {
         char name[8];
         snprintf(name, sizeof name, "w%d", i);
-        t = pn_conv2d(g, t, pn_param(params, name, pn_shape4(16, 16, 3, 3), normal), NULL, &(pn_conv_opt){ .pad = { 1, 1 } });
+        t = pn_conv2d(g, t, pn_param(params, name, pn_shape4(16, 16, 3, 3), normal), NULL,
+                      &(pn_conv_opt){ .pad = { 1, 1 } });
         t = pn_instance_norm(g, pn_tanh(g, t), NULL, NULL, 1e-5);
     }
     pn_loss(g, pn_mean(g, t, PN_ALL_AXES, PN_DROP_AXES));
@@ -409,7 +412,8 @@ START_TEST(a_plan_tells_its_bytes_and_running_asks_for_none)
     const unsigned long mallocs = pn_test_mallocs();
     int failures = 0;                                   /* Check's own assertions ask for memory */
     for (int i = 0; i < 2; i++)
-        failures += pn_set(p, x, values) || pn_forward(p) || pn_backward(p) || pn_get_grad(p, x, values) || pn_adam_step(adam);
+        failures += pn_set(p, x, values) || pn_forward(p) || pn_backward(p) || pn_get_grad(p, x, values) ||
+                    pn_adam_step(adam);
     const unsigned long asked = pn_test_mallocs() - mallocs;
     ck_assert_int_eq(failures, 0);
     ck_assert_uint_eq(asked, 0);
@@ -466,7 +470,7 @@ START_TEST(a_plan_larger_than_any_memory_is_refused)
 }
 END_TEST
 
-/* ---- The same again -------------------------------------------------------------------------------------------------------------------- */
+/* ---- The same again ---------------------------------------------------------------------------------------------- */
 
 START_TEST(a_run_leaves_nothing_behind_for_the_next)
 {

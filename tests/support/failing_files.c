@@ -23,7 +23,10 @@ static int test_open(void *user, const char *path, pn_file_mode mode)
     return file;
 }
 
-static size_t capped(const pn_test_files *f, size_t n) { return f->at_most && (size_t)f->at_most < n ? (size_t)f->at_most : n; }
+static size_t capped(const pn_test_files *f, size_t n)
+{
+    return f->at_most && (size_t)f->at_most < n ? (size_t)f->at_most : n;
+}
 
 static ptrdiff_t test_read(void *user, int file, void *bytes, size_t n)
 {
@@ -78,7 +81,14 @@ static int test_sync_folder(void *user, const char *path)
 
 pn_file_ops pn_test_file_ops(pn_test_files *files)
 {
-    return (pn_file_ops){ .open = test_open, .read = test_read, .write = test_write, .sync = test_sync, .close = test_close,
-                          .size = test_size, .rename = test_rename, .remove = test_remove, .sync_folder = test_sync_folder,
+    return (pn_file_ops){ .open = test_open,
+                          .read = test_read,
+                          .write = test_write,
+                          .sync = test_sync,
+                          .close = test_close,
+                          .size = test_size,
+                          .rename = test_rename,
+                          .remove = test_remove,
+                          .sync_folder = test_sync_folder,
                           .user = files };
 }

@@ -34,7 +34,7 @@ static pn_real *reals(const pn_st_tensor *t)
 
 static pn_shape shape_of(const pn_st_tensor *t) { return t->shape.rank ? t->shape : pn_shape1(1); }
 
-/* ---- What a builder can ask for ------------------------------------------------------------------------------------------- */
+/* ---- What a builder can ask for ---------------------------------------------------------------------------------- */
 
 static pn_pass *asking(const pn_graph *g, const char *call)
 {
@@ -81,9 +81,10 @@ void pn_test_golden_also(pn_graph *g, pn_tensor *t, const char *key)
     keep(p->also, &p->n_also, t, key);
 }
 
-/* ---- Comparing --------------------------------------------------------------------------------------------------------------- */
+/* ---- Comparing --------------------------------------------------------------------------------------------------- */
 
-static void close_to(const char *name, const char *key, const pn_real *is, ptrdiff_t count, double tol, const char *where)
+static void close_to(const char *name, const char *key, const pn_real *is, ptrdiff_t count, double tol,
+                     const char *where)
 {
     const pn_st_tensor *t = expect(name, key);
     if (t->count != count) ck_abort_msg("%s: %s/%s has %td numbers, this is %td", where, name, key, t->count, count);
@@ -98,7 +99,8 @@ static void compare(pn_pass *p, const char *name, double tol, const char *where)
     char key[64];
     pn_pass_collect(p, &o);
     close_to(name, "out", o.of[0].values, o.of[0].count, tol, where);
-    for (int i = 0; i < p->n_also; i++) close_to(name, p->also[i].key, o.of[1 + i].values, o.of[1 + i].count, tol, where);
+    for (int i = 0; i < p->n_also; i++)
+        close_to(name, p->also[i].key, o.of[1 + i].values, o.of[1 + i].count, tol, where);
     for (int i = 0; p->plan->mode == PN_TRAIN && i < p->n; i++) {
         const pn_numbers *g = &o.of[1 + p->n_also + i];
         snprintf(key, sizeof key, "grad%d", i);
@@ -106,14 +108,16 @@ static void compare(pn_pass *p, const char *name, double tol, const char *where)
     }
     for (int i = 0; i < p->n_state; i++)
         if (*p->state[i].key)
-            close_to(name, p->state[i].key, pn_param_data(p->state[i].t), pn_shape_count(p->state[i].t->shape), tol, where);
+            close_to(name, p->state[i].key, pn_param_data(p->state[i].t), pn_shape_count(p->state[i].t->shape), tol,
+                     where);
     pn_outcome_free(&o);
 }
 
 static void run(pn_ctx *ctx, const pn_spec *s, pn_variant v, double tol)
 {
     char where[128];
-    snprintf(where, sizeof where, "%s, %s, %s", s->golden, pn_isa_name(pn_ctx_isa(ctx)), v.blocked ? "blocked" : "planar");
+    snprintf(where, sizeof where, "%s, %s, %s", s->golden, pn_isa_name(pn_ctx_isa(ctx)),
+             v.blocked ? "blocked" : "planar");
     pn_pass p;
     pn_pass_begin(&p, ctx, s, v);
     for (int i = 0; i < p.n_input; i++) {
@@ -150,5 +154,11 @@ static void golden(pn_test_build *build, int n, const char *name, double tol, pn
     is_open = false;
 }
 
-void pn_test_golden(pn_test_build *build, int n, const char *name, double tol) { golden(build, n, name, tol, PN_TRAIN); }
-void pn_test_golden_infer(pn_test_build *build, int n, const char *name, double tol) { golden(build, n, name, tol, PN_INFER); }
+void pn_test_golden(pn_test_build *build, int n, const char *name, double tol)
+{
+    golden(build, n, name, tol, PN_TRAIN);
+}
+void pn_test_golden_infer(pn_test_build *build, int n, const char *name, double tol)
+{
+    golden(build, n, name, tol, PN_INFER);
+}

@@ -1,4 +1,5 @@
-/* tests/support/memory.c - see memory.h. Counting relies on the C library's own names for malloc, which GNU libc exports. */
+/* tests/support/memory.c - see memory.h. Counting relies on the C library's own names for malloc, which GNU libc
+ * exports. */
 #include "support/memory.h"
 
 #include <stdlib.h>

@@ -13,8 +13,8 @@ typedef struct {
 
 pn_allocator pn_test_allocator(pn_test_memory *memory);
 
-/* Calls of malloc and its like by the calling thread, the library's and everybody else's; 0 where they cannot be counted (under
- * a sanitizer, which has its own malloc). */
+/* Calls of malloc and its like by the calling thread, the library's and everybody else's; 0 where they cannot be
+ * counted (under a sanitizer, which has its own malloc). */
 unsigned long pn_test_mallocs(void);
 bool pn_test_mallocs_counted(void);
 

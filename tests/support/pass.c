@@ -3,7 +3,7 @@
 
 #include "graph/params.h"
 
-/* ---- Random numbers ------------------------------------------------------------------------------------------------------ */
+/* ---- Random numbers ---------------------------------------------------------------------------------------------- */
 
 enum { SEED = 20240917 };
 static pn_test_fill *fills[PN_PASS_IN];
@@ -60,14 +60,15 @@ void pn_spec_free(pn_spec *s)
     memset(fills, 0, sizeof fills);
 }
 
-/* ---- Contexts -------------------------------------------------------------------------------------------------------------- */
+/* ---- Contexts ---------------------------------------------------------------------------------------------------- */
 
 static pn_test_memory shared_memory;                    /* of all contexts of a test */
 
 pn_ctx *pn_test_ctx_new(pn_isa isa, int threads)
 {
     char why[256];
-    pn_ctx *ctx = pn_ctx_new(&(pn_ctx_opt){ .isa = isa, .threads = threads, .allocator = pn_test_allocator(&shared_memory) }, why);
+    pn_ctx *ctx = pn_ctx_new(
+        &(pn_ctx_opt){ .isa = isa, .threads = threads, .allocator = pn_test_allocator(&shared_memory) }, why);
     if (!ctx) ck_abort_msg("no context: %s", why);
     return ctx;
 }
@@ -138,11 +139,11 @@ pn_tensor *pn_test_zeros(pn_graph *g, pn_shape shape)
 void pn_test_refused(const pn_graph *g, pn_status status, const char *part)
 {
     if (pn_graph_status(g) != status || !strstr(pn_graph_message(g), part))
-        ck_abort_msg("status is %d and the message '%s'; expected %d and '%s' in it", (int)pn_graph_status(g), pn_graph_message(g),
-                     (int)status, part);
+        ck_abort_msg("status is %d and the message '%s'; expected %d and '%s' in it", (int)pn_graph_status(g),
+                     pn_graph_message(g), (int)status, part);
 }
 
-/* ---- A pass ------------------------------------------------------------------------------------------------------------------ */
+/* ---- A pass ------------------------------------------------------------------------------------------------------ */
 
 static pn_pass *building;
 
@@ -155,7 +156,8 @@ static void record(pn_pass *p, const pn_spec *s, pn_variant v)
     for (int i = 0; i < s->n; i++) {
         snprintf(name, sizeof name, "in%d", i);
         p->in[i] = pn_input(p->g, name, s->shapes[i], PN_GRAD);
-        probed[i] = pn_test_probe(p->g, p->in[i], v.blocked && s->shapes[i].rank == 4 ? PN_TEST_BLOCKED : PN_TEST_PLANAR);
+        probed[i] = pn_test_probe(p->g, p->in[i],
+                                  v.blocked && s->shapes[i].rank == 4 ? PN_TEST_BLOCKED : PN_TEST_PLANAR);
     }
     building = p;
     pn_tensor *out = s->build(p->g, probed);
@@ -212,7 +214,7 @@ void pn_pass_backward(pn_pass *p, const pn_spec *s)
     must(p, pn_backward(p->plan), "pn_backward");
 }
 
-/* ---- Its numbers ------------------------------------------------------------------------------------------------------------- */
+/* ---- Its numbers ------------------------------------------------------------------------------------------------- */
 
 static pn_real *more(pn_outcome *o, const char *what, const char *name, ptrdiff_t count)
 {
@@ -279,7 +281,7 @@ pn_outcome pn_pass_run(pn_ctx *ctx, const pn_spec *s, pn_variant v)
     return o;
 }
 
-/* ---- Comparing ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Comparing --------------------------------------------------------------------------------------------------- */
 
 double pn_relative_error(const pn_real *is, const pn_real *expected, ptrdiff_t count)
 {
@@ -293,7 +295,8 @@ double pn_relative_error(const pn_real *is, const pn_real *expected, ptrdiff_t c
     return worst / (squares > 0 ? sqrt(squares / (double)count) : 1);
 }
 
-void pn_expect_close(const char *name, const pn_real *is, const pn_real *expected, ptrdiff_t count, double tol, const char *where)
+void pn_expect_close(const char *name, const pn_real *is, const pn_real *expected, ptrdiff_t count, double tol,
+                     const char *where)
 {
     const double error = pn_relative_error(is, expected, count);
     if (getenv("PN_TEST_VERBOSE")) printf("%-40s %-32s error %.2e of %.0e\n", where, name, error, tol);
@@ -304,6 +307,6 @@ void pn_expect_close(const char *name, const pn_real *is, const pn_real *expecte
         if (!(d <= worst)) at = i;
         if (isnan(d)) break;
     }
-    ck_abort_msg("%s: %s is off by %.3g of its rms, tolerance %.1g; number %td of %td is %.9g, expected %.9g", where, name, error, tol,
-                 at, count, (double)is[at], (double)expected[at]);
+    ck_abort_msg("%s: %s is off by %.3g of its rms, tolerance %.1g; number %td of %td is %.9g, expected %.9g", where,
+                 name, error, tol, at, count, (double)is[at], (double)expected[at]);
 }

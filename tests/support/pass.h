@@ -60,6 +60,7 @@ void pn_test_params_drop(const pn_graph *g);
 /* Largest difference over the rms of `expected` (over 1 when that is all zeros); infinite for a NaN. */
 double pn_relative_error(const pn_real *is, const pn_real *expected, ptrdiff_t count);
 /* Fails the test when the error is above tol; `where` says of which run. */
-void pn_expect_close(const char *name, const pn_real *is, const pn_real *expected, ptrdiff_t count, double tol, const char *where);
+void pn_expect_close(const char *name, const pn_real *is, const pn_real *expected, ptrdiff_t count, double tol,
+                     const char *where);
 
 #endif

@@ -1,7 +1,8 @@
-/* tests/support/pntest.c - the tests of every op: parity between instruction sets and threads, gradients by differences */
+/* tests/support/pntest.c - the tests of every op: parity between instruction sets and threads, gradients by
+ * differences */
 #include "support/pass.h"
 
-/* ---- Every variant a spec allows ------------------------------------------------------------------------------------------ */
+/* ---- Every variant a spec allows --------------------------------------------------------------------------------- */
 
 static int variants_of(const pn_spec *s, pn_variant out[4])
 {
@@ -9,18 +10,19 @@ static int variants_of(const pn_spec *s, pn_variant out[4])
     for (int i = 0; i < s->n; i++) maps = maps || s->shapes[i].rank == 4;
     int n = 0;
     for (int shared = 0; shared < 2; shared++)
-        for (int blocked = 0; blocked < (maps ? 2 : 1); blocked++) out[n++] = (pn_variant){ .blocked = blocked, .shared = shared };
+        for (int blocked = 0; blocked < (maps ? 2 : 1); blocked++)
+            out[n++] = (pn_variant){ .blocked = blocked, .shared = shared };
     return n;
 }
 
 static const char *describe(char text[128], const pn_ctx *ctx, pn_variant v)
 {
-    snprintf(text, 128, "%s, %d thread%s, %s%s", pn_isa_name(pn_ctx_isa(ctx)), pn_ctx_threads(ctx), pn_ctx_threads(ctx) > 1 ? "s" : "",
-             v.blocked ? "blocked" : "planar", v.shared ? ", shared inputs" : "");
+    snprintf(text, 128, "%s, %d thread%s, %s%s", pn_isa_name(pn_ctx_isa(ctx)), pn_ctx_threads(ctx),
+             pn_ctx_threads(ctx) > 1 ? "s" : "", v.blocked ? "blocked" : "planar", v.shared ? ", shared inputs" : "");
     return text;
 }
 
-/* ---- Parity ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Parity ------------------------------------------------------------------------------------------------------ */
 
 static void same_numbers(const pn_outcome *is, const pn_outcome *expected, double tol, const char *where)
 {
@@ -43,7 +45,7 @@ void pn_test_parity(pn_test_build *build, const pn_shape *shapes, int n, double 
     const int n_variants = variants_of(&s, variants);
     pn_isa isas[PN_ISA_NEON + 1];
     const int n_isas = pn_test_isas(isas);
-    pn_outcome expected[2] = { { .n = 0 }, { .n = 0 } };    /* alone and shared: reference kernels, planar, one thread */
+    pn_outcome expected[2] = { { .n = 0 }, { .n = 0 } }; /* alone and shared: reference kernels, planar, one thread */
     char where[128];
     for (int i = 0; i < n_isas; i++) {
         pn_ctx *one = pn_test_ctx_new(isas[i], 1), *two = pn_test_ctx_new(isas[i], 2);
@@ -69,7 +71,7 @@ void pn_test_parity(pn_test_build *build, const pn_shape *shapes, int n, double 
     pn_spec_free(&s);
 }
 
-/* ---- Gradients by differences -------------------------------------------------------------------------------------------------- */
+/* ---- Gradients by differences ------------------------------------------------------------------------------------ */
 
 #ifdef PN_REAL_DOUBLE
 enum { SINGLES = 24, DIRECTIONS = 3 };
@@ -124,8 +126,8 @@ static double slope(differ *d, const knob *k, const pn_real *direction, ptrdiff_
     return (side[1] - side[0]) / (2 * STEP);
 }
 
-/* |differences - gradient| over |gradient|, both restricted to the numbers and directions tried. Gradients that are zero but for
- * rounding (a bias in front of a norm) are compared with 1e-2. */
+/* |differences - gradient| over |gradient|, both restricted to the numbers and directions tried. Gradients that
+ * are zero but for rounding (a bias in front of a norm) are compared with 1e-2. */
 static void compare_slopes(differ *d, const knob *k)
 {
     pn_real *direction = malloc((size_t)k->count * sizeof *direction);
@@ -151,8 +153,8 @@ static void compare_slopes(differ *d, const knob *k)
     const double error = sqrt(off) / fmax(sqrt(norm), floor);
     if (getenv("PN_TEST_VERBOSE")) printf("%-40s differences, error %.2e\n", k->name, error);
     if (!(error <= PN_TOL_DIFFERENCES))
-        ck_abort_msg("%s is off by %.3g of its norm, tolerance %.0e; the worst is %.9g, by differences %.9g", k->name, error,
-                     PN_TOL_DIFFERENCES, worst_is, worst_should);
+        ck_abort_msg("%s is off by %.3g of its norm, tolerance %.0e; the worst is %.9g, by differences %.9g", k->name,
+                     error, PN_TOL_DIFFERENCES, worst_is, worst_should);
 }
 
 static const pn_numbers *numbers_named(const pn_outcome *o, const char *what, const char *name)
@@ -180,7 +182,8 @@ static void compare_inputs(differ *d, const pn_spec *s, const pn_outcome *o, uns
             continue;
         }
         for (ptrdiff_t j = 0; j < g->count; j++)
-            if (g->values[j] != 0) ck_abort_msg("%s is %g at %td; this input gets none", g->name, (double)g->values[j], j);
+            if (g->values[j] != 0)
+                ck_abort_msg("%s is %g at %td; this input gets none", g->name, (double)g->values[j], j);
     }
 }
 

@@ -1,4 +1,5 @@
-/* tests/support/probe.c - a copy between what is tested and its surroundings: forces a layout, checks the lanes past C */
+/* tests/support/probe.c - a copy between what is tested and its surroundings: forces a layout, checks the lanes
+ * past C */
 #include "support/pass.h"
 
 static void check_lanes(const pn_real *map, pn_map m, const char *what)
@@ -8,8 +9,10 @@ static void check_lanes(const pn_real *map, pn_map m, const char *what)
             for (ptrdiff_t y = 0; y < m.h; y++)
                 for (ptrdiff_t x = 0; x < m.w; x++) {
                     const double v = (double)map[pn_at(m, n, c, y, x)];
-                    if (v != 0) ck_abort_msg("%s: lane %td, past the last of %td channels, is %g at [%td,.,%td,%td]; it must be 0",
-                                             what, c, m.c, v, n, y, x);
+                    if (v != 0)
+                        ck_abort_msg(
+                            "%s: lane %td, past the last of %td channels, is %g at [%td,.,%td,%td]; it must be 0", what,
+                            c, m.c, v, n, y, x);
                 }
 }
 
@@ -30,10 +33,16 @@ static void backward(const pn_run *r, const pn_node *node)
 }
 
 static const pn_op probes[] = {
-    [PN_TEST_ANY]     = { .name = "test_probe", .forward = forward, .backward = backward },
-    [PN_TEST_PLANAR]  = { .name = "test_probe", .layout = { PN_LAYOUT_PLANAR }, .result = PN_LAYOUT_PLANAR, .forward = forward,
-                          .backward = backward },
-    [PN_TEST_BLOCKED] = { .name = "test_probe", .layout = { PN_LAYOUT_BLOCKED }, .result = PN_LAYOUT_BLOCKED, .forward = forward,
+    [PN_TEST_ANY] = { .name = "test_probe", .forward = forward, .backward = backward },
+    [PN_TEST_PLANAR] = { .name = "test_probe",
+                         .layout = { PN_LAYOUT_PLANAR },
+                         .result = PN_LAYOUT_PLANAR,
+                         .forward = forward,
+                         .backward = backward },
+    [PN_TEST_BLOCKED] = { .name = "test_probe",
+                          .layout = { PN_LAYOUT_BLOCKED },
+                          .result = PN_LAYOUT_BLOCKED,
+                          .forward = forward,
                           .backward = backward },
 };
 
