@@ -13,7 +13,7 @@ static axes collapsed(const pn_repeat *r)
 {
     axes a = { .n = 0 };
     ptrdiff_t step = 1;
-    axis back[PN_MAX_RANK];                             /* innermost first */
+    axis back[PN_MAX_RANK] = { { 0, 0, 0 } };           /* innermost first */
     for (int i = PN_MAX_RANK - 1; i >= 0; i--) {
         const ptrdiff_t extent = r->extent[i], stride = r->stride[i];
         axis *last = a.n ? &back[a.n - 1] : NULL;
