@@ -163,12 +163,21 @@ static int take(const cli_program *p, const cli_option *o, const char *value)
 /* ---- --config ------------------------------------------------------------------------------------------------------------- */
 
 /* The strings must outlive the parse, as argv does; they are few and live as long as the program. */
+typedef struct kept_text {
+    struct kept_text *before;
+    char text[];
+} kept_text;
+
 static char *kept(const char *a, const char *between, const char *b)
 {
+    static kept_text *latest;
     const size_t room = strlen(a) + strlen(between) + strlen(b) + 1;
-    char *text = malloc(room);
-    if (text) snprintf(text, room, "%s%s%s", a, between, b);
-    return text;
+    kept_text *w = malloc(sizeof *w + room);
+    if (!w) return NULL;
+    snprintf(w->text, room, "%s%s%s", a, between, b);
+    w->before = latest;
+    latest = w;
+    return w->text;
 }
 
 static char *trimmed(char *text)

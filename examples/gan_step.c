@@ -186,6 +186,7 @@ int main(int argc, char **argv)
     pn_ctx *ctx = pn_ctx_new(NULL, why);
     if (!ctx || steps < 1) {
         fprintf(stderr, "gan_step: %s\n", ctx ? "steps is a whole number from 1" : why);
+        pn_ctx_free(ctx);
         return 2;
     }
     gan t = { 0 };

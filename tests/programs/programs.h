@@ -45,7 +45,7 @@ void explains(result r, int code, const char *part); /* exits so, and stderr hol
 
 bool there(const char *path);
 int count_files(const char *folder);         /* 0 if there is no such folder */
-char *slurp(const char *path, size_t *size); /* size may be NULL; ends with a zero */
+char *slurp(const char *path, size_t *size); /* size may be NULL; ends with a zero; kept */
 void spill(const char *path, const char *text);
 void copy_file(const char *from, const char *to, size_t most);
 void copy_folder(const char *from, const char *to); /* a data set or a run: folders one below the other */
