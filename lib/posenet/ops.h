@@ -153,8 +153,10 @@ PN_API pn_tensor *pn_gauss_sample(pn_graph *g, pn_tensor *x, pn_tensor *flow, in
  * source        [N,C,H,W]
  * target_hidden [N,D,H,W]: the target's half of the first layer, bias included, an ordinary pn_conv2d
  * flow          [N,2,H,W]
- * w0 [D,C,k,k] source half of the first layer, k odd; w1 [k^2,D,1,1], b1 [k^2]
+ * w0 [D,C,k,k] source half of the first layer, k odd, at most 15; w1 [k^2,D,1,1], b1 [k^2]
  * returns       [N,C,H,W]; pn_saved_of(.., 0) is a [N,k^2,H,W]. No k^2 patches are ever stored.
+ *
+ * Edges:  as pn_flow_sample; samples that coincide beyond the border give the flow no gradient.
  * Source: Ren et al. 2020 (GFLA), eqs. 7-8, and the released code's averaging.
  */
 PN_API pn_tensor *pn_local_attention(pn_graph *g, pn_tensor *source, pn_tensor *target_hidden, pn_tensor *flow, pn_tensor *w0,
@@ -197,7 +199,7 @@ PN_API pn_tensor *pn_correctness_loss(pn_graph *g, pn_tensor *source, pn_tensor 
  *
  *   mean over n and patches of p^T (I - A (A^T A)^-1 A^T) p, A = [row, column, 1], for both planes, added
  *
- * flow [N,2,H,W], H and W at least k                                                  Source: Ren et al. 2020, eq. 6.
+ * flow [N,2,H,W], H and W at least k, k at least 2                                    Source: Ren et al. 2020, eq. 6.
  */
 PN_API pn_tensor *pn_flow_regularisation(pn_graph *g, pn_tensor *flow, int k);
 
