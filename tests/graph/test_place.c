@@ -189,6 +189,7 @@ START_TEST(a_chain_in_place_takes_one_buffer)
     ck_assert_int_eq(pn_get(p, x, out), PN_OK);
     for (int i = 0; i < 192; i++) ck_assert(out[i] == (in[i] < 0 ? in[i] / 1024 : in[i]));
     pn_plan_free(p);
+    pn_graph_free(g);
 }
 END_TEST
 
