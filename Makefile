@@ -14,6 +14,8 @@
 #   make check-deps check-symbols     the layers include downwards only; what is exported is what is public
 #   make format       clang-format over everything
 #   make clean        remove build/
+#
+# V=1 prints whole commands; BUILD=dir, CC=clang, OPT=-O3, WERROR= do what they say.
 
 VERSION := 0.1.0
 BUILD   ?= build
@@ -31,6 +33,8 @@ MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
 endif
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := all
+# One short line per command; V=1 shows them whole.
+say = $(if $(V),,@echo "  $(1)  $@";)
 
 # ---- what must be installed ----------------------------------------------------------------------------------------
 
@@ -120,14 +124,14 @@ $(MODEL_H): models/model.h
 
 $(BUILD)/obj/%.o: %.c | $(MODEL_H)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(call say,CC) $(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 $(BUILD)/dbl/%.o: %.c | $(MODEL_H)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -DPN_REAL_DOUBLE -MMD -MP -c $< -o $@
+	$(call say,CC) $(CC) $(CFLAGS_ALL) -DPN_REAL_DOUBLE -MMD -MP -c $< -o $@
 define simd_rule
 $(BUILD)/obj/%.$(1).o: %.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS_ALL) -O3 $$(LEVEL_$(1)) -Wno-psabi -MMD -MP -c $$< -o $$@
+	$$(call say,CC) $$(CC) $$(CFLAGS_ALL) -O3 $$(LEVEL_$(1)) -Wno-psabi -MMD -MP -c $$< -o $$@
 endef
 $(foreach l,$(LEVELS),$(eval $(call simd_rule,$(l))))
 
@@ -138,29 +142,29 @@ $(BUILD)/gen/%.txt.c: %.txt
 	   od -An -v -tu1 $< | sed 's/  */,/g; s/^,//; s/$$/,/'; echo '0};'; } > $@
 $(BUILD)/obj/%.txt.o: $(BUILD)/gen/%.txt.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -c $< -o $@
+	$(call say,CC) $(CC) $(CFLAGS_ALL) -c $< -o $@
 $(BUILD)/dbl/%.txt.o: $(BUILD)/gen/%.txt.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -c $< -o $@
+	$(call say,CC) $(CC) $(CFLAGS_ALL) -c $< -o $@
 .SECONDARY:
 
 $(BUILD)/lib/libposenet.a: $(LIB_OBJ)
 	@mkdir -p $(@D); rm -f $@
-	ar rcs $@ $^
+	$(call say,AR) ar rcs $@ $^
 $(BUILD)/lib/libposenet.so: $(LIB_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -shared -Wl,-soname,libposenet.so.0 -o $@ $^ $(LIBS)
+	$(call say,LD) $(CC) $(SANITIZE) -shared -Wl,-soname,libposenet.so.0 -o $@ $^ $(LIBS)
 $(BUILD)/lib/libposenet_double.a: $(DBL_OBJ)
 	@mkdir -p $(@D); rm -f $@
-	ar rcs $@ $^
+	$(call say,AR) ar rcs $@ $^
 $(BUILD)/bin/posenet-%: $(BUILD)/obj/examples/posenet-%.o $(PROGRAM_COMMON:%.c=$(BUILD)/obj/%.o) $(BUILD)/lib/libposenet.a
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
+	$(call say,LD) $(CC) $(SANITIZE) -o $@ $^ $(LIBS)
 
 SMALL_PROGRAMS := $(BUILD)/bin/gan_step $(BUILD)/bin/minimal
 $(SMALL_PROGRAMS): $(BUILD)/bin/%: $(BUILD)/obj/examples/%.o $(BUILD)/lib/libposenet.a
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
+	$(call say,LD) $(CC) $(SANITIZE) -o $@ $^ $(LIBS)
 
 # ---- tests ---------------------------------------------------------------------------------------------------------
 
@@ -178,16 +182,16 @@ $(BUILD)/obj/tests/main.o $(BUILD)/dbl/tests/main.o: $(BUILD)/gen/cases.def
 
 $(BUILD)/obj/tests/%.o: tests/%.c | $(MODEL_H)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(TEST_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC) $(CC) $(CFLAGS_ALL) $(TEST_CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/dbl/tests/%.o: tests/%.c | $(MODEL_H)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(TEST_CFLAGS) -DPN_REAL_DOUBLE -MMD -MP -c $< -o $@
+	$(call say,CC) $(CC) $(CFLAGS_ALL) $(TEST_CFLAGS) -DPN_REAL_DOUBLE -MMD -MP -c $< -o $@
 $(BUILD)/bin/tests: $(TEST_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/lib/libposenet.a
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -o $@ $^ $(TEST_LIBS) $(LIBS)
+	$(call say,LD) $(CC) $(SANITIZE) -o $@ $^ $(TEST_LIBS) $(LIBS)
 $(BUILD)/bin/tests-double: $(TEST_SRC:%.c=$(BUILD)/dbl/%.o) $(BUILD)/lib/libposenet_double.a
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -o $@ $^ $(TEST_LIBS) $(LIBS)
+	$(call say,LD) $(CC) $(SANITIZE) -o $@ $^ $(TEST_LIBS) $(LIBS)
 
 # Both builds run side by side; either may fail. Check's totals come last.
 test: all $(SMALL_PROGRAMS) $(BUILD)/bin/tests $(BUILD)/bin/tests-double
@@ -223,7 +227,7 @@ fuzz:
 	@$(MAKE) CC=clang BUILD=$(BUILD)/fuzz $(CHECKED) SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" run-fuzzers
 $(BUILD)/bin/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/lib/libposenet.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(TEST_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+	$(call say,LD) $(CC) $(CFLAGS_ALL) $(TEST_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 run-fuzzers: $(FUZZERS:%=$(BUILD)/bin/%)
 	@for f in $(FUZZERS); do name=$${f#fuzz_}; mkdir -p $(BUILD)/corpus/$$name; echo "$$f"; \
 	  $(BUILD)/bin/$$f -max_total_time=$(or $(FUZZ_SECONDS),20) -rss_limit_mb=3000 -timeout=10 -print_final_stats=1 \
@@ -248,13 +252,13 @@ $(BUILD)/gen/bench.def: $(BENCH_SRC) FORCE
 	@cmp -s $@.new $@ || cp $@.new $@
 $(BUILD)/obj/bench/%.o: bench/%.c | $(MODEL_H) $(BUILD)/gen/bench.def
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -Ibench -MMD -MP -c $< -o $@
+	$(call say,CC) $(CC) $(CFLAGS_ALL) -Ibench -MMD -MP -c $< -o $@
 $(BUILD)/bin/gfla_turns: $(BUILD)/obj/bench/peers/gfla_turns.o $(BUILD)/lib/libposenet.a
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
+	$(call say,LD) $(CC) $(SANITIZE) -o $@ $^ $(LIBS)
 $(BUILD)/bin/posenet-bench: $(BENCH_SRC:%.c=$(BUILD)/obj/%.o) $(PROGRAM_COMMON:%.c=$(BUILD)/obj/%.o) $(BUILD)/lib/libposenet.a
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
+	$(call say,LD) $(CC) $(SANITIZE) -o $@ $^ $(LIBS)
 bench: $(if $(BENCH_SRC),$(BUILD)/bin/posenet-bench)
 	@$(if $(BENCH_SRC),$(BUILD)/bin/posenet-bench $(BENCH_ARGS),echo "there is no bench yet")
 
