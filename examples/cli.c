@@ -1,10 +1,11 @@
 /* examples/cli.c - command lines: one table per program, one parser */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 #include "cli.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -279,6 +280,7 @@ static void log_line(void *user, pn_log_level level, const char *text)
 
 pn_ctx *cli_context(const cli_program *p)
 {
+    signal(SIGXFSZ, SIG_IGN);           /* a file that may not grow any more is an error like a full disk, not the end */
     char why[256];
     const pn_logger log = { log_line, p->common };      /* what a line needs to know lies in common */
     pn_ctx *ctx = pn_ctx_new(&(pn_ctx_opt){ .threads = (int)p->common->threads, .log = log }, why);

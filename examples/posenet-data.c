@@ -157,7 +157,7 @@ static int run_check(int argc, char **argv)
     int code = CLI_OK;
     if (pn_dataset_check(ctx, rest.item[0],
                          &(pn_dataset_opt) { .kp_height = kp_size.height, .kp_width = kp_size.width }, &check)) {
-        code = cli_failed(&program, ctx);
+        code = cli_bad_data(&program, ctx);
     } else {
         print_check(&check);
         if (check.problems) code = CLI_BAD_DATA;

@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,10 +90,7 @@ static started start_v(size_t room, const char *format, va_list args)
     if (s.pid == 0) {
         dup2(out[1], STDOUT_FILENO);
         dup2(err[1], STDERR_FILENO);
-        if (room) {
-            signal(SIGXFSZ, SIG_IGN);
-            setrlimit(RLIMIT_FSIZE, &(struct rlimit) { room, room });
-        }
+        if (room) setrlimit(RLIMIT_FSIZE, &(struct rlimit) { room, room });
         execv(program, word);
         _exit(127);
     }

@@ -196,6 +196,7 @@ START_TEST(a_folder_with_nothing_in_it_is_no_data_set)
     explains(run("posenet-generate --weights %s --data %s --out %s", weights(), world("empty"), world("empty-out")), 3,
              message);
     explains(run("posenet-evaluate --generated %s --data %s", PEOPLE, world("empty")), 3, message);
+    explains(run("posenet-data check %s", world("empty")), 3, message);
     ck_assert(!there(world("empty-run")) && !there(world("empty-out")));
 }
 END_TEST
