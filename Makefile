@@ -10,6 +10,7 @@
 #   make fuzz         every decoder under libFuzzer, FUZZ_SECONDS=20 each (needs clang)
 #   make fault        whole scenarios with every allocation and every write refused in turn
 #   make soak         random graphs, SOAK_ROUNDS=2000 of each kind
+#   make neon         the kernels' and ops' tests as ARM code, cross-built and run under qemu (fetches arm64 libraries into build/)
 #   make bench        what a convolution, an attention, a step cost here; BENCH_ARGS="--filter conv"
 #   make check-deps check-symbols     the layers include downwards only; what is exported is what is public
 #   make format       clang-format over everything
@@ -44,12 +45,15 @@ TEST_LIBRARIES := check:check
 
 GOALS     := $(or $(MAKECMDGOALS),all)
 ALONE     := clean help format check-deps
-SELF_HELP := test gradcheck asan ubsan tsan fuzz fault soak demo bench
-TESTING   := test gradcheck asan ubsan tsan fault soak run-tests tests
+SELF_HELP := test gradcheck asan ubsan tsan fuzz fault soak neon demo bench
+TESTING   := test gradcheck asan ubsan tsan fault soak run-tests tests run-neon
 WANTED    := $(LIBRARIES) $(if $(filter $(TESTING),$(GOALS)),$(TEST_LIBRARIES))
+TOOLS     := pkg-config:pkg-config \
+             $(if $(filter fuzz,$(GOALS)),clang:clang) \
+             $(if $(filter neon,$(GOALS)),aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu qemu-aarch64-static:qemu-user-static)
 ifneq ($(filter-out $(ALONE),$(GOALS)),)
-MISSING   := $(shell command -v pkg-config >/dev/null || echo pkg-config; for l in $(WANTED); do \
-               pkg-config --exists $${l%:*} 2>/dev/null || echo $$l | cut -d: -f2; done)
+MISSING   := $(shell for t in $(TOOLS); do command -v $${t%:*} >/dev/null || echo $${t#*:}; done; \
+               for l in $(WANTED); do pkg-config --exists $${l%:*} 2>/dev/null || echo $${l#*:}; done)
 endif
 
 help:
@@ -150,13 +154,13 @@ $(BUILD)/dbl/%.txt.o: $(BUILD)/gen/%.txt.c
 
 $(BUILD)/lib/libposenet.a: $(LIB_OBJ)
 	@mkdir -p $(@D); rm -f $@
-	$(call say,AR) ar rcs $@ $^
+	$(call say,AR) $(AR) rcs $@ $^
 $(BUILD)/lib/libposenet.so: $(LIB_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD) $(CC) $(SANITIZE) -shared -Wl,-soname,libposenet.so.0 -o $@ $^ $(LIBS)
 $(BUILD)/lib/libposenet_double.a: $(DBL_OBJ)
 	@mkdir -p $(@D); rm -f $@
-	$(call say,AR) ar rcs $@ $^
+	$(call say,AR) $(AR) rcs $@ $^
 $(BUILD)/bin/posenet-%: $(BUILD)/obj/examples/posenet-%.o $(PROGRAM_COMMON:%.c=$(BUILD)/obj/%.o) $(BUILD)/lib/libposenet.a
 	@mkdir -p $(@D)
 	$(call say,LD) $(CC) $(SANITIZE) -o $@ $^ $(LIBS)
@@ -223,7 +227,6 @@ tsan:
 # tests/fuzz/fuzz_X.c each hold an LLVMFuzzerTestOneInput; what X has choked on lies in tests/fuzz/corpus/X.
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz:
-	@command -v clang >/dev/null || { echo "fuzzing needs clang; apt-get install clang" >&2; exit 1; }
 	@$(MAKE) CC=clang BUILD=$(BUILD)/fuzz $(CHECKED) SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" run-fuzzers
 $(BUILD)/bin/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/lib/libposenet.a
 	@mkdir -p $(@D)
@@ -234,6 +237,19 @@ run-fuzzers: $(FUZZERS:%=$(BUILD)/bin/%)
 	    -artifact_prefix=$(BUILD)/corpus/$$name- $(BUILD)/corpus/$$name $$(ls -d tests/fuzz/corpus/$$name 2>/dev/null) \
 	    > $(BUILD)/corpus/$$name.log 2>&1 || { tail -40 $(BUILD)/corpus/$$name.log; exit 1; }; \
 	  grep number_of_executed_units $(BUILD)/corpus/$$name.log; done
+
+# The other processor: its libraries are unpacked in a folder of their own, its tests run under an emulator.
+ARM_ROOT     := $(BUILD)/neon/sysroot/root
+ARM_LIBS     := $(abspath $(ARM_ROOT))/usr/lib/aarch64-linux-gnu
+ARM_PACKAGES := $(patsubst libopenblas-dev,libopenblas-pthread-dev,$(foreach l,$(LIBRARIES) $(TEST_LIBRARIES),$(lastword $(subst :, ,$(l)))))
+neon:
+	@sh tests/neon/sysroot.sh $(BUILD)/neon/sysroot $(ARM_PACKAGES)
+	@PKG_CONFIG_SYSROOT_DIR=$(abspath $(ARM_ROOT)) PKG_CONFIG_LIBDIR=$(ARM_LIBS)/pkgconfig:$(ARM_LIBS)/openblas-pthread/pkgconfig \
+	  $(MAKE) BUILD=$(BUILD)/neon CC="aarch64-linux-gnu-gcc --sysroot=$(abspath $(ARM_ROOT))" run-neon
+run-neon: $(BUILD)/bin/tests
+	@for isa in base neon; do for suite in $(or $(NEON_SUITES),kernels ops); do echo "PN_ISA=$$isa, $$suite:"; \
+	  PN_ISA=$$isa CK_RUN_SUITE=$$suite LD_LIBRARY_PATH=/usr/lib/aarch64-linux-gnu/openblas-pthread \
+	    qemu-aarch64-static -L $(BUILD)/sysroot/root $< || exit 1; done; done
 
 # What the library exports is exactly what its public headers declare.
 check-symbols: $(BUILD)/lib/libposenet.so
@@ -297,8 +313,8 @@ install: all
 	$(if $(wildcard docs/man/*.1),install -m 644 $(wildcard docs/man/*.1) $(INTO)/share/man/man1)
 
 FORCE:
-.PHONY: all test gradcheck tests run-tests soak fault asan ubsan tsan fuzz run-fuzzers check-symbols bench demo install FORCE
+.PHONY: all test gradcheck tests run-tests soak fault asan ubsan tsan fuzz run-fuzzers neon run-neon check-symbols bench demo install FORCE
 
--include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/*san/*' -not -path '$(BUILD)/fuzz/*' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/dbl -name '*.d' 2>/dev/null)
 
 endif
