@@ -26,27 +26,6 @@ int cli_usage(const cli_program *p, const char *format, ...)
     return CLI_USAGE;
 }
 
-enum { NAME_MAX_LETTERS = 32 };
-
-/* Letters to change, add or drop to make a into b. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[NAME_MAX_LETTERS + 1];
-    const size_t n = strlen(b);
-    if (n > NAME_MAX_LETTERS) return n;
-    for (size_t j = 0; j <= n; j++) row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t corner = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            const size_t change = corner + (a[i - 1] != b[j - 1]), shift = 1 + (row[j] < row[j - 1] ? row[j] : row[j - 1]);
-            corner = row[j];
-            row[j] = change < shift ? change : shift;
-        }
-    }
-    return row[n];
-}
-
 /* ---- The options every program has ------------------------------------------------------------------------------------- */
 
 enum { COMMON = 4, EVERY = 7 };
@@ -75,9 +54,9 @@ static const char *nearest(const cli_program *p, const char *name)
     static const char *const common[EVERY] = { "threads", "seed", "quiet", "verbose", "help", "version", "config" };
     const char *best = common[0];
     for (int i = 1; i < EVERY; i++)
-        if (distance(name, common[i]) < distance(name, best)) best = common[i];
+        if (pn_name_distance(name, common[i]) < pn_name_distance(name, best)) best = common[i];
     for (const cli_option *o = p->options; o->kind != CLI_END; o++)
-        if (distance(name, o->name) < distance(name, best)) best = o->name;
+        if (pn_name_distance(name, o->name) < pn_name_distance(name, best)) best = o->name;
     return best;
 }
 
@@ -233,6 +212,7 @@ int cli_read_config(const cli_program *p, const char *file)
 
 /* ---- Parsing --------------------------------------------------------------------------------------------------------------- */
 
+enum { NAME_MAX_LETTERS = 32 };
 static int take_argument(const cli_program *p, int argc, char **argv, int *i)
 {
     char name[NAME_MAX_LETTERS + 1];

@@ -125,6 +125,8 @@ PN_API pn_status pn_ctx_fail(pn_ctx *ctx, pn_status status, const char *format, 
 PN_API void pn_ctx_warn(pn_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));   /* to the log */
 PN_API void *pn_ctx_alloc(pn_ctx *ctx, size_t bytes);   /* zeroed; NULL and PN_ERR_NOMEM */
 PN_API void pn_ctx_release(pn_ctx *ctx, void *memory);  /* NULL is fine */
+/* For "did you mean": how many letters must be changed, added or dropped to make a into b, of their first 64 letters. */
+PN_API size_t pn_name_distance(const char *a, const char *b);
 
 /* ---- Random numbers -------------------------------------------------------------------------------------------- */
 

@@ -54,31 +54,11 @@ void pn_model_put(pn_model *m, const char *key, const char *format, ...)
     va_end(args);
 }
 
-/* How many letters must change to make a into b, up to the room of an option's name. */
-static int distance(const char *a, const char *b)
-{
-    int row[PN_OPTION_ROOM + 1];
-    const int n = (int)strlen(b);
-    if (n > PN_OPTION_ROOM) return n;
-    for (int j = 0; j <= n; j++) row[j] = j;
-    for (int i = 1; a[i - 1]; i++) {
-        int corner = row[0];
-        row[0] = i;
-        for (int j = 1; j <= n; j++) {
-            const int change = corner + (a[i - 1] != b[j - 1]);
-            corner = row[j];
-            int best = row[j] + 1 < row[j - 1] + 1 ? row[j] + 1 : row[j - 1] + 1;
-            row[j] = change < best ? change : best;
-        }
-    }
-    return row[n];
-}
-
 static const char *nearest_option(const pn_model_kind *kind, const char *key)
 {
     const char *best = kind->options[0].key;
     for (int i = 1; kind->options[i].key; i++)
-        if (distance(key, kind->options[i].key) < distance(key, best)) best = kind->options[i].key;
+        if (pn_name_distance(key, kind->options[i].key) < pn_name_distance(key, best)) best = kind->options[i].key;
     return best;
 }
 

@@ -1,4 +1,5 @@
-/* lib/core/text.c - text that grows */
+/* lib/core/text.c - text that grows; how far one name is from another */
+#define _POSIX_C_SOURCE 200809L
 #include "core/core.h"
 
 #include <stdio.h>
@@ -40,4 +41,23 @@ void pn_text_free(pn_text *t)
 {
     pn_free(t->ctx, t->text);
     *t = (pn_text){ .ctx = t->ctx };
+}
+
+/* Levenshtein's distance, row by row: row[j] is that of a's first i letters from b's first j. */
+size_t pn_name_distance(const char *a, const char *b)
+{
+    enum { LETTERS = 64 };
+    size_t row[LETTERS + 1];
+    const size_t m = strnlen(a, LETTERS), n = strnlen(b, LETTERS);
+    for (size_t j = 0; j <= n; j++) row[j] = j;
+    for (size_t i = 1; i <= m; i++) {
+        size_t corner = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            const size_t change = corner + (a[i - 1] != b[j - 1]), shift = 1 + (row[j] < row[j - 1] ? row[j] : row[j - 1]);
+            corner = row[j];
+            row[j] = change < shift ? change : shift;
+        }
+    }
+    return row[n];
 }
