@@ -4,25 +4,20 @@
 
 enum { A, B };
 
-static pn_repeat repeat_of(const pn_run *r, const pn_node *node)
-{
-    return pn_repeat_of(node->in[A]->shape, pn_map_in(r, node, A).b, node->in[B]->shape, pn_map_in(r, node, B).b);
-}
-
 static void sizes(const pn_run *r, const pn_node *node, pn_sizes *out)
 {
-    out->scratch_bwd = r->kernels->pointwise.reduce_scratch(repeat_of(r, node));
+    out->scratch_bwd = r->kernels->pointwise.reduce_scratch(pn_repeat_in(r, node));
 }
 
 static void forward(const pn_run *r, const pn_node *node)
 {
     r->kernels->pointwise.add(r->pool, (pn_sink){ pn_out(r, node), false }, pn_in(r, node, A), pn_in(r, node, B),
-                              repeat_of(r, node));
+                              pn_repeat_in(r, node));
 }
 
 static void backward(const pn_run *r, const pn_node *node)
 {
-    const pn_repeat repeat = repeat_of(r, node);
+    const pn_repeat repeat = pn_repeat_in(r, node);
     const pn_sink da = pn_sink_in(r, node, A), db = pn_sink_in(r, node, B);
     const pn_real *dy = pn_grad_out(r, node);
     if (da.data && da.data != dy) r->kernels->pointwise.copy(r->pool, da, dy, pn_map_stored(repeat.map));

@@ -2,7 +2,7 @@
  *
  * Saved: mean, 1 / deviation and variance, [C] each: of the batch in training plans, of the running state otherwise.
  */
-#include "ops/op.h"
+#include "ops/norm.h"
 
 #include <math.h>
 
@@ -21,12 +21,6 @@ static pn_norm_stats stats_of(const pn_run *r, const pn_node *node)
     return (pn_norm_stats){ pn_saved(r, node, MEAN), pn_saved(r, node, RSTD), pn_saved(r, node, VAR) };
 }
 
-static pn_norm_params params_of(const pn_run *r, const pn_node *node)
-{
-    const bool affine = node->n_in > BIAS;
-    return (pn_norm_params){ affine ? pn_in(r, node, WEIGHT) : NULL, affine ? pn_in(r, node, BIAS) : NULL };
-}
-
 static void sizes(const pn_run *r, const pn_node *node, pn_sizes *out)
 {
     out->scratch_fwd = out->scratch_bwd = r->kernels->norm.scratch(dims_of(r, node));
@@ -41,7 +35,8 @@ static void train(const pn_run *r, const pn_node *node)
 {
     const pn_norm_dims d = dims_of(r, node);
     const pn_norm_stats s = stats_of(r, node);
-    r->kernels->norm.fwd(r->pool, pn_out(r, node), s, pn_in(r, node, X), params_of(r, node), d, pn_scratch(r));
+    r->kernels->norm.fwd(r->pool, pn_out(r, node), s, pn_in(r, node, X), pn_norm_params_in(r, node, WEIGHT), d,
+                         pn_scratch(r));
     pn_real *mean = pn_state_in(r, node, RUNNING_MEAN), *var = pn_state_in(r, node, RUNNING_VAR);
     if (!mean || !var) return;
     const double momentum = ((const norm *)node)->momentum, m = (double)(d.x.n * d.x.h * d.x.w);
@@ -66,20 +61,14 @@ static void forward(const pn_run *r, const pn_node *node)
         s.var[c] = var[c];
         s.rstd[c] = (pn_real)(1 / sqrt((double)var[c] + d.eps));
     }
-    r->kernels->norm.apply(r->pool, pn_out(r, node), pn_in(r, node, X), s.mean, s.rstd, params_of(r, node), d,
-                           pn_scratch(r));
+    r->kernels->norm.apply(r->pool, pn_out(r, node), pn_in(r, node, X), s.mean, s.rstd,
+                           pn_norm_params_in(r, node, WEIGHT), d, pn_scratch(r));
 }
 
 static void backward(const pn_run *r, const pn_node *node)
 {
-    const bool affine = node->n_in > BIAS;
-    pn_norm_sinks out = { .x = pn_sink_in(r, node, X) };
-    if (affine) {
-        out.weight = pn_sink_in(r, node, WEIGHT);
-        out.bias = pn_sink_in(r, node, BIAS);
-    }
-    r->kernels->norm.bwd(r->pool, out, pn_grad_out(r, node), pn_in(r, node, X), stats_of(r, node),
-                         params_of(r, node).weight, dims_of(r, node), pn_scratch(r));
+    r->kernels->norm.bwd(r->pool, pn_norm_sinks_in(r, node, WEIGHT), pn_grad_out(r, node), pn_in(r, node, X),
+                         stats_of(r, node), pn_norm_params_in(r, node, WEIGHT).weight, dims_of(r, node), pn_scratch(r));
 }
 
 const pn_op pn_op_batch_norm = {

@@ -2,7 +2,7 @@
  *
  * The last axes together are a row of d numbers. Saved: mean and 1 / deviation of each row.
  */
-#include "ops/op.h"
+#include "ops/norm.h"
 
 typedef struct { pn_node node; ptrdiff_t rows, d; double eps; } norm;
 enum { X, WEIGHT, BIAS };
@@ -26,21 +26,14 @@ static void sizes(const pn_run *r, const pn_node *node, pn_sizes *out)
 
 static void forward(const pn_run *r, const pn_node *node)
 {
-    const bool affine = node->n_in > BIAS;
-    const pn_norm_params p = { affine ? pn_in(r, node, WEIGHT) : NULL, affine ? pn_in(r, node, BIAS) : NULL };
-    r->kernels->norm.rows_fwd(r->pool, pn_out(r, node), stats_of(r, node), pn_in(r, node, X), p, dims_of(node));
+    r->kernels->norm.rows_fwd(r->pool, pn_out(r, node), stats_of(r, node), pn_in(r, node, X),
+                              pn_norm_params_in(r, node, WEIGHT), dims_of(node));
 }
 
 static void backward(const pn_run *r, const pn_node *node)
 {
-    const bool affine = node->n_in > BIAS;
-    pn_norm_sinks out = { .x = pn_sink_in(r, node, X) };
-    if (affine) {
-        out.weight = pn_sink_in(r, node, WEIGHT);
-        out.bias = pn_sink_in(r, node, BIAS);
-    }
-    r->kernels->norm.rows_bwd(r->pool, out, pn_grad_out(r, node), pn_in(r, node, X), stats_of(r, node),
-                              affine ? pn_in(r, node, WEIGHT) : NULL, dims_of(node), pn_scratch(r));
+    r->kernels->norm.rows_bwd(r->pool, pn_norm_sinks_in(r, node, WEIGHT), pn_grad_out(r, node), pn_in(r, node, X),
+                              stats_of(r, node), pn_norm_params_in(r, node, WEIGHT).weight, dims_of(node), pn_scratch(r));
 }
 
 const pn_op pn_op_layer_norm = {

@@ -48,3 +48,8 @@ pn_repeat pn_repeat_of(pn_shape large, ptrdiff_t large_block, pn_shape small, pt
     }
     return r;
 }
+
+pn_repeat pn_repeat_in(const pn_run *r, const pn_node *node)
+{
+    return pn_repeat_of(node->in[0]->shape, pn_map_in(r, node, 0).b, node->in[1]->shape, pn_map_in(r, node, 1).b);
+}

@@ -12,5 +12,7 @@ bool pn_expect_repeats(pn_graph *g, const pn_tensor *a, const pn_tensor *b);
 bool pn_repeats_channels(const pn_tensor *a, const pn_tensor *b);
 /* The strides behind it, for the layouts both have. A blocked large map takes a planar small one only where channels repeat. */
 pn_repeat pn_repeat_of(pn_shape large, ptrdiff_t large_block, pn_shape small, ptrdiff_t small_block);
+/* Those of a node's input 1 along its input 0. */
+pn_repeat pn_repeat_in(const pn_run *r, const pn_node *node);
 
 #endif

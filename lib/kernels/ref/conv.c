@@ -3,7 +3,7 @@
  * Everything is written for an ordinary convolution between a `wide` map (its input) and a `tall` one (its output). A
  * transposed convolution is the same arithmetic with the two exchanged: its forward is the backward-data of the other.
  */
-#include "kernels/kernels.h"
+#include "kernels/ref/lanes.h"
 
 #include <string.h>
 
@@ -62,14 +62,6 @@ static double correlate(const job *j, ptrdiff_t n, ptrdiff_t o, ptrdiff_t y, ptr
     return sum;
 }
 
-static void clear_lanes(pn_real *map, pn_map m, ptrdiff_t n, ptrdiff_t c)      /* past the last channel, if c is it */
-{
-    if (c != m.c - 1) return;
-    for (ptrdiff_t lane = m.c; lane < pn_map_blocks(m) * m.b; lane++)
-        for (ptrdiff_t y = 0; y < m.h; y++)
-            for (ptrdiff_t x = 0; x < m.w; x++) map[pn_at(m, n, lane, y, x)] = 0;
-}
-
 static double finish(const job *j, pn_map m, ptrdiff_t n, ptrdiff_t c, ptrdiff_t y, ptrdiff_t x, double v)
 {
     const pn_epilogue *e = j->epi;
@@ -102,7 +94,7 @@ static void fwd_item(void *arg, ptrdiff_t item, int worker)
     for (ptrdiff_t y = 0; y < j->out.h; y++)
         for (ptrdiff_t x = 0; x < j->out.w; x++)
             j->result[pn_at(j->out, n, o, y, x)] = (pn_real)finish(j, j->out, n, o, y, x, correlate(j, n, o, y, x));
-    clear_lanes(j->result, j->out, n, o);
+    pn_ref_clear_lanes(j->result, j->out, n, o);
     leave_stats(j, j->out, n, o);
 }
 
@@ -152,7 +144,7 @@ static void adjoint_item(void *arg, ptrdiff_t item, int worker)
             if (j->result) j->result[at] = (pn_real)finish(j, j->in, n, c, iy, ix, sum);
             else j->sink.data[at] = (pn_real)(j->sink.add ? (double)j->sink.data[at] + sum : sum);
         }
-    clear_lanes(j->result ? j->result : j->sink.data, j->in, n, c);
+    pn_ref_clear_lanes(j->result ? j->result : j->sink.data, j->in, n, c);
     if (j->result) leave_stats(j, j->in, n, c);
 }
 
@@ -187,7 +179,7 @@ static void gather_item(void *arg, ptrdiff_t item, int worker)                 /
             const double v = correlate(j, n, o, y, x);
             j->sink.data[at] = (pn_real)(j->sink.add ? (double)j->sink.data[at] + v : v);
         }
-    clear_lanes(j->sink.data, j->out, n, o);
+    pn_ref_clear_lanes(j->sink.data, j->out, n, o);
 }
 
 static void ref_bwd_data(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real *w, const pn_real *packed, pn_conv_dims d,

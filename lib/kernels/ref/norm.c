@@ -2,7 +2,7 @@
  *
  * Channels [first, last) of samples [from, to) share one mean and deviation.
  */
-#include "kernels/kernels.h"
+#include "kernels/ref/lanes.h"
 
 #include <math.h>
 
@@ -46,14 +46,6 @@ static double moment(const job *j, group g, double centre, int power)
     return sum;
 }
 
-static void clear_lanes(pn_real *map, pn_map m, ptrdiff_t n, ptrdiff_t c)      /* past the last channel, if c is it */
-{
-    if (c != m.c - 1) return;
-    for (ptrdiff_t lane = m.c; lane < pn_map_blocks(m) * m.b; lane++)
-        for (ptrdiff_t y = 0; y < m.h; y++)
-            for (ptrdiff_t x = 0; x < m.w; x++) map[pn_at(m, n, lane, y, x)] = 0;
-}
-
 static void write(const job *j, group g, double mean, double rstd)
 {
     const pn_map m = j->d.x;
@@ -65,7 +57,7 @@ static void write(const job *j, group g, double mean, double rstd)
                     const ptrdiff_t at = pn_at(m, n, c, y, x);
                     j->y[at] = (pn_real)(((double)j->x[at] - mean) * rstd * weight + bias);
                 }
-            clear_lanes(j->y, m, n, c);
+            pn_ref_clear_lanes(j->y, m, n, c);
         }
 }
 
@@ -151,7 +143,7 @@ static void dx_item(void *arg, ptrdiff_t item, int worker)
                     const double dx = rstd * (weight_at(j, c) * (double)j->dy[at] - of_dy - xhat * of_xhat);
                     j->out.x.data[at] = (pn_real)(j->out.x.add ? (double)j->out.x.data[at] + dx : dx);
                 }
-            clear_lanes(j->out.x.data, m, n, c);
+            pn_ref_clear_lanes(j->out.x.data, m, n, c);
         }
 }
 
