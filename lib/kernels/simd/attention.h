@@ -10,18 +10,18 @@ void PN_SIMD(pn_simd_local_attention)(pn_attention_kernels *k);
 void PN_SIMD(pn_simd_correctness)(pn_attention_kernels *k);
 void PN_SIMD(pn_simd_regularisation)(pn_attention_kernels *k);
 
-/* A real position along one axis: whole pixels and the rest. Farther out than `beyond` all that is read coincides, so
- * it is brought there before it becomes an index; NaN keeps its NaN in the rest. */
+/* A real position along one axis: whole pixels and the rest, which is that of the flow, exactly. Farther out than
+ * `beyond` all that is read coincides, so it is brought there before it becomes an index; NaN keeps its NaN in the
+ * rest. */
 typedef struct { ptrdiff_t at; float rest; } flow_place;
 
 static inline flow_place flow_place_of(float flow, ptrdiff_t at, ptrdiff_t extent, ptrdiff_t beyond)
 {
-    const float u = flow + (float)at;
-    if (u != u) return (flow_place){ 0, u };
-    if (u < (float)-beyond) return (flow_place){ -beyond, 0 };
-    if (u >= (float)(extent + beyond)) return (flow_place){ extent + beyond, 0 };
-    const ptrdiff_t toward_zero = (ptrdiff_t)u, whole = toward_zero - ((float)toward_zero > u);
-    return (flow_place){ whole, u - (float)whole };
+    if (flow != flow) return (flow_place){ 0, flow };
+    if (flow < (float)(-beyond - at)) return (flow_place){ -beyond, 0 };
+    if (flow >= (float)(extent + beyond - at)) return (flow_place){ extent + beyond, 0 };
+    const ptrdiff_t toward_zero = (ptrdiff_t)flow, whole = toward_zero - ((float)toward_zero > flow);
+    return (flow_place){ at + whole, flow - (float)whole };
 }
 
 static inline ptrdiff_t inside(ptrdiff_t i, ptrdiff_t extent) { return i < 0 ? 0 : i >= extent ? extent - 1 : i; }
