@@ -5,35 +5,31 @@
 enum { PN_LOCAL_MAX_K = 15 };
 
 /**
- * Local attention. All k^2 taps of a target position lie at whole pixels from each other, so they share one fraction,
- * and
+ * Local attention, given both halves of the first layer. All k^2 taps of a target position lie at whole pixels from each
+ * other, so they share one fraction, and the source's half of that layer is the bilinear sample of an ordinary
+ * convolution of the source (posenet/ops.h): one sample of D features stands for a product with C k^2 numbers.
  *
- *   sum_t w0_t s_t = the bilinear sample of (w0 * source) at the flow's place:
+ *   h = leaky_relu(target_hidden + sample(source_hidden), 0.1);  a = softmax(w1 h + b1);  y = 1/k^2 sum_t a_t s_t
  *
- * one convolution of the source, whose replicated border reaches r = k/2 pixels out on every side, replaces a product
- * per target position, and its gradients are that convolution's. Beyond the r pixels it is constant, so clamping its
- * index is exact. The convolution belongs to the op; these kernels begin with its result, the response.
- *
- *   h = leaky_relu(target_hidden + sample(response), 0.1);  a = softmax(w1 h + b1);  y = 1/k^2 sum_t a_t s_t
+ * source_hidden begins k/2 pixels before the source on both axes, and its border is replicated too.
  */
 typedef struct {
     pn_map source;                  /* [N,C,H,W], and y */
+    pn_map source_hidden;           /* [N,D,H+k-1,W+k-1] */
     pn_map hidden;                  /* [N,D,H,W]: target_hidden and h */
     pn_map weight;                  /* [N,k^2,H,W]: a */
-    pn_map response;                /* [N,D,H+2r,W+2r] */
     ptrdiff_t k;
 } pn_local_dims;
 
 typedef struct {
-    const pn_real *source, *response, *flow;            /* flow planar [N,2,H,W] */
+    const pn_real *source, *source_hidden, *flow;       /* flow planar [N,2,H,W] */
     const pn_real *target_hidden, *b1;                  /* forward only */
     const pn_real *w1;                                  /* [k^2,D] */
     const pn_real *a, *h;                               /* backward only: what forward left */
 } pn_local_inputs;
 
-/* response: the convolution's gradient, written whole (lanes past D zero); NULL when nobody needs it. source: without
- * the part that comes through the response, which the op adds. */
-typedef struct { pn_sink source, hidden, flow, w1, b1; pn_real *response; } pn_local_sinks;
+/* source_hidden of the inputs is read for the flow's gradient alone. */
+typedef struct { pn_sink source, source_hidden, target_hidden, flow, w1, b1; } pn_local_sinks;
 
 typedef struct { size_t fwd, bwd; } pn_attention_scratch;
 

@@ -146,21 +146,26 @@ PN_API pn_tensor *pn_gauss_sample(pn_graph *g, pn_tensor *x, pn_tensor *flow, in
  * Flow-guided local attention: each target position weighs the k x k neighbourhood of the source around its flow.
  *
  *   s_t(y,x) = source at (y + flow1 + row_t - k/2, x + flow0 + col_t - k/2), bilinear, replicated border, t = row k + col
- *   h        = leaky_relu(target_hidden + sum_t w0[:, :, row_t, col_t] s_t, 0.1)
+ *   h        = leaky_relu(target_hidden + source_hidden at (y + flow1, x + flow0), 0.1)
  *   a        = softmax over t of (w1 h + b1)
  *   y        = 1/k^2 sum_t a_t s_t                          (the factor is GFLA's: its checkpoints depend on it)
  *
  * source        [N,C,H,W]
- * target_hidden [N,D,H,W]: the target's half of the first layer, bias included, an ordinary pn_conv2d
+ * source_hidden [N,D,H+k-1,W+k-1]: the source's half of the first layer, w0 [D,C,k,k] on the k^2 samples. The samples
+ *               lie at whole pixels from each other and sampling is linear, so sum_t w0_t s_t is w0's convolution,
+ *               sampled once: pn_conv2d(source, w0, NULL) with pad k - 1 and PN_BORDER_REPLICATE. It begins k/2 pixels
+ *               above and left of the source; from there outwards all that w0 reads along an axis is the same pixel, so
+ *               the map's own border, replicated in turn, is exact for any flow.
+ * target_hidden [N,D,H,W]: the target's half, bias included, an ordinary pn_conv2d
  * flow          [N,2,H,W]
- * w0 [D,C,k,k] source half of the first layer, k odd, at most 15; w1 [k^2,D,1,1], b1 [k^2]
+ * w1 [k^2,D,1,1], b1 [k^2]; k odd, at most 15
  * returns       [N,C,H,W]; pn_saved_of(.., 0) is a [N,k^2,H,W]. No k^2 patches are ever stored.
  *
- * Edges:  as pn_flow_sample; samples that coincide beyond the border give the flow no gradient.
+ * Edges:  as pn_flow_sample; samples that coincide beyond a border give the flow no gradient.
  * Source: Ren et al. 2020 (GFLA), eqs. 7-8, and the released code's averaging.
  */
-PN_API pn_tensor *pn_local_attention(pn_graph *g, pn_tensor *source, pn_tensor *target_hidden, pn_tensor *flow, pn_tensor *w0,
-                                     pn_tensor *w1, pn_tensor *b1);
+PN_API pn_tensor *pn_local_attention(pn_graph *g, pn_tensor *source, pn_tensor *source_hidden, pn_tensor *target_hidden,
+                                     pn_tensor *flow, pn_tensor *w1, pn_tensor *b1);
 
 /* ---- Spectral norm ----------------------------------------------------------------------------------------------- */
 

@@ -248,15 +248,21 @@ gfla_output gfla_flow(pn_graph *g, const gfla_generator_net *net, const gfla_inp
 
 /* ---- Sec. 3.2, the local neural texture renderer ------------------------------------------------------------------------ */
 
-/* Each target position weighs the k x k source neighbourhood its flow points at. The published first layer reads patches
- * of the target, then of the source; its target half is an ordinary convolution with replicated border. */
+/* Each target position weighs the k x k source neighbourhood its flow points at. The published first layer is a product
+ * with k x k patches of the target, then of the source. The target's lie on the grid: an ordinary convolution. The source's
+ * are bilinear samples at one fraction, and sampling commutes with convolving: convolve the source first, and k/2 pixels
+ * beyond it, where it stops changing; then one sample of the result stands for the product. */
 static pn_tensor *attend(pn_graph *g, const gfla_attention *a, pn_tensor *source, pn_tensor *target, pn_tensor *flow)
 {
     const ptrdiff_t c = pn_tensor_shape(target).dim[1];
-    pn_tensor *on_target = pn_slice(g, a->first.weight, 1, 0, c);
-    pn_tensor *on_source = pn_slice(g, a->first.weight, 1, c, 2 * c);
-    pn_tensor *hidden = pn_conv2d(g, target, on_target, a->first.bias, &a->first.opt);
-    return pn_local_attention(g, source, hidden, flow, on_source, a->second.weight, a->second.bias);
+    const pn_conv_opt on_grid = a->first.opt;                   /* pad k/2, replicated */
+    pn_conv_opt beyond = on_grid;
+    beyond.pad[0] = beyond.pad[1] = 2 * on_grid.pad[0];
+    pn_tensor *w_target = pn_slice(g, a->first.weight, 1, 0, c);
+    pn_tensor *w_source = pn_slice(g, a->first.weight, 1, c, 2 * c);
+    pn_tensor *target_hidden = pn_conv2d(g, target, w_target, a->first.bias, &on_grid);
+    pn_tensor *source_hidden = pn_conv2d(g, source, w_source, NULL, &beyond);
+    return pn_local_attention(g, source, source_hidden, target_hidden, flow, a->second.weight, a->second.bias);
 }
 
 gfla_output gfla_generator(pn_graph *g, const gfla_generator_net *net, const gfla_input *in)

@@ -1,22 +1,39 @@
 /* tests/ops/test_local_attention.c - lib/ops/local_attention.c */
 #include "support/pntest.h"
 
-/* The flow comes last, where the harness knows it. */
-enum { SOURCE, HIDDEN, W0, W1, B1, FLOW, INPUTS };
+/* The op alone. The flow comes last, where the harness knows it. */
+enum { SOURCE, SOURCE_HIDDEN, HIDDEN, W1, B1, FLOW, INPUTS };
 
 static pn_tensor *build(pn_graph *g, pn_tensor *const in[])
 {
-    return pn_local_attention(g, in[SOURCE], in[HIDDEN], in[FLOW], in[W0], in[W1], in[B1]);
+    return pn_local_attention(g, in[SOURCE], in[SOURCE_HIDDEN], in[HIDDEN], in[FLOW], in[W1], in[B1]);
 }
 
+/* The layer: with the convolution that makes source_hidden. */
+enum { W0 = SOURCE_HIDDEN };
+
+static pn_tensor *hidden_of(pn_graph *g, pn_tensor *source, pn_tensor *w0)
+{
+    const int pad = (int)pn_tensor_shape(w0).dim[2] - 1;
+    return pn_conv2d(g, source, w0, NULL, &(pn_conv_opt){ .pad = { pad, pad }, .border = PN_BORDER_REPLICATE });
+}
+
+static pn_tensor *build_layer(pn_graph *g, pn_tensor *const in[])
+{
+    pn_tensor *source_hidden = hidden_of(g, in[SOURCE], in[W0]);
+    return pn_local_attention(g, in[SOURCE], source_hidden, in[HIDDEN], in[FLOW], in[W1], in[B1]);
+}
+
+#define REST(N, D, H, W, K) \
+    { 4, { N, D, H, W } }, { 4, { K * K, D, 1, 1 } }, { 1, { K * K } }, { 4, { N, 2, H, W } }
 #define SHAPES(N, C, D, H, W, K) \
-    { { 4, { N, C, H, W } }, { 4, { N, D, H, W } }, { 4, { D, C, K, K } }, { 4, { K * K, D, 1, 1 } }, \
-      { 1, { K * K } }, { 4, { N, 2, H, W } } }
+    { { 4, { N, C, H, W } }, { 4, { N, D, H + K - 1, W + K - 1 } }, REST(N, D, H, W, K) }
+#define LAYER_SHAPES(N, C, D, H, W, K) { { 4, { N, C, H, W } }, { 4, { D, C, K, K } }, REST(N, D, H, W, K) }
 /* single pixels; odd sizes; channels at and around a block; every usual kernel; a row longer than any patch */
-static const pn_shape cases[][INPUTS] = {
-    SHAPES(1, 1, 1, 1, 1, 1), SHAPES(1, 3, 2, 1, 1, 3),  SHAPES(2, 3, 5, 4, 5, 3),   SHAPES(1, 16, 16, 5, 3, 3),
-    SHAPES(1, 24, 20, 6, 7, 5), SHAPES(2, 33, 17, 3, 5, 3), SHAPES(1, 15, 32, 2, 33, 3), SHAPES(1, 5, 3, 9, 4, 7),
-};
+#define CASES(OF) \
+    OF(1, 1, 1, 1, 1, 1), OF(1, 3, 2, 1, 1, 3), OF(2, 3, 5, 4, 5, 3), OF(1, 16, 16, 5, 3, 3), OF(1, 24, 20, 6, 7, 5), \
+    OF(2, 33, 17, 3, 5, 3), OF(1, 15, 32, 2, 33, 3), OF(1, 5, 3, 9, 4, 7)
+static const pn_shape cases[][INPUTS] = { CASES(SHAPES) }, layer_cases[][INPUTS] = { CASES(LAYER_SHAPES) };
 enum { CASES_HERE = sizeof cases / sizeof *cases };
 
 /* Weights that leave the softmax soft, and a target half that keeps h clear of its kink at 0. */
@@ -25,6 +42,10 @@ static void small(pn_rng *rng, pn_real *values, pn_shape shape)
     const double scale = 0.5 / sqrt((double)pn_shape_count(shape) / (double)shape.dim[0]);
     for (ptrdiff_t i = 0; i < pn_shape_count(shape); i++) values[i] = (pn_real)(scale * pn_rng_normal(rng));
 }
+static void moderate(pn_rng *rng, pn_real *values, pn_shape shape)
+{
+    for (ptrdiff_t i = 0; i < pn_shape_count(shape); i++) values[i] = (pn_real)(0.4 * pn_rng_normal(rng));
+}
 static void clear_of_zero(pn_rng *rng, pn_real *values, pn_shape shape)
 {
     for (ptrdiff_t i = 0; i < pn_shape_count(shape); i++)
@@ -32,7 +53,7 @@ static void clear_of_zero(pn_rng *rng, pn_real *values, pn_shape shape)
 }
 static void tame(void)
 {
-    pn_test_fill_input(W0, small);
+    pn_test_fill_input(SOURCE_HIDDEN, moderate);
     pn_test_fill_input(W1, small);
     pn_test_fill_input(HIDDEN, clear_of_zero);
 }
@@ -44,6 +65,16 @@ static void any_flow(pn_rng *rng, pn_real *values, pn_shape shape)
         static const double reach[] = { 1, 4, 60, 1e30 };
         values[i] = (pn_real)(v * reach[pn_rng_below(rng, 16) % 5 % 4]);
         if (i % 7 == 0) values[i] = (pn_real)(double)pn_rng_below(rng, 5) - 2;
+    }
+}
+
+/* Off the grid, inside, across each border and beyond it. */
+static void off_grid_flow(pn_rng *rng, pn_real *values, pn_shape shape)
+{
+    for (ptrdiff_t i = 0; i < pn_shape_count(shape); i++) {
+        static const int reach[] = { 2, 8, 60, 2000 };
+        const int far = reach[pn_rng_below(rng, 4)];
+        values[i] = (pn_real)((double)(pn_rng_below(rng, 2 * far) - far) + 0.2 + 0.6 * pn_rng_uniform(rng));
     }
 }
 
@@ -60,6 +91,9 @@ START_TEST(gradients_match_differences)
 {
     tame();
     pn_test_gradients(build, cases[_i], INPUTS, PN_OFF_GRID);
+    tame();
+    pn_test_fill_input(FLOW, off_grid_flow);
+    pn_test_gradients(build, cases[_i], INPUTS, 0);
 }
 END_TEST
 
@@ -73,7 +107,8 @@ static pn_tensor *as_published(pn_graph *g, pn_tensor *const in[])
     pn_tensor *on_target = pn_slice(g, in[TORCH_W0], 1, 0, c);
     pn_tensor *on_source = pn_slice(g, in[TORCH_W0], 1, c, 2 * c);
     pn_tensor *hidden = pn_conv2d(g, in[TORCH_TARGET], on_target, in[TORCH_B0], &same);
-    pn_tensor *y = pn_local_attention(g, in[TORCH_SOURCE], hidden, in[TORCH_FLOW], on_source, in[TORCH_W1],
+    pn_tensor *source_hidden = hidden_of(g, in[TORCH_SOURCE], on_source);
+    pn_tensor *y = pn_local_attention(g, in[TORCH_SOURCE], source_hidden, hidden, in[TORCH_FLOW], in[TORCH_W1],
                                       in[TORCH_B1]);
     pn_test_golden_also(g, pn_saved_of(g, y, 0), "attention");
     return y;
@@ -86,7 +121,7 @@ START_TEST(matches_torch)
 }
 END_TEST
 
-/* ---- The formula, tap by tap --------------------------------------------------------------------------- */
+/* ---- The layer's formula, tap by tap: k^2 samples and a product with w0 ------------------------------------------- */
 
 typedef struct { const pn_shape *shape; pn_real *value[INPUTS]; double *y, *a; } formula;
 
@@ -155,7 +190,7 @@ static void compare_with_formula(const formula *f)
     pn_graph *g = pn_test_graph();
     pn_tensor *in[INPUTS];
     for (int i = 0; i < INPUTS; i++) in[i] = pn_test_zeros(g, f->shape[i]);
-    pn_tensor *y = build(g, in), *a = pn_saved_of(g, y, 0);
+    pn_tensor *y = build_layer(g, in), *a = pn_saved_of(g, y, 0);
     pn_output(g, y, PN_CONST);
     pn_output(g, a, PN_CONST);
     pn_plan *plan = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_INFER });
@@ -175,7 +210,7 @@ static void compare_with_formula(const formula *f)
 
 START_TEST(it_is_the_formula_tap_by_tap)
 {
-    const pn_shape *shape = cases[_i];
+    const pn_shape *shape = layer_cases[_i];
     const ptrdiff_t *d = shape[SOURCE].dim;
     formula f = { .shape = shape };
     for (int i = 0; i < INPUTS; i++) {
@@ -195,60 +230,135 @@ START_TEST(it_is_the_formula_tap_by_tap)
 }
 END_TEST
 
-/* ---- What is not a number ------------------------------------------------------------------------------ */
+/* ---- Where the flow's gradient ends; what is not a number ---------------------------------------------- */
 
-/* The result for a 2 x 3 source of 1 .. 6 when the first pixel has this flow, along columns. */
-static void with_flow(double flow, pn_real y[6])
+/* The layer with k = 3 over a row of 5 pixels, seen at its first: its result and attention there, and the slopes along
+ * the flow of the sum of the results. Every pixel flows `along` the row from the first pixel's place. */
+typedef struct { pn_real y[2], a[9], along, down; } seen;
+
+static seen look(pn_isa isa, double along, double down)
 {
-    pn_graph *g = pn_test_graph();
-    const pn_shape shape[INPUTS] = SHAPES(1, 1, 2, 2, 3, 3);
-    pn_real value[INPUTS][36] = { { 1, 2, 3, 4, 5, 6 } };
+    static const pn_shape shape[INPUTS] = LAYER_SHAPES(1, 2, 3, 1, 5, 3);
+    pn_ctx *ctx = pn_test_ctx_new(isa, 1);
+    pn_graph *g = pn_graph_new(ctx);
     pn_tensor *in[INPUTS];
-    for (int i = 0; i < INPUTS; i++) in[i] = pn_test_zeros(g, shape[i]);
-    pn_tensor *out = build(g, in);
+    pn_real value[INPUTS][64], y[10], a[45], dflow[10];
+    for (int i = 0; i < INPUTS; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "in%d", i);
+        in[i] = pn_input(g, name, shape[i], PN_GRAD);
+        pn_rng rng = pn_rng_make(9, (uint64_t)i);
+        (i == HIDDEN ? clear_of_zero : moderate)(&rng, value[i], shape[i]);
+    }
+    for (ptrdiff_t x = 0; x < 5; x++) {
+        value[FLOW][x] = (pn_real)(along - (double)x);
+        value[FLOW][5 + x] = (pn_real)down;
+    }
+    pn_tensor *out = build_layer(g, in), *attention = pn_saved_of(g, out, 0);
+    pn_output(g, attention, PN_CONST);
+    pn_loss(g, pn_sum(g, pn_mul(g, out, in[SOURCE]), PN_ALL_AXES, PN_DROP_AXES));
     pn_output(g, out, PN_CONST);
-    pn_plan *plan = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_INFER });
+    pn_plan *plan = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN });
     ck_assert_ptr_nonnull(plan);
-    value[FLOW][0] = (pn_real)flow;
     for (int i = 0; i < INPUTS; i++) ck_assert_int_eq(pn_set(plan, in[i], value[i]), PN_OK);
     ck_assert_int_eq(pn_forward(plan), PN_OK);
     ck_assert_int_eq(pn_get(plan, out, y), PN_OK);
+    ck_assert_int_eq(pn_get(plan, attention, a), PN_OK);
+    ck_assert_int_eq(pn_backward(plan), PN_OK);
+    ck_assert_int_eq(pn_get_grad(plan, in[FLOW], dflow), PN_OK);
+    seen s = { .y = { y[0], y[5] }, .along = dflow[0], .down = dflow[5] };
+    for (int t = 0; t < 9; t++) s.a[t] = a[t * 5];
     pn_plan_free(plan);
     pn_graph_free(g);
+    pn_ctx_free(ctx);
+    return s;
 }
 
-START_TEST(an_infinite_flow_reads_the_edge_and_nan_gives_nan)
+/* All samples are the first pixel up to -1, and the last from 5 on: k/2 beyond either end. */
+START_TEST(the_flow_has_a_gradient_until_all_samples_coincide)
 {
-    pn_real far_away[6], infinite[6], nan[6];
-    with_flow(1e6, far_away);
-    with_flow((double)INFINITY, infinite);
-    with_flow((double)NAN, nan);
-    ck_assert_double_eq_tol((double)far_away[0], (3 + 3 + 6) / 27.0, 1e-6);     /* weights 1/9, and the factor 1/9 */
-    ck_assert_double_eq((double)infinite[0], (double)far_away[0]);
-    ck_assert(isnan(nan[0]));
-    for (int i = 1; i < 6; i++) ck_assert_double_eq((double)nan[i], (double)far_away[i]);
+    pn_isa isas[PN_ISA_NEON + 1];
+    const int n = pn_test_isas(isas);
+    static const struct { double along; bool slopes; } places[] = {
+        { -1000.5, false }, { -2, false }, { -1.01, false }, { -1, true }, { -0.5, true }, { 0, true }, { 2.25, true },
+        { 4, true }, { 4.5, true }, { 4.99, true }, { 5, false }, { 5.5, false }, { 1000, false },
+    };
+    for (int i = 0; i < n; i++)
+        for (size_t p = 0; p < sizeof places / sizeof *places; p++) {
+            const seen s = look(isas[i], places[p].along, 0.3);
+            if (places[p].slopes) ck_assert_double_gt(fabs((double)s.along), 1e-3);
+            else ck_assert_double_eq((double)s.along, 0);
+            ck_assert_double_eq((double)s.down, 0);     /* a single row */
+        }
 }
 END_TEST
 
-START_TEST(an_even_kernel_is_refused)
+START_TEST(a_whole_pixel_takes_the_slope_to_the_right)
+{
+    pn_isa isas[PN_ISA_NEON + 1];
+    const int n = pn_test_isas(isas);
+    for (int i = 0; i < n; i++)
+        for (int at = -2; at <= 6; at++) {
+            const seen on = look(isas[i], at, 0), right = look(isas[i], at + 0x1p-12, 0);
+            ck_assert_double_eq_tol((double)on.along, (double)right.along, 2e-3);
+            ck_assert_double_eq_tol((double)on.y[0], (double)right.y[0], 2e-3);
+        }
+}
+END_TEST
+
+START_TEST(an_infinite_flow_reads_the_edge_and_nan_gives_nan)
+{
+    pn_isa isas[PN_ISA_NEON + 1];
+    const int n = pn_test_isas(isas);
+    for (int i = 0; i < n; i++) {
+        static const double end[2] = { -2, 6 }, beyond[2] = { -(double)INFINITY, (double)INFINITY };
+        for (int side = 0; side < 2; side++) {
+            const seen edge = look(isas[i], end[side], 0), far = look(isas[i], beyond[side], 1e30);
+            for (int c = 0; c < 2; c++) ck_assert_double_eq((double)far.y[c], (double)edge.y[c]);
+            for (int t = 0; t < 9; t++) ck_assert_double_eq((double)far.a[t], (double)edge.a[t]);
+            ck_assert(far.along == 0 && far.down == 0);
+        }
+        for (int axis = 0; axis < 2; axis++) {
+            const seen nan = look(isas[i], axis ? 1 : (double)NAN, axis ? (double)NAN : 0);
+            ck_assert(isnan(nan.y[0]) && isnan(nan.y[1]) && isnan(nan.a[0]) && isnan(nan.along) && isnan(nan.down));
+        }
+    }
+}
+END_TEST
+
+/* ---- Refusals ------------------------------------------------------------------------------------------ */
+
+static void refused(const pn_shape shape[INPUTS], pn_status status, const char *message)
 {
     pn_graph *g = pn_test_graph();
-    const pn_shape even[INPUTS] = SHAPES(1, 3, 5, 4, 5, 4);
     pn_tensor *in[INPUTS];
-    for (int i = 0; i < INPUTS; i++) in[i] = pn_test_zeros(g, even[i]);
+    for (int i = 0; i < INPUTS; i++) in[i] = pn_test_zeros(g, shape[i]);
     ck_assert_ptr_null(build(g, in));
-    pn_test_refused(g, PN_ERR_ARG, "pn_local_attention: w0 has a kernel of 4, expected an odd number up to 15");
+    pn_test_refused(g, status, message);
     pn_graph_free(g);
+}
+
+START_TEST(an_even_kernel_is_refused)
+{
+    refused((const pn_shape[INPUTS])SHAPES(1, 3, 5, 4, 5, 4), PN_ERR_ARG,
+            "pn_local_attention: w1 has 16 rows, expected k^2 of an odd k up to 15");
+}
+END_TEST
+START_TEST(a_source_convolved_without_its_margin_is_refused_with_advice)
+{
+    pn_shape shape[INPUTS] = SHAPES(1, 3, 5, 4, 5, 3);
+    shape[SOURCE_HIDDEN] = pn_shape4(1, 5, 4, 5);
+    refused(shape, PN_ERR_SHAPE, "pn_local_attention: source_hidden is [1,5,4,5], expected [1,5,6,7]; convolve the "
+            "source with pad k - 1 = 2 and a replicated border");
+    shape[SOURCE_HIDDEN] = pn_shape4(1, 6, 6, 7);
+    refused(shape, PN_ERR_SHAPE, "pn_local_attention: source_hidden is [1,6,6,7], expected [1,5,6,7]");
 }
 END_TEST
 START_TEST(a_flow_of_another_size_is_refused)
 {
-    pn_graph *g = pn_test_graph();
-    pn_tensor *in[INPUTS];
-    for (int i = 0; i < INPUTS; i++) in[i] = pn_test_zeros(g, cases[i == FLOW ? 3 : 2][i]);
-    ck_assert_ptr_null(build(g, in));
-    pn_test_refused(g, PN_ERR_SHAPE, "pn_local_attention: flow is [1,2,5,3], expected [2,2,4,5]");
-    pn_graph_free(g);
+    pn_shape shape[INPUTS] = SHAPES(2, 3, 5, 4, 5, 3);
+    shape[FLOW] = pn_shape4(1, 2, 5, 3);
+    refused(shape, PN_ERR_SHAPE, "pn_local_attention: flow is [1,2,5,3], expected [2,2,4,5]");
 }
 END_TEST
 
@@ -259,8 +369,11 @@ TCase *local_attention_cases(void)
     tcase_add_loop_test(tc, gradients_match_differences, 0, CASES_HERE);
     tcase_add_test(tc, matches_torch);
     tcase_add_loop_test(tc, it_is_the_formula_tap_by_tap, 0, CASES_HERE);
+    tcase_add_test(tc, the_flow_has_a_gradient_until_all_samples_coincide);
+    tcase_add_test(tc, a_whole_pixel_takes_the_slope_to_the_right);
     tcase_add_test(tc, an_infinite_flow_reads_the_edge_and_nan_gives_nan);
     tcase_add_test(tc, an_even_kernel_is_refused);
+    tcase_add_test(tc, a_source_convolved_without_its_margin_is_refused_with_advice);
     tcase_add_test(tc, a_flow_of_another_size_is_refused);
     return tc;
 }

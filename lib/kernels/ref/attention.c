@@ -1,8 +1,8 @@
-/* lib/kernels/ref/attention.c - the meaning of local attention, given the response (see kernels/attention.h)
+/* lib/kernels/ref/attention.c - the meaning of local attention (see kernels/attention.h)
  *
  * Forward: a, h, then y from the k^2 samples one by one. Backward: first what belongs to a target position (da, the
- * softmax, dh, the flow), left in scratch; then sums over positions (w1, b1) and scatters (source, response), one item
- * per row or channel that is written.
+ * softmax, dh, the flow), left in scratch; then sums over positions (w1, b1) and scatters (source, source_hidden), one
+ * item per row or channel that is written.
  */
 #include "kernels/ref/attention.h"
 
@@ -15,7 +15,7 @@ typedef struct {
     const pn_real *dy;
     pn_real *y, *a, *h;
     pn_real *dlogit, *dhidden;      /* scratch of backward, like a and h */
-    double *planes;                 /* one response plane per worker */
+    double *planes;                 /* one plane of source_hidden per worker */
 } job;
 
 static const double slope = 0.1;
@@ -56,7 +56,7 @@ static target target_at(const job *j, ptrdiff_t n, ptrdiff_t y, ptrdiff_t x)
                      pn_ref_place_of(j->in.flow[at + m.h * m.w], y, m.h, j->d.k + 1) };
 }
 
-/* In the source, for tap t of this target; in the response, which begins k/2 pixels before the source. */
+/* In the source, for tap t of this target; in source_hidden, which begins k/2 pixels before the source. */
 static cell cell_of_tap(const job *j, const target *p, ptrdiff_t t)
 {
     const ptrdiff_t k = j->d.k, y = p->v.at + t / k - k / 2, x = p->u.at + t % k - k / 2;
@@ -65,10 +65,10 @@ static cell cell_of_tap(const job *j, const target *p, ptrdiff_t t)
                    p->v.rest, p->u.rest };
 }
 
-static cell cell_of_response(const job *j, const target *p)
+static cell cell_of_hidden(const job *j, const target *p)
 {
     const ptrdiff_t y = p->v.at + j->d.k / 2, x = p->u.at + j->d.k / 2;
-    const ptrdiff_t h = j->d.response.h - 1, w = j->d.response.w - 1;
+    const ptrdiff_t h = j->d.source_hidden.h - 1, w = j->d.source_hidden.w - 1;
     return (cell){ pn_ref_clamp(y, 0, h), pn_ref_clamp(y + 1, 0, h), pn_ref_clamp(x, 0, w), pn_ref_clamp(x + 1, 0, w),
                    p->v.rest, p->u.rest };
 }
@@ -83,10 +83,10 @@ static void clear_lanes(pn_real *map, pn_map m, const target *p)
 static void hidden(const job *j, const target *p)
 {
     const pn_map m = j->d.hidden;
-    const cell t = cell_of_response(j, p);
+    const cell t = cell_of_hidden(j, p);
     for (ptrdiff_t f = 0; f < m.c; f++) {
         const ptrdiff_t at = pn_at(m, p->n, f, p->y, p->x);
-        const double v = (double)j->in.target_hidden[at] + tap(j->in.response, j->d.response, p->n, f, &t);
+        const double v = (double)j->in.target_hidden[at] + tap(j->in.source_hidden, j->d.source_hidden, p->n, f, &t);
         j->h[at] = (pn_real)(v < 0 ? slope * v : v);
     }
     clear_lanes(j->h, m, p);
@@ -166,6 +166,7 @@ static void through_softmax(const job *j, const target *p)
 
 static void through_hidden(const job *j, const target *p)
 {
+    const pn_sink to = j->out->target_hidden;
     const pn_map m = j->d.hidden, am = j->d.weight;
     for (ptrdiff_t f = 0; f < m.c; f++) {
         const ptrdiff_t at = pn_at(m, p->n, f, p->y, p->x);
@@ -173,20 +174,20 @@ static void through_hidden(const job *j, const target *p)
         for (ptrdiff_t t = 0; t < am.c; t++)
             sum += (double)j->in.w1[t * m.c + f] * (double)j->dlogit[pn_at(am, p->n, t, p->y, p->x)];
         j->dhidden[at] = (pn_real)(j->in.h[at] > 0 ? sum : slope * sum);
-        if (j->out->hidden.data) j->out->hidden.data[at] = pn_ref_into(j->out->hidden, at, (double)j->dhidden[at]);
+        if (to.data) to.data[at] = pn_ref_into(to, at, (double)j->dhidden[at]);
     }
     clear_lanes(j->dhidden, m, p);
-    if (j->out->hidden.data) clear_lanes(j->out->hidden.data, m, p);
+    if (to.data) clear_lanes(to.data, m, p);
 }
 
 static void through_flow(const job *j, const target *p, int axis)
 {
     const pn_map m = j->d.source, am = j->d.weight, hm = j->d.hidden;
-    const cell q = cell_of_response(j, p);
+    const cell q = cell_of_hidden(j, p);
     double sum = 0;
     for (ptrdiff_t f = 0; f < hm.c; f++)
         sum += (double)j->dhidden[pn_at(hm, p->n, f, p->y, p->x)] *
-               tap_slope(j->in.response, j->d.response, p->n, f, &q, axis);
+               tap_slope(j->in.source_hidden, j->d.source_hidden, p->n, f, &q, axis);
     for (ptrdiff_t t = 0; t < am.c; t++) {
         const cell s = cell_of_tap(j, p, t);
         double inner = 0;
@@ -230,13 +231,21 @@ static void weight_row(void *arg, ptrdiff_t t, int worker)
     }
 }
 
-/* One (n, channel) of the source, padding lanes too, or of the response. */
+/* One (n, channel) as it goes into a sink; zeros for the lanes past the last. */
+static void put_plane(pn_sink to, pn_map m, ptrdiff_t n, ptrdiff_t c, const double *plane)
+{
+    for (ptrdiff_t i = 0; i < m.h * m.w; i++) {
+        const ptrdiff_t at = pn_at(m, n, c, i / m.w, i % m.w);
+        to.data[at] = c < m.c ? pn_ref_into(to, at, plane[i]) : 0;
+    }
+}
+
 static void source_plane(void *arg, ptrdiff_t item, int worker)
 {
     const job *j = arg;
     const pn_map m = j->d.source, am = j->d.weight;
     const ptrdiff_t lanes = pn_map_blocks(m) * m.b, n = item / lanes, c = item % lanes;
-    double *plane = j->planes + worker * j->d.response.h * j->d.response.w;
+    double *plane = j->planes + worker * j->d.source_hidden.h * j->d.source_hidden.w;
     for (ptrdiff_t i = 0; i < m.h * m.w; i++) plane[i] = 0;
     for (ptrdiff_t i = 0; c < m.c && i < m.h * m.w * am.c; i++) {
         const target p = target_at(j, n, i / am.c / m.w, i / am.c % m.w);
@@ -244,43 +253,42 @@ static void source_plane(void *arg, ptrdiff_t item, int worker)
         scatter(plane, m.w, &s, (double)j->dy[pn_at(m, n, c, p.y, p.x)] *
                                 (double)j->in.a[pn_at(am, n, i % am.c, p.y, p.x)] / (double)am.c);
     }
-    for (ptrdiff_t i = 0; i < m.h * m.w; i++) {
-        const ptrdiff_t at = pn_at(m, n, c, i / m.w, i % m.w);
-        j->out->source.data[at] = c < m.c ? pn_ref_into(j->out->source, at, plane[i]) : 0;
-    }
+    put_plane(j->out->source, m, n, c, plane);
 }
 
-static void response_plane(void *arg, ptrdiff_t item, int worker)
+static void source_hidden_plane(void *arg, ptrdiff_t item, int worker)
 {
     const job *j = arg;
-    const pn_map m = j->d.response;
+    const pn_map m = j->d.source_hidden;
     const ptrdiff_t lanes = pn_map_blocks(m) * m.b, n = item / lanes, f = item % lanes;
     double *plane = j->planes + worker * m.h * m.w;
     for (ptrdiff_t i = 0; i < m.h * m.w; i++) plane[i] = 0;
     for (ptrdiff_t i = 0; f < m.c && i < j->d.hidden.h * j->d.hidden.w; i++) {
         const target p = target_at(j, n, i / j->d.hidden.w, i % j->d.hidden.w);
-        const cell q = cell_of_response(j, &p);
+        const cell q = cell_of_hidden(j, &p);
         scatter(plane, m.w, &q, (double)j->dhidden[pn_at(j->d.hidden, n, f, p.y, p.x)]);
     }
-    for (ptrdiff_t i = 0; i < m.h * m.w; i++) j->out->response[pn_at(m, n, f, i / m.w, i % m.w)] = (pn_real)plane[i];
+    put_plane(j->out->source_hidden, m, n, f, plane);
 }
 
 static pn_attention_scratch local_scratch(pn_local_dims d, int threads)
 {
     const size_t values = (size_t)(pn_map_stored(d.weight) + pn_map_stored(d.hidden)) * sizeof(pn_real);
-    return (pn_attention_scratch){ 0, (size_t)(threads * d.response.h * d.response.w) * sizeof(double) + values };
+    const size_t planes = (size_t)(threads * d.source_hidden.h * d.source_hidden.w) * sizeof(double);
+    return (pn_attention_scratch){ 0, planes + values };
 }
 
 static void local_bwd(pn_pool *pool, const pn_local_sinks *out, const pn_real *dy, const pn_local_inputs *in,
                       pn_local_dims d, void *scratch)
 {
     job j = { .d = d, .in = *in, .out = out, .dy = dy, .planes = scratch };
-    j.dlogit = (pn_real *)(void *)(j.planes + pn_pool_size(pool) * d.response.h * d.response.w);
+    j.dlogit = (pn_real *)(void *)(j.planes + pn_pool_size(pool) * d.source_hidden.h * d.source_hidden.w);
     j.dhidden = j.dlogit + pn_map_stored(d.weight);
     pn_parallel(pool, d.source.n * d.source.h, backward_row, &j);
     pn_parallel(pool, d.weight.c, weight_row, &j);
     if (out->source.data) pn_parallel(pool, d.source.n * pn_map_blocks(d.source) * d.source.b, source_plane, &j);
-    if (out->response) pn_parallel(pool, d.response.n * pn_map_blocks(d.response) * d.response.b, response_plane, &j);
+    const ptrdiff_t features = pn_map_blocks(d.source_hidden) * d.source_hidden.b;
+    if (out->source_hidden.data) pn_parallel(pool, d.source_hidden.n * features, source_hidden_plane, &j);
 }
 
 void pn_ref_add_attention(pn_kernels *k)

@@ -1,4 +1,4 @@
-/* lib/kernels/simd/attention.c - local attention, given the response (see kernels/attention.h)
+/* lib/kernels/simd/attention.c - local attention (see kernels/attention.h)
  *
  * Rows of targets are worked on PIXELS at a time. All k^2 bilinear samples of a target lie on one grid of (k+1)^2
  * source pixels. So a weighted sum over samples is a sum over the grid, with weights mixed once per target from a and
@@ -63,7 +63,7 @@ static ptrdiff_t at(pn_map m, const patch *p, ptrdiff_t block, int i)
     return pn_at(m, p->n, block * PN_BLOCK, p->y, p->x + i);
 }
 
-/* ---- The grid, the response's cell --------------------------------------------------------------------- */
+/* ---- The grid, the cell of source_hidden --------------------------------------------------------------- */
 
 typedef struct { ptrdiff_t row[PN_LOCAL_MAX_K + 1], column[PN_LOCAL_MAX_K + 1]; } grid_lines;
 
@@ -91,7 +91,8 @@ typedef struct { ptrdiff_t offset[4]; float fx, fy; } cell;        /* top left, 
 
 static cell cell_of(const job *j, const patch *p, int i)
 {
-    const ptrdiff_t h = j->d.response.h, w = j->d.response.w, y = p->v[i].at + j->d.k / 2, x = p->u[i].at + j->d.k / 2;
+    const ptrdiff_t h = j->d.source_hidden.h, w = j->d.source_hidden.w;
+    const ptrdiff_t y = p->v[i].at + j->d.k / 2, x = p->u[i].at + j->d.k / 2;
     const ptrdiff_t top = inside(y, h) * w, bottom = inside(y + 1, h) * w;
     const ptrdiff_t left = inside(x, w), right = inside(x + 1, w);
     return (cell){ { (top + left) * PN_BLOCK, (top + right) * PN_BLOCK, (bottom + left) * PN_BLOCK,
@@ -120,12 +121,12 @@ static void mix_of(const job *j, const patch *p, int i, const float *a, float *m
 
 static void hidden(const job *j, const patch *p)
 {
-    const pn_map m = j->d.hidden, rm = j->d.response;
+    const pn_map m = j->d.hidden, sm = j->d.source_hidden;
     for (int i = 0; i < p->count; i++) {
         const cell q = cell_of(j, p, i);
         const float tl = (1 - q.fx) * (1 - q.fy), tr = q.fx * (1 - q.fy), bl = (1 - q.fx) * q.fy, br = q.fx * q.fy;
         for (ptrdiff_t b = 0; b < pn_map_blocks(m); b++) {
-            const float *r = j->in.response + (p->n * pn_map_blocks(rm) + b) * rm.h * rm.w * PN_BLOCK;
+            const float *r = j->in.source_hidden + (p->n * pn_map_blocks(sm) + b) * sm.h * sm.w * PN_BLOCK;
             const ptrdiff_t here = at(m, p, b, i);
             for (int v = 0; v < PN_BLOCK; v += VLEN) {
                 const vec sample = tl * vec_load(r + q.offset[0] + v) + tr * vec_load(r + q.offset[1] + v) +
@@ -327,7 +328,7 @@ ALWAYS_INLINE void through_hidden(const job *j, const patch *p, ptrdiff_t featur
         const vec h = vec_load(j->in.h + here + i * PN_BLOCK);
         const vec d = vec_first(vec_if(h > 0.0f, acc[i], 0.1f * acc[i]), j->d.hidden.c - feature);
         vec_store(j->dhidden + here + i * PN_BLOCK, d);
-        if (j->out->hidden.data) vec_sink(j->out->hidden, here + i * PN_BLOCK, d);
+        if (j->out->target_hidden.data) vec_sink(j->out->target_hidden, here + i * PN_BLOCK, d);
     }
 }
 
@@ -348,14 +349,14 @@ ALWAYS_INLINE void add_weights(const job *j, const patch *p, ptrdiff_t feature, 
     }
 }
 
-/* What the response gives to the flow. */
-static slopes through_response(const job *j, const patch *p, int i)
+/* What source_hidden gives to the flow. */
+static slopes through_sample(const job *j, const patch *p, int i)
 {
-    const pn_map m = j->d.hidden, rm = j->d.response;
+    const pn_map m = j->d.hidden, sm = j->d.source_hidden;
     const cell q = cell_of(j, p, i);
     vec x = vec_all(0), y = vec_all(0);
     for (ptrdiff_t b = 0; b < pn_map_blocks(m); b++) {
-        const float *r = j->in.response + (p->n * pn_map_blocks(rm) + b) * rm.h * rm.w * PN_BLOCK;
+        const float *r = j->in.source_hidden + (p->n * pn_map_blocks(sm) + b) * sm.h * sm.w * PN_BLOCK;
         const float *d = j->dhidden + at(m, p, b, i);
         for (int v = 0; v < PN_BLOCK; v += VLEN) {
             const vec tl = vec_load(r + q.offset[0] + v), tr = vec_load(r + q.offset[1] + v);
@@ -393,7 +394,7 @@ static void backward_patch(const job *j, const patch *p, float *sum)
     }
     for (int i = 0; i < p->count; i++) {
         for (ptrdiff_t t = 0; t < j->lanes; t++) sum[j->taps * j->features + t] += dlogit[i * j->lanes + t];
-        if (j->out->flow.data) flow_sink(j, p, i, flow[i], through_response(j, p, i));
+        if (j->out->flow.data) flow_sink(j, p, i, flow[i], through_sample(j, p, i));
     }
 }
 
@@ -438,15 +439,15 @@ static void add_to(float *to, float weight, const float *g)
     for (int v = 0; v < PN_BLOCK; v += VLEN) vec_store(to + v, vec_load(to + v) + weight * vec_load(g + v));
 }
 
-/* One block of channels of one image of the response. */
-static void response_plane(void *arg, ptrdiff_t item, int worker)
+/* One block of channels of one image of source_hidden. */
+static void source_hidden_plane(void *arg, ptrdiff_t item, int worker)
 {
     (void)worker;
     const job *j = arg;
-    const pn_map m = j->d.hidden, rm = j->d.response;
-    const ptrdiff_t n = item / pn_map_blocks(m), b = item % pn_map_blocks(m), size = rm.h * rm.w * PN_BLOCK;
-    float *plane = j->out->response + item * size;
-    memset(plane, 0, (size_t)size * sizeof *plane);
+    const pn_map m = j->d.hidden, sm = j->d.source_hidden;
+    const ptrdiff_t n = item / pn_map_blocks(m), b = item % pn_map_blocks(m), size = sm.h * sm.w * PN_BLOCK;
+    float *plane = j->out->source_hidden.data + item * size;
+    if (!j->out->source_hidden.add) memset(plane, 0, (size_t)size * sizeof *plane);
     patch p;
     for (ptrdiff_t i = 0; i < m.h * m.w; i += p.count) {
         find_patch(j, n * m.h + i / m.w, i % m.w, &p);
@@ -459,10 +460,10 @@ static void response_plane(void *arg, ptrdiff_t item, int worker)
             add_to(plane + q.offset[3], q.fx * q.fy, g);
         }
     }
-    clear_past(plane, rm.h * rm.w, m.c - b * PN_BLOCK);
+    clear_past(plane, sm.h * sm.w, m.c - b * PN_BLOCK);
 }
 
-/* One block of channels of one image of the source: the weighted sum's part. */
+/* One block of channels of one image of the source. */
 static void source_plane(void *arg, ptrdiff_t item, int worker)
 {
     (void)worker;
@@ -511,7 +512,8 @@ static void local_bwd(pn_pool *pool, const pn_local_sinks *out, const pn_real *d
         j.w1[i] = i % j.features < d.hidden.c ? in->w1[i / j.features * d.hidden.c + i % j.features] : 0;
     pn_parallel(pool, j.parts, backward_part, &j);
     if (out->w1.data || out->b1.data) pn_parallel(pool, j.taps, add_parts, &j);
-    if (out->response) pn_parallel(pool, d.response.n * pn_map_blocks(d.response), response_plane, &j);
+    if (out->source_hidden.data)
+        pn_parallel(pool, d.source_hidden.n * pn_map_blocks(d.source_hidden), source_hidden_plane, &j);
     if (out->source.data) pn_parallel(pool, d.source.n * pn_map_blocks(d.source), source_plane, &j);
 }
 
