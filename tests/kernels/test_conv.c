@@ -1,9 +1,5 @@
 /* tests/kernels/test_conv.c - what pn_conv2d does not ask of the convolution kernels yet: folded norms, activations, sums */
-#include "support/pntest.h"
-
-#define MAP(n, c, h, w) { n, c, h, w, PN_BLOCK }
-#define SAME(k, p) .kernel = { k, k }, .stride = { 1, 1 }, .pad = { p, p }, .dilation = { 1, 1 }
-#define HALVE(k) .kernel = { k, k }, .stride = { 2, 2 }, .pad = { 1, 1 }, .dilation = { 1, 1 }
+#include "support/convolution.h"
 
 /* Bands of several rows, slots of several widths, few outputs, groups that share blocks, depth-wise, both directions. */
 static const pn_conv_dims cases[] = {
@@ -19,46 +15,19 @@ enum { CASES = sizeof cases / sizeof *cases };
 
 typedef struct { pn_real *y, *stats, *dw; } results;
 
-static pn_real *numbers(const char *stream, ptrdiff_t count)
-{
-    pn_real *p = aligned_alloc(64, ((size_t)count * sizeof *p + 63) / 64 * 64);
-    ck_assert_ptr_nonnull(p);
-    pn_test_random(stream, p, count);
-    return p;
-}
-
-static ptrdiff_t lanes_of(pn_map m) { return (m.c + PN_BLOCK - 1) / PN_BLOCK * PN_BLOCK; }
-
-/* Numbers in the channels, zeros past them. */
-static pn_real *map_of(const char *stream, pn_map m)
-{
-    pn_real *p = numbers(stream, pn_map_stored(m));
-    for (ptrdiff_t i = 0; i < pn_map_stored(m); i++)
-        if (i / (m.h * m.w * PN_BLOCK) % pn_map_blocks(m) * PN_BLOCK + i % PN_BLOCK >= m.c) p[i] = 0;
-    return p;
-}
-
-static ptrdiff_t weights_of(const pn_conv_dims *d)
-{
-    const ptrdiff_t tall = d->transposed ? d->x.c : d->y.c, wide = d->transposed ? d->y.c : d->x.c;
-    return tall * (wide / d->groups) * d->kernel[0] * d->kernel[1];
-}
-
-static void *room(size_t bytes) { return aligned_alloc(64, (bytes + 64) / 64 * 64); }
-
 /* Forward with everything folded in, and the gradient of the weights through the prologue. */
 static results run(const pn_conv_dims *d, pn_isa isa, int threads)
 {
     pn_ctx *ctx = pn_test_ctx_new(isa, threads);
     const pn_conv_kernels k = pn_ctx_kernels(ctx)->conv;
-    const ptrdiff_t x_lanes = lanes_of(d->x), stats = 2 * d->y.n * lanes_of(d->y);
-    pn_real *x = map_of("x", d->x), *w = numbers("w", weights_of(d)), *bias = numbers("bias", d->y.c);
-    pn_real *residual = map_of("residual", d->y), *dy = map_of("dy", d->y);
-    pn_real *scale = numbers("scale", d->x.n * x_lanes), *shift = map_of("shift", (pn_map){ d->x.n, d->x.c, 1, 1, PN_BLOCK });
-    results r = { numbers("y", pn_map_stored(d->y)), numbers("stats", stats), numbers("dw", weights_of(d)) };
+    const ptrdiff_t x_lanes = pn_test_lanes(d->x), stats = 2 * d->y.n * pn_test_lanes(d->y);
+    pn_real *x = pn_test_map("x", d->x), *w = pn_test_numbers("w", pn_test_weights(d)), *bias = pn_test_numbers("bias", d->y.c);
+    pn_real *residual = pn_test_map("residual", d->y), *dy = pn_test_map("dy", d->y);
+    pn_real *scale = pn_test_numbers("scale", d->x.n * x_lanes), *shift = pn_test_map("shift", (pn_map){ d->x.n, d->x.c, 1, 1, PN_BLOCK });
+    results r = { pn_test_numbers("y", pn_map_stored(d->y)), pn_test_numbers("stats", stats), pn_test_numbers("dw", pn_test_weights(d)) };
     memset(r.stats, 0, (size_t)stats * sizeof *r.stats);
     const pn_conv_sizes sizes = k.sizes(*d, threads);
-    void *packed = room(sizes.packed_fwd), *forward = room(sizes.scratch_fwd), *backward = room(sizes.scratch_bwd);
+    void *packed = pn_test_room(sizes.packed_fwd), *forward = pn_test_room(sizes.scratch_fwd), *backward = pn_test_room(sizes.scratch_bwd);
     const pn_prologue pro = { scale, shift, (pn_real)0.1 };
     const pn_epilogue epi = { .bias = bias, .residual = residual, .slope = (pn_real)0.2, .stats = r.stats };
     k.pack_fwd(ctx->pool, packed, w, *d);
@@ -93,7 +62,7 @@ static void free_results(results r)
 START_TEST(folded_norms_activations_and_sums_agree_with_ref)
 {
     const pn_conv_dims *d = &cases[_i];
-    const ptrdiff_t stats = 2 * d->y.n * lanes_of(d->y);
+    const ptrdiff_t stats = 2 * d->y.n * pn_test_lanes(d->y);
     const results expected = run(d, PN_ISA_REF, 2);
     pn_isa isas[PN_ISA_NEON + 1];
     const int n = pn_test_isas(isas);
@@ -101,10 +70,10 @@ START_TEST(folded_norms_activations_and_sums_agree_with_ref)
         const results one = run(d, isas[i], 1), two = run(d, isas[i], 2);
         compare(one.y, expected.y, pn_map_stored(d->y), "y", isas[i]);
         compare(one.stats, expected.stats, stats, "stats", isas[i]);
-        compare(one.dw, expected.dw, weights_of(d), "dw", isas[i]);
+        compare(one.dw, expected.dw, pn_test_weights(d), "dw", isas[i]);
         ck_assert_mem_eq(one.y, two.y, (size_t)pn_map_stored(d->y) * sizeof *one.y);
         ck_assert_mem_eq(one.stats, two.stats, (size_t)stats * sizeof *one.stats);
-        ck_assert_mem_eq(one.dw, two.dw, (size_t)weights_of(d) * sizeof *one.dw);
+        ck_assert_mem_eq(one.dw, two.dw, (size_t)pn_test_weights(d) * sizeof *one.dw);
         free_results(one);
         free_results(two);
     }

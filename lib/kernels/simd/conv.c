@@ -2,7 +2,7 @@
  *
  * Planar maps go to the reference.
  */
-#include "kernels/simd/conv.h"
+#include "kernels/simd/winograd.h"
 
 static bool covered(const pn_conv_dims *d) { return d->x.b == PN_BLOCK && d->y.b == PN_BLOCK; }
 
@@ -68,6 +68,7 @@ static void fold_item(void *arg, ptrdiff_t item, int worker)
 static conv_pass forward_pass(pn_conv_dims d)
 {
     conv_pass p = PN_SIMD(pn_conv_forward_pass)(d);
+    p.wino = PN_SIMD(pn_wino_pays)(&p);
     PN_SIMD(pn_conv_choose_band)(&p);
     return p;
 }
@@ -75,6 +76,7 @@ static conv_pass forward_pass(pn_conv_dims d)
 static conv_pass backward_pass(pn_conv_dims d)
 {
     conv_pass p = PN_SIMD(pn_conv_backward_pass)(folds(&d) ? padded(d) : d);
+    p.wino = PN_SIMD(pn_wino_pays)(&p);
     PN_SIMD(pn_conv_choose_band)(&p);
     return p;
 }
@@ -92,14 +94,30 @@ static size_t apart_bytes(const conv_pass *p)
     return conv_apart(p->groups, p->out_c) ? (size_t)pn_map_stored(apart_pass(p).out) * sizeof(float) : 0;
 }
 
+static size_t packed_bytes(const conv_pass *p)
+{
+    return p->wino ? PN_SIMD(pn_wino_packed_bytes)(p) : PN_SIMD(pn_conv_packed_bytes)(p);
+}
+
+static void pack(pn_pool *pool, float *packed, const float *w, const conv_pass *p)
+{
+    if (p->wino) PN_SIMD(pn_wino_pack)(pool, packed, w, p);
+    else PN_SIMD(pn_conv_pack)(pool, packed, w, p);
+}
+
 static size_t pass_bytes(const conv_pass *p, int threads)
 {
+    if (p->wino) return PN_SIMD(pn_wino_bytes)(p, threads);
     const conv_pass apart = apart_pass(p);
     return apart_bytes(p) + PN_SIMD(pn_conv_correlate_bytes)(apart_bytes(p) ? &apart : p, threads);
 }
 
 static void run_pass(pn_pool *pool, const conv_pass *p, conv_correlation c)
 {
+    if (p->wino) {
+        PN_SIMD(pn_wino_correlate)(pool, p, c);
+        return;
+    }
     if (!apart_bytes(p)) {
         PN_SIMD(pn_conv_correlate)(pool, p, c);
         return;
@@ -121,7 +139,7 @@ static pn_conv_sizes sizes(pn_conv_dims d, int threads)
     const size_t weights = f.depth ? PN_SIMD(pn_conv_depth_weights_bytes)(d, threads)
                                    : PN_SIMD(pn_conv_weights_bytes)(d, threads);
     return (pn_conv_sizes){
-        .packed_fwd = PN_SIMD(pn_conv_packed_bytes)(&f), .packed_bwd = PN_SIMD(pn_conv_packed_bytes)(&b),
+        .packed_fwd = packed_bytes(&f), .packed_bwd = packed_bytes(&b),
         .scratch_fwd = pass_bytes(&f, threads), .scratch_bwd = data > weights ? data : weights,
     };
 }
@@ -130,14 +148,14 @@ static void pack_fwd(pn_pool *pool, pn_real *packed, const pn_real *w, pn_conv_d
 {
     if (!covered(&d)) return;
     const conv_pass p = forward_pass(d);
-    PN_SIMD(pn_conv_pack)(pool, packed, w, &p);
+    pack(pool, packed, w, &p);
 }
 
 static void pack_bwd(pn_pool *pool, pn_real *packed, const pn_real *w, pn_conv_dims d)
 {
     if (!covered(&d)) return;
     const conv_pass p = backward_pass(d);
-    PN_SIMD(pn_conv_pack)(pool, packed, w, &p);
+    pack(pool, packed, w, &p);
 }
 
 static void fwd(pn_pool *pool, pn_real *y, const pn_real *x, const pn_real *w, const pn_real *packed,

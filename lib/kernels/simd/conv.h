@@ -111,6 +111,18 @@ static inline conv_span conv_range(const conv_axis *a, ptrdiff_t phase)
     return (conv_span){ first > 0 ? conv_ceil(first, a->stride) : 0, end > 0 ? conv_ceil(end, a->stride) : 0 };
 }
 
+/* The row or column that stands for one outside; -1: zeros. */
+static inline ptrdiff_t conv_stands_for(ptrdiff_t i, ptrdiff_t extent, pn_border border)
+{
+    if (i >= 0 && i < extent) return i;
+    if (border == PN_BORDER_REPLICATE) return i < 0 ? 0 : extent - 1;
+    if (border == PN_BORDER_REFLECT) {
+        i = i < 0 ? -i : 2 * (extent - 1) - i;
+        return i >= 0 && i < extent ? i : -1;           /* only places that nobody reads lie so far out */
+    }
+    return -1;
+}
+
 typedef struct {
     pn_map in, out;                 /* whole maps, b = 16 */
     conv_axis rows, cols;
@@ -125,6 +137,7 @@ typedef struct {
     ptrdiff_t row, plane;           /* floats of one row and of one block of a worker's band */
     bool thin;                      /* so few output channels that input channels are what vectors hold */
     bool depth;                     /* each channel for itself; groups is 1 then, and w_in 0 */
+    bool wino;                      /* by minimal filtering, winograd.h, instead of in bands */
     ptrdiff_t pair_blocks, pair_channels;       /* input blocks and channels that weights are packed for */
 } conv_pass;
 

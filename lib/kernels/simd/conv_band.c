@@ -84,18 +84,6 @@ void PN_SIMD(pn_conv_cut)(conv_pass *p, ptrdiff_t band)
 
 /* ---- Filling --------------------------------------------------------------------------------------------------- */
 
-/* The row or column that stands for one outside; -1: zeros. */
-static ptrdiff_t stands_for(ptrdiff_t i, ptrdiff_t extent, pn_border border)
-{
-    if (i >= 0 && i < extent) return i;
-    if (border == PN_BORDER_REPLICATE) return i < 0 ? 0 : extent - 1;
-    if (border == PN_BORDER_REFLECT) {
-        i = i < 0 ? -i : 2 * (extent - 1) - i;
-        return i >= 0 && i < extent ? i : -1;           /* only columns that nobody reads lie so far out */
-    }
-    return -1;
-}
-
 typedef struct { const float *scale, *shift; float slope; } reading;    /* of one block; scale NULL: as it is */
 
 static inline void copy_pixel(float *to, const float *from, const reading *r)
@@ -112,7 +100,7 @@ static inline void copy_pixel(float *to, const float *from, const reading *r)
 
 static void edge_pixel(float *to, const float *row, const conv_pass *p, ptrdiff_t col, const reading *r)
 {
-    const ptrdiff_t from = stands_for(col, p->in.w, p->border);
+    const ptrdiff_t from = conv_stands_for(col, p->in.w, p->border);
     if (from < 0) memset(to, 0, PN_BLOCK * sizeof *to);
     else copy_pixel(to, row + from * PN_BLOCK, r);
 }
@@ -151,7 +139,7 @@ static void gather_row(float *to, const conv_pass *p, const float *from, const p
         float *lane = to + c - first;
         for (ptrdiff_t m = 0; m < step; m++)
             for (ptrdiff_t i = 0; i < p->columns; i++, lane += PN_BLOCK) {
-                const ptrdiff_t x = stands_for(begin + m + i * step, p->in.w, p->border);
+                const ptrdiff_t x = conv_stands_for(begin + m + i * step, p->in.w, p->border);
                 if (x < 0) continue;
                 const float v = row[x * PN_BLOCK] * scale + shift;
                 *lane = v > 0 ? v : v * slope;
@@ -180,7 +168,7 @@ void PN_SIMD(pn_conv_fill)(float *to, const conv_pass *p, const float *from, con
     for (ptrdiff_t b = blocks.from; b < blocks.to; b++)
         for (ptrdiff_t i = 0; i < rows; i++) {
             float *row = to + (b - blocks.from) * p->plane + i * p->row;
-            const ptrdiff_t y = stands_for(first + i, p->in.h, p->border);
+            const ptrdiff_t y = conv_stands_for(first + i, p->in.h, p->border);
             if (y < 0) memset(row, 0, (size_t)p->row * sizeof *row);
             else if (apart) gather_row(row, p, from, pro, n, y, b);
             else fill_row(row, p, from, pro, n, y, b);

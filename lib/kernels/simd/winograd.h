@@ -156,4 +156,63 @@ CONV_INLINE void wino_results_tile(vec *y, const vec t[WINO_POINTS], const int n
     }
 }
 
+/* ---- The engine -------------------------------------------------------------------------------------------------- */
+
+/* How a pass is cut: results into tiles (per image a grid, and one for each phase of the results, all reading the same
+ * sources), tiles into blocks that one thread takes at a time: an image's parts, or several small images. */
+typedef struct {
+    ptrdiff_t taps, results;        /* r and m of each axis */
+    ptrdiff_t in_phases, out_phases;
+    ptrdiff_t down, across;         /* tiles of an image */
+    ptrdiff_t tiles;                /* the most of a block */
+    ptrdiff_t parts, images;        /* blocks of an image, images of a block; one of them is 1 */
+    ptrdiff_t blocks;
+    ptrdiff_t pairs;                /* sources of 16 channels: input blocks times phases */
+    ptrdiff_t v_plane, m_plane;     /* floats between points of transformed sources and of products */
+} wino_plan;
+wino_plan PN_SIMD(pn_wino_plan)(const conv_pass *p);
+
+/* Tiles first .. first + count - 1, counted from the first of image n on. */
+typedef struct { ptrdiff_t n, first, count; } wino_block;
+
+/* v [point][pair][tile][16] of a block. */
+void PN_SIMD(pn_wino_sources)(float *v, const conv_pass *p, const wino_plan *w, const float *from,
+                              const pn_prologue *pro, wino_block block);
+
+/* Products m [point][tile][GROUP] of one slot and phase become results, with what c asks for. */
+typedef struct {
+    const conv_pass *p;
+    const wino_plan *w;
+    const conv_correlation *c;
+    const float *m;
+    ptrdiff_t slot, vecs, row_phase, col_phase;
+    float bias[GROUP];
+    float *sums;                    /* [image of the block][2][GROUP], added to; NULL: nobody asks */
+} wino_products;
+void PN_SIMD(pn_wino_results)(const wino_products *s, wino_block block);
+
+/* Weights [slot][result phase][point][pair][channel][width of the slot]; panels of a point are wino_panel floats apart. */
+static inline ptrdiff_t wino_width(const conv_pass *p, ptrdiff_t slot)
+{
+    const ptrdiff_t left = p->out_blocks * PN_BLOCK - slot * GROUP;
+    return left < GROUP ? left : GROUP;
+}
+/* Odd in cache lines, as all strides between points are: 36 streams a power of two apart would share a few sets of L1. */
+static inline ptrdiff_t wino_odd(ptrdiff_t floats) { return (floats / PN_BLOCK | 1) * PN_BLOCK; }
+static inline ptrdiff_t wino_panel(const conv_pass *p, const wino_plan *w, ptrdiff_t width)
+{
+    return wino_odd(w->in_phases * p->in_c * width);
+}
+static inline ptrdiff_t wino_weights(const conv_pass *p, const wino_plan *w, ptrdiff_t slot, ptrdiff_t phase)
+{
+    return (slot * w->out_phases * wino_panel(p, w, GROUP) + phase * wino_panel(p, w, wino_width(p, slot))) * WINO_POINTS;
+}
+
+/* Whether the pass is faster this way. */
+bool PN_SIMD(pn_wino_pays)(const conv_pass *p);
+size_t PN_SIMD(pn_wino_packed_bytes)(const conv_pass *p);
+void PN_SIMD(pn_wino_pack)(pn_pool *pool, float *packed, const float *w, const conv_pass *p);
+size_t PN_SIMD(pn_wino_bytes)(const conv_pass *p, int threads);
+void PN_SIMD(pn_wino_correlate)(pn_pool *pool, const conv_pass *p, conv_correlation c);
+
 #endif
