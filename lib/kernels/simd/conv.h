@@ -182,8 +182,9 @@ void PN_SIMD(pn_conv_thin_tile)(const conv_tile *t, float *y, const float *x, pt
 void PN_SIMD(pn_conv_depth_tile)(const conv_tile *t, float *y, const float *x, ptrdiff_t x_plane, ptrdiff_t pixels,
                                  ptrdiff_t vecs);
 
-/* to[i * to_step] += sum over rows and columns of a[..][i] times the vectors of b. */
+/* to[i * to_step] += sum over rows and columns of a[..][i] times the vectors of b; fresh: instead of +=, =. */
 typedef struct {
+    bool fresh;
     ptrdiff_t rows, cols;
     ptrdiff_t a_row, b_row;         /* floats from row to row; columns are one pixel apart */
     ptrdiff_t b_plane, to_step;     /* between blocks of b, and between channels of the sums */
@@ -206,6 +207,14 @@ void PN_SIMD(pn_conv_choose_band)(conv_pass *p);
 
 /* Results [n][group's own blocks][h][w][16] in `apart` brought to the blocks of the map, with what c asks for. */
 void PN_SIMD(pn_conv_collect)(pn_pool *pool, const conv_pass *p, const float *apart, conv_correlation c);
+
+/* Sums [channel][tap][width] of `channels` channels of one side and `lanes` <= width of the other, to go to dw: w_cast and
+ * w_vectors are the strides there of a channel of either side. */
+typedef struct {
+    const float *sums;
+    ptrdiff_t taps, width, channels, lanes, w_cast, w_vectors;
+} conv_sums;
+void PN_SIMD(pn_conv_deliver)(pn_sink dw, const conv_sums *s);
 
 size_t PN_SIMD(pn_conv_weights_bytes)(pn_conv_dims d, int threads);
 void PN_SIMD(pn_conv_weights)(pn_pool *pool, pn_sink dw, const float *x, const float *dy, const pn_prologue *pro,

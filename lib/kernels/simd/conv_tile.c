@@ -75,6 +75,7 @@ void PN_SIMD(pn_conv_tile)(const conv_tile *t, float *y, const float *x, ptrdiff
 
 /* ---- Backward-weights: channels x vectors ---------------------------------------------------------------------- */
 
+/* The sum of these pixels begins at 0 and is added when it is whole: one long sum would lose more digits. */
 CONV_INLINE void outer(const conv_outer *t, float *to, const float *a, const float *b, const int channels, const int vecs)
 {
     vec acc[ACCUMULATORS];
@@ -82,7 +83,7 @@ CONV_INLINE void outer(const conv_outer *t, float *to, const float *a, const flo
     CONV_UNROLL
     for (int i = 0; i < channels; i++)
         CONV_UNROLL
-        for (int v = 0; v < vecs; v++) acc[i * vecs + v] = vec_load(to + i * to_step + v * VLEN);
+        for (int v = 0; v < vecs; v++) acc[i * vecs + v] = (vec){ 0 };
     for (ptrdiff_t r = 0; r < t->rows; r++) {
         const float *pa = a + r * t->a_row, *pb = b + r * t->b_row, *const end = pa + t->cols * PN_BLOCK;
         for (; pa < end; pa += PN_BLOCK, pb += PN_BLOCK) {
@@ -100,7 +101,10 @@ CONV_INLINE void outer(const conv_outer *t, float *to, const float *a, const flo
     CONV_UNROLL
     for (int i = 0; i < channels; i++)
         CONV_UNROLL
-        for (int v = 0; v < vecs; v++) vec_store(to + i * to_step + v * VLEN, acc[i * vecs + v]);
+        for (int v = 0; v < vecs; v++) {
+            float *sum = to + i * to_step + v * VLEN;
+            vec_store(sum, t->fresh ? acc[i * vecs + v] : vec_load(sum) + acc[i * vecs + v]);
+        }
 }
 
 CONV_INLINE void outer_of(const conv_outer *t, float *to, const float *a, const float *b, ptrdiff_t channels,

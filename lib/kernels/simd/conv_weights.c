@@ -151,42 +151,50 @@ static void patch_sums(const job *j, const part *t, float *sums, float *memory, 
 
 /* ---- From sums to dw ------------------------------------------------------------------------------------------- */
 
-/* Channels c .. and taps that are neighbours in dw: `run` numbers of each of lanes v .. end - 1 of the vector side. */
-static void turn(const job *j, const part *t, float *dw, const float *sums, ptrdiff_t c, ptrdiff_t run, conv_span lanes)
+/* Rows from .. from + run - 1 of the sums, neighbours in dw: `run` numbers of each of lanes v .. end - 1. */
+static void turn(pn_sink dw, const conv_sums *s, ptrdiff_t from, ptrdiff_t run, conv_span lanes)
 {
-    const shape *s = &j->s;
-    const ptrdiff_t width = t->vecs * VLEN, taps = s->wide.taps, stride = s->vectors.w;
+    const ptrdiff_t stride = s->w_vectors;
     for (ptrdiff_t r = 0; r < run;) {
         const ptrdiff_t count = run - r < 4 ? 1 : 4;
         const float *row[4];
-        for (ptrdiff_t i = 0; i < count; i++) row[i] = sums + (c * taps + r + i) * width;
+        for (ptrdiff_t i = 0; i < count; i++) row[i] = s->sums + (from + r + i) * s->width;
         ptrdiff_t v = lanes.from;
         if (count == 4)
             for (; v + 4 <= lanes.to; v += 4) {
-                float *to = dw + v * stride + r;
+                float *to = dw.data + v * stride + r;
                 conv_turn((const float *[]){ row[0] + v, row[1] + v, row[2] + v, row[3] + v },
-                          (float *[]){ to, to + stride, to + 2 * stride, to + 3 * stride }, j->dw.add);
+                          (float *[]){ to, to + stride, to + 2 * stride, to + 3 * stride }, dw.add);
             }
         for (; v < lanes.to; v++)
             for (ptrdiff_t i = 0; i < count; i++) {
-                float *to = dw + v * stride + r + i;
-                *to = j->dw.add ? *to + row[i][v] : row[i][v];
+                float *to = dw.data + v * stride + r + i;
+                *to = dw.add ? *to + row[i][v] : row[i][v];
             }
         r += count;
     }
 }
 
 /* Eight filters at a time: more of them, a power of two apart, push each other out of L1. */
+void PN_SIMD(pn_conv_deliver)(pn_sink dw, const conv_sums *s)
+{
+    for (conv_span v = { 0, 0 }; v.from < s->lanes; v.from = v.to) {
+        v.to = at_most(v.from + FILTERS, s->lanes);
+        if (s->w_cast == s->taps) turn(dw, s, 0, s->channels * s->taps, v);
+        else for (ptrdiff_t c = 0; c < s->channels; c++)
+            turn((pn_sink){ dw.data + c * s->w_cast, dw.add }, s, c * s->taps, s->taps, v);
+    }
+}
+
 static void deliver(const job *j, const part *t, const float *sums)
 {
     const shape *s = &j->s;
-    const ptrdiff_t taps = s->wide.taps, real = at_most(s->vectors.channels - t->slot * GROUP, t->vecs * VLEN);
-    float *dw = j->dw.data + t->group * s->wide.w_group + t->slot * GROUP * s->vectors.w + t->block * PN_BLOCK * s->cast.w;
-    for (conv_span v = { 0, 0 }; v.from < real; v.from = v.to) {
-        v.to = at_most(v.from + FILTERS, real);
-        if (s->cast.w == taps) turn(j, t, dw, sums, 0, t->channels * taps, v);
-        else for (ptrdiff_t c = 0; c < t->channels; c++) turn(j, t, dw + c * s->cast.w, sums, c, taps, v);
-    }
+    const ptrdiff_t width = t->vecs * VLEN, slot = t->slot * GROUP;
+    const conv_sums from = { .sums = sums, .taps = s->wide.taps, .width = width, .channels = t->channels,
+                             .lanes = at_most(s->vectors.channels - slot, width),
+                             .w_cast = s->cast.w, .w_vectors = s->vectors.w };
+    float *dw = j->dw.data + t->group * s->wide.w_group + slot * s->vectors.w + t->block * PN_BLOCK * s->cast.w;
+    PN_SIMD(pn_conv_deliver)((pn_sink){ dw, j->dw.add }, &from);
 }
 
 static void sums_item(void *arg, ptrdiff_t item, int worker)
