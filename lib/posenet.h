@@ -195,6 +195,7 @@ typedef struct {
     size_t arena_bytes;             /* all values, gradients, scratch and packed weights: the peak, known before a run */
     size_t value_bytes;             /* what they would take without sharing memory */
     int forward_steps, backward_steps, conversions, recomputed;
+    int fused;                      /* ops folded into a neighbour: none with PN_FUSE=0 in the environment */
 } pn_plan_stats;
 PN_API pn_plan_stats pn_plan_describe(const pn_plan *p);
 

@@ -30,7 +30,7 @@ pn_ctx *pn_ctx_new(const pn_ctx_opt *opt, char why[256])
 {
     const pn_ctx_opt o = opt ? *opt : (pn_ctx_opt){ 0 };
     const pn_allocator allocator = o.allocator.get ? o.allocator : pn_system_allocator;
-    const char *wanted = getenv("PN_ISA");
+    const char *wanted = getenv("PN_ISA"), *fuse = getenv("PN_FUSE");
     pn_isa isa = o.isa;
     if (isa == PN_ISA_BEST && wanted && *wanted) {
         isa = pn_isa_by_name(wanted);
@@ -52,6 +52,7 @@ pn_ctx *pn_ctx_new(const pn_ctx_opt *opt, char why[256])
     ctx->log = o.log;
     ctx->limits = limits_or_default(o.limits);
     ctx->isa = isa;
+    ctx->fuse = !fuse || strcmp(fuse, "0") != 0;
     ctx->kernels = pn_kernels_for(isa);
     ctx->threads = o.threads ? o.threads : pn_cores();
     if (pn_pool_new(ctx, ctx->threads, &ctx->pool)) {
@@ -70,6 +71,7 @@ pn_ctx *pn_ctx_child(pn_ctx *ctx)
     child->files = ctx->files;
     child->limits = ctx->limits;
     child->isa = ctx->isa;
+    child->fuse = ctx->fuse;
     child->kernels = ctx->kernels;
     child->threads = 1;
     child->parent = ctx;

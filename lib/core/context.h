@@ -18,6 +18,7 @@ struct pn_ctx {
     pn_logger log;
     pn_limits limits;
     pn_isa isa;
+    bool fuse;                      /* plans fold ops into their neighbours; PN_FUSE=0: they do not */
     pn_kernels kernels;
     int threads;
     pn_pool *pool;

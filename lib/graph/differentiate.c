@@ -8,12 +8,13 @@
 
 #include <string.h>
 
-static uint32_t gradients_wanted(const pn_plan *p, const pn_node *node)
+static uint32_t gradients_wanted(const pn_plan *p, const pn_step *step)
 {
+    const pn_op *op = step->node->op;
     uint32_t wanted = 0;
-    for (int i = 0; i < node->n_in; i++)
-        if (!(node->op->no_grad & PN_INPUT(i)) && pn_tensor_wants(p, node->in[i])) wanted |= PN_INPUT(i);
-    return node->op->backward ? wanted : 0;
+    for (int i = 0; i < step->n_in; i++)
+        if (!(op->no_grad & PN_INPUT(i)) && pn_tensor_wants(p, p->values[step->in[i]].tensor)) wanted |= PN_INPUT(i);
+    return op->backward ? wanted : 0;
 }
 
 static void mark_seeds(pn_plan *p)
@@ -46,12 +47,6 @@ static bool same_region(const pn_plan *p, int a, int b)
     return block && other && strcmp(block, other) == 0;
 }
 
-static unsigned backward_reads(const pn_step *step)
-{
-    const pn_op *op = step->node->op;
-    return op->needs ? op->needs(step->node, step->wanted) : op->backward_needs;
-}
-
 static bool makes(const pn_step *step, int value)
 {
     bool made = step->out == value;
@@ -65,10 +60,10 @@ static void find_repeated(const pn_plan *p, int first, int last, bool *repeat)
 {
     for (int s = last; s >= first; s--) {
         const pn_step *step = &p->forward[s];
-        const unsigned reads = step->wanted ? backward_reads(step) : 0;
+        const unsigned reads = step->wanted ? pn_step_reads(step) : 0;
         if (step->wanted && ((reads & PN_OUTPUT) || step->node->n_saved)) repeat[s] = true;
         if (step->node->op->updates_state) repeat[s] = false;
-        for (int i = 0; i < step->node->n_in; i++) {
+        for (int i = 0; i < step->n_in; i++) {
             if (!repeat[s] && !(reads & PN_INPUT(i))) continue;
             for (int q = first; q < s; q++)
                 if (makes(&p->forward[q], step->in[i])) repeat[q] = true;
@@ -80,8 +75,26 @@ static int twin_of(pn_plan *p, int *twin, int value)
 {
     const pn_value v = p->values[value];
     const int t = pn_plan_add_value(p, v.tensor, v.shape, v.block);
-    if (t >= 0) p->values[t].original = value;
+    if (t < 0) return -1;
+    p->values[t].original = value;
+    if (v.raw >= 0) {                                   /* never stored: a twin of what it is read from and through */
+        p->values[t].raw = twin[v.raw] >= 0 ? twin[v.raw] : v.raw;
+        p->values[t].slope = v.slope;
+        const int lines = twin_of(p, twin, v.lines);
+        if (lines < 0) return -1;
+        p->values[t].lines = lines;
+    }
     return twin[value] = t;
+}
+
+static int now(const int *twin, int value) { return value >= 0 && twin[value] >= 0 ? twin[value] : value; }
+
+/* What was folded in is the same whenever the node runs. */
+static void copy_folds(pn_step *to, const pn_step *from)
+{
+    to->packed = from->packed;
+    to->n_in = from->n_in;
+    to->slope = from->slope;
 }
 
 static pn_status repeat_region(pn_plan *p, int first, int last, int *twin)
@@ -95,10 +108,12 @@ static pn_status repeat_region(pn_plan *p, int first, int last, int *twin)
         pn_step *again = pn_plan_add_step(p, true, step->node);
         if (!again) return PN_ERR_NOMEM;
         again->recompute = true;
-        again->packed = step->packed;
-        for (int i = 0; i < step->node->n_in; i++) again->in[i] = twin[step->in[i]] >= 0 ? twin[step->in[i]] : step->in[i];
+        copy_folds(again, step);
+        for (int i = 0; i < step->n_in; i++) again->in[i] = now(twin, step->in[i]);
+        again->sums_given = now(twin, step->sums_given);
         again->out = twin_of(p, twin, step->out);
         bool ok = again->out >= 0;
+        if (step->sums_left >= 0) ok = (again->sums_left = twin_of(p, twin, step->sums_left)) >= 0 && ok;
         for (int k = 0; k < step->node->n_saved; k++) ok = (again->saved[k] = twin_of(p, twin, step->saved[k])) >= 0 && ok;
         if (!ok) return PN_ERR_NOMEM;
         p->stats.recomputed++;
@@ -113,17 +128,17 @@ static pn_status add_backward(pn_plan *p, const pn_step *step, const int *twin)
     pn_step *back = pn_plan_add_step(p, true, step->node);
     if (!back) return PN_ERR_NOMEM;
     back->backward = true;
-    back->packed = step->packed;
+    copy_folds(back, step);
     back->wanted = step->wanted;
-    for (int i = 0; i < step->node->n_in; i++) {
+    for (int i = step->n_in - 1; i >= 0; i--) {         /* a residual's gradient is passed on first */
         const int v = step->in[i];
-        back->in[i] = twin[v] >= 0 ? twin[v] : v;
+        back->in[i] = now(twin, v);
         if (!(step->wanted & PN_INPUT(i))) continue;
         if (p->values[v].touched || p->values[v].seeded) back->adds |= PN_INPUT(i);
         p->values[v].touched = true;
     }
-    back->out = twin[step->out] >= 0 ? twin[step->out] : step->out;
-    for (int k = 0; k < step->node->n_saved; k++) back->saved[k] = twin[step->saved[k]] >= 0 ? twin[step->saved[k]] : step->saved[k];
+    back->out = now(twin, step->out);
+    for (int k = 0; k < step->node->n_saved; k++) back->saved[k] = now(twin, step->saved[k]);
     return PN_OK;
 }
 
@@ -131,7 +146,7 @@ pn_status pn_plan_differentiate(pn_plan *p)
 {
     if (p->mode != PN_TRAIN) return PN_OK;
     mark_seeds(p);
-    for (int s = 0; s < p->n_forward; s++) p->forward[s].wanted = gradients_wanted(p, p->forward[s].node);
+    for (int s = 0; s < p->n_forward; s++) p->forward[s].wanted = gradients_wanted(p, &p->forward[s]);
     int *twin = pn_arena_alloc(&p->arena, (size_t)p->n_values + 1, sizeof *twin);
     if (!twin) return PN_ERR_NOMEM;
     for (int v = 0; v < p->n_values; v++) twin[v] = -1;

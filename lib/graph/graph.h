@@ -71,6 +71,14 @@ struct pn_op {
     unsigned no_grad;               /* PN_INPUT(i) that never get a gradient (class numbers, state) */
     unsigned in_place;              /* PN_INPUT(0): forward may write over it; backward may write dx over dy */
     bool updates_state;             /* in training mode: such a node is planned even if nobody reads its result */
+    /* What may fold (fuse.c). An op that folds and is folded into reads and writes through the pn_run questions below. */
+    unsigned reads_folded;          /* PN_INPUT(i): reads input i through pn_prologue_in, forward and backward */
+    bool writes_folded;             /* writes through pn_epilogue_out, and takes its gradient from pn_grad_unfolded */
+    bool takes_sums;                /* the sums of its input 0 per (n, c), which writing it can leave: pn_sums_given */
+    bool folds_sum;                 /* y = in 0 + in 1, where these have one shape */
+    const pn_real *(*folds_slope)(const pn_node *node);     /* y = x > 0 ? x : slope x */
+    /* y = x scale + shift per (n, c): instead of forward, leave [N][C rounded up to PN_BLOCK] of each. */
+    void (*folds)(const pn_run *r, const pn_node *node, pn_real *scale, pn_real *shift);
     /* Optional: what backward reads when only the inputs in `wanted` need gradients (a frozen convolution needs no x). */
     unsigned (*needs)(const pn_node *node, unsigned wanted);
     void (*sizes)(const pn_run *r, const pn_node *node, pn_sizes *out);     /* optional */
@@ -101,6 +109,16 @@ bool pn_wants_grad(const pn_run *r, const pn_node *node, int i);        /* also 
 void *pn_scratch(const pn_run *r);
 /* State of input i, writable; NULL when this run must not update it (inference, recompute). */
 pn_real *pn_state_in(const pn_run *r, const pn_node *node, int i);
+/* How input i is read: NULL as it lies there, else through *room, which is filled in. */
+const pn_prologue *pn_prologue_in(const pn_run *r, int i, pn_prologue *room);
+/* How the result is written; the bias is the op's own. */
+pn_epilogue pn_epilogue_out(const pn_run *r, const pn_node *node);
+/* The gradient of what an op computed before its epilogue, which passes on that of the residual. */
+const pn_real *pn_grad_unfolded(const pn_run *r, const pn_node *node);
+/* How the result is read, for the backward of an op that folds: NULL as it lies there. */
+const pn_prologue *pn_prologue_out(const pn_run *r, pn_prologue *room);
+/* Sum and sum of squares of input 0, [2][N][C rounded up to PN_BLOCK]; NULL: nobody left them. */
+const pn_real *pn_sums_given(const pn_run *r);
 /* Packed memory `slot`; *stale: input i has changed since it was last filled, so fill it now. */
 pn_real *pn_packed(const pn_run *r, const pn_node *node, int slot, int i, bool *stale);
 /* The map behind input i or the output, in the layout of this step; [T,D] and the like come as n = c = h = 1. */
@@ -142,6 +160,9 @@ typedef struct {
     int buffer;                     /* -1: memory of a parameter or state */
     int grad;                       /* buffer of its gradient, or -1 */
     int original;                   /* of a recomputed twin: the value it stands for; or -1 */
+    int raw;                        /* >= 0: never stored; act(raw scale + shift) while it is read, ... */
+    int lines;                      /* ... with scale and shift here, and this slope */
+    pn_real slope;
     bool seeded;                    /* loss, or output that can be handed a gradient: backward writes add to it */
     bool touched;                   /* a backward step writes its gradient */
     pn_real *data, *grad_data;
@@ -153,8 +174,11 @@ typedef struct { int buffer; uint64_t key; } pn_packed_slot;
 struct pn_step {
     const pn_node *node;
     int *in;                        /* values */
+    int n_in;                       /* the node's, and behind them a residual that was folded in */
     int out;
     int saved[PN_MAX_SAVED];
+    pn_real slope;                  /* of the activation folded into the writing; 1: none */
+    int sums_left, sums_given;      /* values: sums of the result that it leaves, of input 0 that it finds; or -1 */
     uint32_t wanted;                /* PN_INPUT(i): backward computes the gradient of input i */
     uint32_t adds;                  /* PN_INPUT(i): and adds it to what earlier steps left */
     bool backward, recompute;
@@ -188,6 +212,7 @@ struct pn_plan {
 
 /* Planning, in this order; each may fail with its message in the context. */
 pn_status pn_plan_lower(pn_plan *p);            /* lower.c: nodes to forward steps, values in their layouts */
+pn_status pn_plan_fuse(pn_plan *p);             /* fuse.c: steps folded into their neighbours */
 pn_status pn_plan_differentiate(pn_plan *p);    /* differentiate.c: backward steps, recomputing among them */
 pn_status pn_plan_place(pn_plan *p);            /* place.c: lifetimes, shared memory, the arena */
 
@@ -195,6 +220,7 @@ pn_status pn_plan_place(pn_plan *p);            /* place.c: lifetimes, shared me
 int pn_plan_add_value(pn_plan *p, pn_tensor *t, pn_shape shape, int block);
 pn_step *pn_plan_add_step(pn_plan *p, bool backward, const pn_node *node);
 int pn_plan_add_buffer(pn_plan *p, size_t bytes);
+unsigned pn_step_reads(const pn_step *step);            /* PN_INPUT(i) | PN_OUTPUT: what its backward reads */
 int pn_value_of(const pn_plan *p, const pn_tensor *t);  /* its first value; -1: not part of this plan */
 bool pn_tensor_wants(const pn_plan *p, const pn_tensor *t);     /* a gradient is wanted and a seed reaches it */
 

@@ -17,6 +17,17 @@ static void touch(pn_plan *p, int buffer, int tick)
     if (tick > b->last) b->last = tick;
 }
 
+/* A value that is never stored needs what it is read from and through. */
+static void touch_value(pn_plan *p, int value, int tick)
+{
+    if (value < 0) return;
+    const pn_value *v = &p->values[value];
+    touch(p, v->buffer, tick);
+    if (v->raw < 0) return;
+    touch(p, p->values[v->raw].buffer, tick);
+    touch(p, p->values[v->lines].buffer, tick);
+}
+
 static size_t bytes_of(const pn_value *v) { return (size_t)pn_map_stored(pn_map_make(v->shape, v->block)) * sizeof(pn_real); }
 
 static pn_value *gradient_holder(pn_plan *p, int value)
@@ -35,7 +46,7 @@ static pn_status add_value_buffers(pn_plan *p)
         const bool leaf_of_params = v->tensor->kind == PN_TENSOR_PARAM || v->tensor->kind == PN_TENSOR_STATE;
         const bool primary = !leaf_of_params && p->value_of[v->tensor->index] == i;
         if (v->buffer == -1 && leaf_of_params && v->block == 1 && pn_value_of(p, v->tensor) == i) continue;
-        v->buffer = pn_plan_add_buffer(p, bytes_of(v));
+        v->buffer = pn_plan_add_buffer(p, v->raw < 0 ? bytes_of(v) : 0);
         if (v->buffer < 0) return PN_ERR_NOMEM;
         if (primary && v->tensor->kind == PN_TENSOR_INPUT) touch(p, v->buffer, -1);
         if (primary && (v->tensor->is_output || v->tensor->kind == PN_TENSOR_INPUT)) touch(p, v->buffer, end);
@@ -52,21 +63,23 @@ static pn_status add_value_buffers(pn_plan *p)
 
 static void touch_forward(pn_plan *p, const pn_step *step, int tick)
 {
-    for (int i = 0; i < step->node->n_in; i++) touch(p, p->values[step->in[i]].buffer, tick);
-    touch(p, p->values[step->out].buffer, tick);
-    for (int k = 0; k < step->node->n_saved; k++) touch(p, p->values[step->saved[k]].buffer, tick);
+    for (int i = 0; i < step->n_in; i++) touch_value(p, step->in[i], tick);
+    touch_value(p, step->out, tick);
+    touch_value(p, step->sums_left, tick);
+    touch_value(p, step->sums_given, tick);
+    for (int k = 0; k < step->node->n_saved; k++) touch_value(p, step->saved[k], tick);
 }
 
 static void touch_backward(pn_plan *p, const pn_step *step, int tick)
 {
-    const pn_op *op = step->node->op;
-    const unsigned reads = op->needs ? op->needs(step->node, step->wanted) : op->backward_needs;
-    for (int i = 0; i < step->node->n_in; i++) {
-        if (reads & PN_INPUT(i)) touch(p, p->values[step->in[i]].buffer, tick);
+    const unsigned reads = pn_step_reads(step);
+    for (int i = 0; i < step->n_in; i++) {
+        if (reads & PN_INPUT(i)) touch_value(p, step->in[i], tick);
         if (step->wanted & PN_INPUT(i)) touch(p, gradient_holder(p, step->in[i])->grad, tick);
     }
-    if (reads & PN_OUTPUT) touch(p, p->values[step->out].buffer, tick);
-    for (int k = 0; k < step->node->n_saved; k++) touch(p, p->values[step->saved[k]].buffer, tick);
+    const bool through = p->values[step->out].raw >= 0;     /* the activation behind is undone on the way */
+    if ((reads & PN_OUTPUT) || through) touch_value(p, step->out, tick);
+    for (int k = 0; k < step->node->n_saved; k++) touch_value(p, step->saved[k], tick);
     touch(p, gradient_holder(p, step->out)->grad, tick);
 }
 
@@ -118,11 +131,23 @@ static bool read_once(const pn_plan *p, const pn_step *step)
     return true;
 }
 
+/* The gradient of a residual is that of the sum: when nothing else has arrived there, it stays where it is. */
+static void share_residual(pn_plan *p, const pn_step *step, int tick)
+{
+    const int residual = step->node->n_in;
+    pn_value *holder = gradient_holder(p, step->in[residual]);
+    if (!(step->wanted & PN_INPUT(residual)) || (step->adds & PN_INPUT(residual))) return;
+    for (int i = 0; i < residual; i++)                  /* which would write there while the sum's is still read */
+        if (gradient_holder(p, step->in[i]) == holder) return;
+    merge(p, &holder->grad, gradient_holder(p, step->out)->grad, tick);
+}
+
 static void share_in_place(pn_plan *p)
 {
     for (int s = 0; s < p->n_forward + p->n_backward; s++) {
         const pn_step *step = s < p->n_forward ? &p->forward[s] : &p->backward[s - p->n_forward];
         const pn_op *op = step->node->op;
+        if (step->backward && step->n_in > step->node->n_in) share_residual(p, step, s);
         if (!(op->in_place & PN_INPUT(0))) continue;
         if (!step->backward) {
             if (read_once(p, step)) merge(p, &p->values[step->out].buffer, p->values[step->in[0]].buffer, s);
@@ -212,6 +237,8 @@ static void resolve_pointers(pn_plan *p)
         v->data = v->buffer < 0 ? v->tensor->data : memory_of(p, v->buffer);
         v->grad_data = memory_of(p, v->grad);
     }
+    for (int i = 0; i < p->n_values; i++)
+        if (p->values[i].raw >= 0) p->values[i].data = p->values[p->values[i].raw].data;
 }
 
 pn_status pn_plan_place(pn_plan *p)

@@ -22,7 +22,8 @@ int pn_plan_add_value(pn_plan *p, pn_tensor *t, pn_shape shape, int block)
     pn_value *values = grown(p, p->values, p->n_values, &p->values_room, sizeof *values);
     if (!values) return -1;
     p->values = values;
-    values[p->n_values] = (pn_value){ .tensor = t, .shape = shape, .block = block, .buffer = -1, .grad = -1, .original = -1 };
+    values[p->n_values] = (pn_value){ .tensor = t, .shape = shape, .block = block, .buffer = -1, .grad = -1, .original = -1,
+                                       .raw = -1, .lines = -1, .slope = 1 };
     return p->n_values++;
 }
 
@@ -46,8 +47,17 @@ pn_step *pn_plan_add_step(pn_plan *p, bool backward, const pn_node *node)
     *list = steps;
     for (int i = 0; packed && i < 2; i++) packed[i].buffer = -1;
     pn_step *step = &steps[(*count)++];
-    *step = (pn_step){ .node = node, .in = in, .out = -1, .saved = { -1, -1, -1, -1 }, .scratch = -1, .packed = packed };
+    *step = (pn_step){ .node = node, .in = in, .n_in = node->n_in, .out = -1, .saved = { -1, -1, -1, -1 }, .slope = 1,
+                       .sums_left = -1, .sums_given = -1, .scratch = -1, .packed = packed };
     return step;
+}
+
+/* An activation that was folded in is undone by the sign of the result. */
+unsigned pn_step_reads(const pn_step *step)
+{
+    const pn_op *op = step->node->op;
+    const unsigned reads = op->needs ? op->needs(step->node, step->wanted) : op->backward_needs;
+    return step->slope == 1 ? reads : reads | PN_OUTPUT;
 }
 
 /* ---- Plans -------------------------------------------------------------------------------------------------------------- */
@@ -96,7 +106,7 @@ pn_plan *pn_plan_new(pn_graph *g, const pn_plan_opt *opt)
     p->run = (pn_run){ .plan = p, .kernels = pn_ctx_kernels(ctx), .pool = pn_ctx_pool(ctx), .threads = pn_ctx_threads(ctx),
                        .training = p->mode == PN_TRAIN };
     const bool unheard = opt && opt->recompute && !p->recompute;       /* no memory for the names */
-    if (unheard || pn_plan_lower(p) || pn_plan_differentiate(p) || pn_plan_place(p) || !learnable_gradients(p)) {
+    if (unheard || pn_plan_lower(p) || pn_plan_fuse(p) || pn_plan_differentiate(p) || pn_plan_place(p) || !learnable_gradients(p)) {
         pn_plan_free(p);
         return NULL;
     }

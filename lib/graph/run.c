@@ -17,6 +17,44 @@ const pn_real *pn_in(const pn_run *r, const pn_node *node, int i) { (void)node; 
 pn_real *pn_out(const pn_run *r, const pn_node *node) { (void)node; return r->plan->values[r->step->out].data; }
 const pn_real *pn_result(const pn_run *r, const pn_node *node) { return pn_out(r, node); }
 pn_real *pn_saved(const pn_run *r, const pn_node *node, int i) { (void)node; return r->plan->values[r->step->saved[i]].data; }
+static const pn_prologue *prologue_of(const pn_run *r, int value, pn_prologue *room)
+{
+    const pn_value *v = &r->plan->values[value];
+    if (v->raw < 0) return NULL;
+    const pn_value *lines = &r->plan->values[v->lines];
+    *room = (pn_prologue){ lines->data, lines->data + pn_shape_count(lines->shape) / 2, v->slope };
+    return room;
+}
+
+const pn_prologue *pn_prologue_in(const pn_run *r, int i, pn_prologue *room) { return prologue_of(r, r->step->in[i], room); }
+const pn_prologue *pn_prologue_out(const pn_run *r, pn_prologue *room) { return prologue_of(r, r->step->out, room); }
+
+const pn_real *pn_sums_given(const pn_run *r)
+{
+    return r->step->sums_given < 0 ? NULL : r->plan->values[r->step->sums_given].data;
+}
+
+pn_epilogue pn_epilogue_out(const pn_run *r, const pn_node *node)
+{
+    const pn_step *s = r->step;
+    pn_epilogue e = { .slope = s->slope };
+    if (s->n_in > node->n_in) e.residual = value_in(r, node->n_in)->data;
+    if (s->sums_left >= 0) e.stats = r->plan->values[s->sums_left].data;
+    return e;
+}
+
+/* In place: nobody else reads that gradient once the op that made the value has run backward. */
+const pn_real *pn_grad_unfolded(const pn_run *r, const pn_node *node)
+{
+    pn_real *dy = gradient_holder(r, r->step->out)->grad_data;
+    const ptrdiff_t count = pn_map_stored(pn_map_out(r, node));
+    if (r->step->slope != 1)
+        r->kernels->pointwise.leaky_relu_bwd(r->pool, (pn_sink){ dy, false }, dy, pn_result(r, node), r->step->slope, count);
+    const pn_sink residual = r->step->n_in > node->n_in ? pn_sink_in(r, node, node->n_in) : (pn_sink){ 0 };
+    if (residual.data && residual.data != dy) r->kernels->pointwise.copy(r->pool, residual, dy, count);
+    return dy;
+}
+
 const pn_real *pn_grad_out(const pn_run *r, const pn_node *node) { (void)node; return gradient_holder(r, r->step->out)->grad_data; }
 bool pn_wants_grad(const pn_run *r, const pn_node *node, int i) { (void)node; return (r->step->wanted & PN_INPUT(i)) != 0; }
 
@@ -184,6 +222,19 @@ pn_status pn_copy_grad(pn_plan *to, const pn_tensor *output, const pn_plan *from
 
 /* ---- Forward and backward ------------------------------------------------------------------------------------------------------ */
 
+/* A result that is never stored: only how it is read is computed. */
+static void run_forward(const pn_run *r)
+{
+    const pn_node *node = r->step->node;
+    const pn_value *out = &r->plan->values[r->step->out];
+    if (out->raw < 0) {
+        node->op->forward(r, node);
+        return;
+    }
+    const pn_value *lines = &r->plan->values[out->lines];
+    node->op->folds(r, node, lines->data, lines->data + pn_shape_count(lines->shape) / 2);
+}
+
 pn_status pn_forward(pn_plan *p)
 {
     if (!p) return PN_ERR_ARG;
@@ -198,7 +249,7 @@ pn_status pn_forward(pn_plan *p)
     r.number = ++p->run.number;
     for (int s = 0; s < p->n_forward; s++) {
         r.step = &p->forward[s];
-        r.step->node->op->forward(&r, r.step->node);
+        run_forward(&r);
     }
     memset(p->handed, 0, g->n_tensors * sizeof *p->handed);
     p->state = PN_PLAN_RAN;
@@ -246,7 +297,7 @@ pn_status pn_backward(pn_plan *p)
             r.step->node->op->backward(&r, r.step->node);
             mark_written(p, r.step);
         } else {
-            r.step->node->op->forward(&r, r.step->node);
+            run_forward(&r);
         }
     }
     p->state = PN_PLAN_DONE;

@@ -29,7 +29,7 @@ static void backward(const pn_run *r, const pn_node *node)
 }
 
 const pn_op pn_op_add = {
-    .name = "add", .in_place = PN_INPUT(A), .sizes = sizes, .forward = forward, .backward = backward,
+    .name = "add", .in_place = PN_INPUT(A), .folds_sum = true, .sizes = sizes, .forward = forward, .backward = backward,
 };
 
 /* One channel for all: b has no blocks to share with a. */

@@ -68,7 +68,7 @@ static void forward(const pn_run *r, const pn_node *node)
 static void backward(const pn_run *r, const pn_node *node)
 {
     r->kernels->norm.bwd(r->pool, pn_norm_sinks_in(r, node, WEIGHT), pn_grad_out(r, node), pn_in(r, node, X),
-                         stats_of(r, node), pn_norm_params_in(r, node, WEIGHT).weight, dims_of(r, node), pn_scratch(r));
+                         stats_of(r, node), pn_norm_params_in(r, node, WEIGHT), dims_of(r, node), pn_scratch(r));
 }
 
 const pn_op pn_op_batch_norm = {

@@ -34,14 +34,18 @@ static void forward(const pn_run *r, const pn_node *node)
     bool stale;
     pn_real *packed = pn_packed(r, node, 0, W, &stale);
     if (stale) r->kernels->conv.pack_fwd(r->pool, packed, w, d);
-    const pn_epilogue epilogue = { .bias = node->n_in > BIAS ? pn_in(r, node, BIAS) : NULL, .slope = 1 };
-    r->kernels->conv.fwd(r->pool, pn_out(r, node), pn_in(r, node, X), w, packed, NULL, &epilogue, d, pn_scratch(r));
+    pn_prologue prologue;
+    pn_epilogue epilogue = pn_epilogue_out(r, node);
+    epilogue.bias = node->n_in > BIAS ? pn_in(r, node, BIAS) : NULL;
+    r->kernels->conv.fwd(r->pool, pn_out(r, node), pn_in(r, node, X), w, packed, pn_prologue_in(r, X, &prologue), &epilogue,
+                         d, pn_scratch(r));
 }
 
 static void backward(const pn_run *r, const pn_node *node)
 {
     const pn_conv_dims d = dims_of(r, node);
-    const pn_real *dy = pn_grad_out(r, node);
+    const pn_real *dy = pn_grad_unfolded(r, node);
+    pn_prologue prologue;
     if (pn_wants_grad(r, node, X)) {
         const pn_real *w = pn_in(r, node, W);
         bool stale;
@@ -50,7 +54,8 @@ static void backward(const pn_run *r, const pn_node *node)
         r->kernels->conv.bwd_data(r->pool, pn_sink_in(r, node, X), dy, w, packed, d, pn_scratch(r));
     }
     if (pn_wants_grad(r, node, W))
-        r->kernels->conv.bwd_weights(r->pool, pn_sink_in(r, node, W), pn_in(r, node, X), dy, NULL, d, pn_scratch(r));
+        r->kernels->conv.bwd_weights(r->pool, pn_sink_in(r, node, W), pn_in(r, node, X), dy, pn_prologue_in(r, X, &prologue), d,
+                                     pn_scratch(r));
     if (node->n_in > BIAS && pn_wants_grad(r, node, BIAS))
         r->kernels->conv.bwd_bias(r->pool, pn_sink_in(r, node, BIAS), dy, d.y);
 }
@@ -64,13 +69,15 @@ static unsigned needs(const pn_node *node, unsigned wanted)
 
 const pn_op pn_op_conv2d = {
     .name = "conv2d", .node_bytes = sizeof(conv), .layout = { PN_LAYOUT_BLOCKED, PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR },
-    .result = PN_LAYOUT_BLOCKED, .needs = needs, .sizes = sizes, .forward = forward, .backward = backward,
+    .result = PN_LAYOUT_BLOCKED, .reads_folded = PN_INPUT(X), .writes_folded = true, .needs = needs, .sizes = sizes,
+    .forward = forward, .backward = backward,
 };
 
 const pn_op pn_op_conv_transpose2d = {
     .name = "conv_transpose2d", .node_bytes = sizeof(conv),
     .layout = { PN_LAYOUT_BLOCKED, PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR },
-    .result = PN_LAYOUT_BLOCKED, .needs = needs, .sizes = sizes, .forward = forward, .backward = backward,
+    .result = PN_LAYOUT_BLOCKED, .reads_folded = PN_INPUT(X), .writes_folded = true, .needs = needs, .sizes = sizes,
+    .forward = forward, .backward = backward,
 };
 
 /* ---- Recording ------------------------------------------------------------------------------------------------------ */

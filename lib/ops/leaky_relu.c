@@ -16,8 +16,22 @@ static void backward(const pn_run *r, const pn_node *node)
                                          ((const leaky_relu *)node)->slope, pn_map_stored(pn_map_out(r, node)));
 }
 
+static const pn_real *slope_of(const pn_node *node) { return &((const leaky_relu *)node)->slope; }
+
+/* Folded into the reading of x: x itself, and whoever reads applies the slope. Its sign serves backward as well. */
+static void folds(const pn_run *r, const pn_node *node, pn_real *scale, pn_real *shift)
+{
+    const pn_map m = pn_map_out(r, node);
+    const ptrdiff_t lanes = m.n * ((m.c + PN_BLOCK - 1) / PN_BLOCK * PN_BLOCK);
+    for (ptrdiff_t i = 0; i < lanes; i++) {
+        scale[i] = 1;
+        shift[i] = 0;
+    }
+}
+
 const pn_op pn_op_leaky_relu = {
     .name = "leaky_relu", .node_bytes = sizeof(leaky_relu), .backward_needs = PN_OUTPUT, .in_place = PN_INPUT(0),
+    .folds_slope = slope_of, .folds = folds,
     .forward = forward, .backward = backward,
 };
 

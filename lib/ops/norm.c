@@ -3,8 +3,8 @@
 
 pn_norm_params pn_norm_params_in(const pn_run *r, const pn_node *node, int weight)
 {
-    if (node->n_in <= weight) return (pn_norm_params){ NULL, NULL };
-    return (pn_norm_params){ pn_in(r, node, weight), pn_in(r, node, weight + 1) };
+    if (node->n_in <= weight) return (pn_norm_params){ 0 };
+    return (pn_norm_params){ .weight = pn_in(r, node, weight), .bias = pn_in(r, node, weight + 1) };
 }
 
 pn_norm_sinks pn_norm_sinks_in(const pn_run *r, const pn_node *node, int weight)

@@ -71,7 +71,7 @@ static void fwd_item(void *arg, ptrdiff_t item, int worker)
     j->stats.mean[item] = (pn_real)mean;
     j->stats.rstd[item] = (pn_real)rstd;
     if (j->stats.var) j->stats.var[item] = (pn_real)var;
-    write(j, g, mean, rstd);
+    if (j->y) write(j, g, mean, rstd);
 }
 
 static void fwd(pn_pool *pool, pn_real *y, pn_norm_stats out, const pn_real *x, pn_norm_params p, pn_norm_dims d,
@@ -80,6 +80,11 @@ static void fwd(pn_pool *pool, pn_real *y, pn_norm_stats out, const pn_real *x, 
     (void)scratch;
     job j = { .d = d, .p = p, .stats = out, .x = x, .y = y };
     pn_parallel(pool, groups(&d), fwd_item, &j);
+}
+
+static void stats(pn_pool *pool, pn_norm_stats out, const pn_real *x, pn_norm_dims d, void *scratch)
+{
+    fwd(pool, NULL, out, x, (pn_norm_params){ 0 }, d, scratch);
 }
 
 typedef struct { job j; const pn_real *mean, *rstd; } apply_job;
@@ -101,6 +106,16 @@ static void apply(pn_pool *pool, pn_real *y, const pn_real *x, const pn_real *me
 
 /* ---- Backward -------------------------------------------------------------------------------------------------- */
 
+/* dy before the activation that was folded in behind. */
+static double dy_at(const job *j, ptrdiff_t n, ptrdiff_t c, ptrdiff_t at)
+{
+    const pn_prologue *b = j->p.behind;
+    const double dy = (double)j->dy[at];
+    if (!b) return dy;
+    const ptrdiff_t lane = n * ((j->d.x.c + PN_BLOCK - 1) / PN_BLOCK * PN_BLOCK) + c;
+    return (double)j->x[at] * (double)b->scale[lane] + (double)b->shift[lane] > 0 ? dy : dy * (double)b->slope;
+}
+
 /* Of one channel of one sample: sums of dy and of dy times the normalised x. */
 typedef struct { double dy, dy_xhat; } sums;
 
@@ -111,8 +126,8 @@ static sums sums_of(const job *j, ptrdiff_t n, ptrdiff_t c, double mean, double 
     for (ptrdiff_t y = 0; y < m.h; y++)
         for (ptrdiff_t x = 0; x < m.w; x++) {
             const ptrdiff_t at = pn_at(m, n, c, y, x);
-            s.dy += (double)j->dy[at];
-            s.dy_xhat += (double)j->dy[at] * ((double)j->x[at] - mean) * rstd;
+            s.dy += dy_at(j, n, c, at);
+            s.dy_xhat += dy_at(j, n, c, at) * ((double)j->x[at] - mean) * rstd;
         }
     return s;
 }
@@ -140,7 +155,7 @@ static void dx_item(void *arg, ptrdiff_t item, int worker)
                 for (ptrdiff_t x = 0; x < m.w; x++) {
                     const ptrdiff_t at = pn_at(m, n, c, y, x);
                     const double xhat = ((double)j->x[at] - mean) * rstd;
-                    const double dx = rstd * (weight_at(j, c) * (double)j->dy[at] - of_dy - xhat * of_xhat);
+                    const double dx = rstd * (weight_at(j, c) * dy_at(j, n, c, at) - of_dy - xhat * of_xhat);
                     j->out.x.data[at] = (pn_real)(j->out.x.add ? (double)j->out.x.data[at] + dx : dx);
                 }
             pn_ref_clear_lanes(j->out.x.data, m, n, c);
@@ -170,10 +185,10 @@ static void params_item(void *arg, ptrdiff_t c, int worker)
 }
 
 static void bwd(pn_pool *pool, pn_norm_sinks out, const pn_real *dy, const pn_real *x, pn_norm_stats saved,
-                const pn_real *weight, pn_norm_dims d, void *scratch)
+                pn_norm_params p, pn_norm_dims d, void *scratch)
 {
     (void)scratch;
-    job j = { .d = d, .p = { weight, NULL }, .stats = saved, .out = out, .x = x, .dy = dy };
+    job j = { .d = d, .p = p, .stats = saved, .out = out, .x = x, .dy = dy };
     if (out.weight.data || out.bias.data) pn_parallel(pool, d.x.c, params_item, &j);
     if (out.x.data) pn_parallel(pool, groups(&d), dx_item, &j);         /* last: it may write over dy */
 }
@@ -243,6 +258,6 @@ static size_t rows_scratch(pn_row_norm_dims d) { (void)d; return 0; }
 
 void pn_ref_add_norm(pn_kernels *k)
 {
-    k->norm = (pn_norm_kernels){ .fwd = fwd, .apply = apply, .bwd = bwd, .scratch = scratch, .rows_fwd = rows_fwd,
-                                 .rows_bwd = rows_bwd, .rows_scratch = rows_scratch };
+    k->norm = (pn_norm_kernels){ .fwd = fwd, .stats = stats, .apply = apply, .bwd = bwd, .scratch = scratch,
+                                 .rows_fwd = rows_fwd, .rows_bwd = rows_bwd, .rows_scratch = rows_scratch };
 }

@@ -7,8 +7,8 @@
 #include "kernels/simd/moments.h"
 
 /* Forward: y = (x - mean) slope + shift. Backward: dx = dy scale + (x - mean) slope + shift. Lanes past c hold
- * zeros. */
-typedef struct { float mean[PN_BLOCK], scale[PN_BLOCK], slope[PN_BLOCK], shift[PN_BLOCK]; } coefficients;
+ * zeros. behind: scale and shift of the activation that dy comes through, where there is one. */
+typedef struct { float mean[PN_BLOCK], scale[PN_BLOCK], slope[PN_BLOCK], shift[PN_BLOCK], behind[2][PN_BLOCK]; } coefficients;
 
 /* Of one span, forward: mean and squared deviations; backward: sums of dy and of dy (x - mean). */
 typedef struct { double first[PN_BLOCK], second[PN_BLOCK]; } gathered;
@@ -49,10 +49,18 @@ static void gather_x(const job *j, gathered *g, span s)
     memcpy(g->second, m.squares, sizeof g->second);
 }
 
-/* Sums in float over a chunk, then in double. */
-static void gather_dy(const job *j, gathered *g, span s, const coefficients *c)
+/* dy before the activation behind: as it is where x scale + shift is above 0, and slope times that elsewhere. */
+static inline vec before(const coefficients *c, int v, vec x, vec dy, float slope)
 {
-    const float *x = j->x + s.at, *dy = j->dy + s.at;
+    const vec y = x * vec_load(c->behind[0] + v * VLEN) + vec_load(c->behind[1] + v * VLEN);
+    return vec_if(y > vec_all(0), dy, dy * slope);
+}
+
+/* Sums in float over a chunk, then in double. */
+__attribute__((always_inline)) static inline void gather_dy(const job *j, gathered *g, span s, const coefficients *c,
+                                                            bool behind)
+{
+    const float *x = j->x + s.at, *dy = j->dy + s.at, slope = behind ? j->p.behind->slope : 1;
     vec mean[VECS];
     for (int v = 0; v < VECS; v++) mean[v] = vec_load(c->mean + v * VLEN);
     *g = (gathered){ { 0 }, { 0 } };
@@ -63,9 +71,11 @@ static void gather_dy(const job *j, gathered *g, span s, const coefficients *c)
         for (int v = 0; v < VECS; v++) first[v] = second[v] = (vec){ 0 };
         for (; i < end; i += PN_BLOCK)
             for (int v = 0; v < VECS; v++) {
-                const vec gradient = vec_load(dy + i + v * VLEN);
+                const vec at = vec_load(x + i + v * VLEN);
+                vec gradient = vec_load(dy + i + v * VLEN);
+                if (behind) gradient = before(c, v, at, gradient, slope);
                 first[v] += gradient;
-                second[v] += gradient * (vec_load(x + i + v * VLEN) - mean[v]);
+                second[v] += gradient * (at - mean[v]);
             }
         float of[2][PN_BLOCK];
         for (int v = 0; v < VECS; v++) {
@@ -83,8 +93,10 @@ static void gather_dy(const job *j, gathered *g, span s, const coefficients *c)
         g->second[0] += g->second[lane];
     }
     for (; i < s.count; i++) {
-        g->first[0] += (double)dy[i];
-        g->second[0] += (double)dy[i] * ((double)x[i] - (double)c->mean[0]);
+        const bool passes = !behind || x[i] * c->behind[0][0] + c->behind[1][0] > 0;
+        const double gradient = (double)(passes ? dy[i] : dy[i] * slope);
+        g->first[0] += gradient;
+        g->second[0] += gradient * ((double)x[i] - (double)c->mean[0]);
     }
 }
 
@@ -94,9 +106,13 @@ static inline vec applied(const coefficients *c, int v, vec x, vec dy)
                                                  vec_load(c->shift + v * VLEN));
 }
 
-__attribute__((always_inline)) static inline void apply(const job *j, span s, const coefficients *of, bool backward,
+typedef enum { FORWARD, BACKWARD, BEHIND } direction;     /* behind: backward through the activation behind as well */
+
+__attribute__((always_inline)) static inline void apply(const job *j, span s, const coefficients *of, direction way,
                                                         bool add)
 {
+    const bool backward = way != FORWARD;
+    const float through = way == BEHIND ? j->p.behind->slope : 1;
     const coefficients c = *of;
     const float *x = j->x + s.at, *dy = j->dy + (backward ? s.at : 0);
     float *y = j->y.data + s.at;
@@ -105,21 +121,28 @@ __attribute__((always_inline)) static inline void apply(const job *j, span s, co
     for (; i + PN_BLOCK <= s.count; i += PN_BLOCK)
         for (int v = 0; v < VECS; v++) {
             const ptrdiff_t at = i + v * VLEN;
-            const vec r = applied(&c, v, vec_load(x + at), backward ? vec_load(dy + at) : none);
+            const vec from = vec_load(x + at);
+            vec gradient = backward ? vec_load(dy + at) : none;
+            if (way == BEHIND) gradient = before(&c, v, from, gradient, through);
+            const vec r = applied(&c, v, from, gradient);
             vec_store(y + at, add ? vec_load(y + at) + r : r);
         }
     for (; i < s.count; i += VLEN) {                    /* planar: all lanes hold the same coefficients */
         const ptrdiff_t n = pn_smaller(VLEN, s.count - i);
-        const vec r = applied(&c, 0, vec_load_some(x + i, n), backward ? vec_load_some(dy + i, n) : none);
+        const vec from = vec_load_some(x + i, n);
+        vec gradient = backward ? vec_load_some(dy + i, n) : none;
+        if (way == BEHIND) gradient = before(&c, 0, from, gradient, through);
+        const vec r = applied(&c, 0, from, gradient);
         vec_store_some(y + i, add ? vec_load_some(y + i, n) + r : r, n);
     }
 }
 
 static void apply_span(const job *j, span s, const coefficients *c)
 {
-    if (!j->dy) apply(j, s, c, false, false);
-    else if (!j->y.add) apply(j, s, c, true, false);
-    else apply(j, s, c, true, true);
+    if (!j->dy) apply(j, s, c, FORWARD, false);
+    else if (j->p.behind) apply(j, s, c, BEHIND, j->y.add);
+    else if (!j->y.add) apply(j, s, c, BACKWARD, false);
+    else apply(j, s, c, BACKWARD, true);
 }
 
 /* ---- Groups: from what was gathered to coefficients ------------------------------------------------------------ */
@@ -241,6 +264,21 @@ static void set_means(const job *j, ptrdiff_t index)   /* all that gathering in 
         for (ptrdiff_t c = g.first; c < g.last; c++) set(j, n, c, (double[]){ (double)j->stats.mean[index], 0, 0, 0 });
 }
 
+static void set_behind(const job *j)
+{
+    const pn_map m = j->d.x;
+    const ptrdiff_t all = (m.c + PN_BLOCK - 1) / PN_BLOCK * PN_BLOCK;
+    for (ptrdiff_t n = 0; n < m.n; n++)
+        for (ptrdiff_t c = 0; c < m.c; c++) {
+            coefficients *of = &j->of[plane_at(m, n, c)];
+            const ptrdiff_t from = m.b == 1 ? 0 : c % m.b, to = m.b == 1 ? PN_BLOCK : from + 1;
+            for (ptrdiff_t lane = from; lane < to; lane++) {
+                of->behind[0][lane] = j->p.behind->scale[n * all + c];
+                of->behind[1][lane] = j->p.behind->shift[n * all + c];
+            }
+        }
+}
+
 static void join(const job *j, ptrdiff_t index)
 {
     if (j->dy) join_backward(j, index);
@@ -252,7 +290,8 @@ static void join(const job *j, ptrdiff_t index)
 static void gather_span(const job *j, ptrdiff_t plane, ptrdiff_t s)
 {
     gathered *g = &j->gathered[plane * j->spans + s];
-    if (j->dy) gather_dy(j, g, span_of(j, plane, s), &j->of[plane]);
+    if (j->dy && j->p.behind) gather_dy(j, g, span_of(j, plane, s), &j->of[plane], true);
+    else if (j->dy) gather_dy(j, g, span_of(j, plane, s), &j->of[plane], false);
     else gather_x(j, g, span_of(j, plane, s));
 }
 
@@ -320,6 +359,14 @@ static void fwd(pn_pool *pool, float *y, pn_norm_stats out, const float *x, pn_n
     run(pool, &j);
 }
 
+static void stats(pn_pool *pool, pn_norm_stats out, const float *x, pn_norm_dims d, void *scratch)
+{
+    job j = make(d, x, scratch);
+    j.stats = out;
+    j.apply = false;
+    run(pool, &j);
+}
+
 static void apply_given(pn_pool *pool, float *y, const float *x, const float *mean, const float *rstd, pn_norm_params p,
                         pn_norm_dims d, void *scratch)
 {
@@ -336,15 +383,16 @@ static void put(pn_sink s, ptrdiff_t i, double v)
 }
 
 static void bwd(pn_pool *pool, pn_norm_sinks out, const float *dy, const float *x, pn_norm_stats saved,
-                const float *weight, pn_norm_dims d, void *scratch)
+                pn_norm_params p, pn_norm_dims d, void *scratch)
 {
     job j = make(d, x, scratch);
-    j.p.weight = weight;
+    j.p = p;
     j.stats = saved;
     j.y = out.x;
     j.dy = dy;
     j.apply = out.x.data != NULL;
     for (ptrdiff_t g = 0; g < groups(&d); g++) set_means(&j, g);
+    if (p.behind) set_behind(&j);
     run(pool, &j);
     for (ptrdiff_t c = 0; (out.weight.data || out.bias.data) && c < d.x.c; c++) {
         sums all = { 0, 0 };
@@ -361,6 +409,7 @@ static void bwd(pn_pool *pool, pn_norm_sinks out, const float *dy, const float *
 void PN_SIMD(pn_simd_norm)(pn_kernels *k)
 {
     k->norm.fwd = fwd;
+    k->norm.stats = stats;
     k->norm.apply = apply_given;
     k->norm.bwd = bwd;
     k->norm.scratch = scratch_bytes;

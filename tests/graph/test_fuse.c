@@ -1,0 +1,275 @@
+/* tests/graph/test_fuse.c - lib/graph/fuse.c: what is folded is counted, and changes neither results nor gradients */
+#include "support/pntest.h"
+
+enum { C = 19, H = 6, W = 5, MOST = 4096 };
+static const pn_shape shape = { 4, { 2, C, H, W } };
+static const pn_conv_opt same = { .pad = { 1, 1 } }, mirror = { .pad = { 1, 1 }, .border = PN_BORDER_REFLECT };
+static const pn_conv_opt halve = { .pad = { 1, 1 }, .stride = { 2, 2 } };
+static const pn_conv_opt twice = { .pad = { 1, 1 }, .stride = { 2, 2 }, .output_pad = { 1, 1 } };
+
+/* ---- Patterns ---------------------------------------------------------------------------------------------------- */
+
+static pn_tensor *param(pn_graph *g, pn_shape s, double deviation)
+{
+    pn_params *p = pn_test_params(g);
+    char name[16];
+    snprintf(name, sizeof name, "p%d", pn_params_count(p));
+    return pn_param(p, name, s, (pn_init){ PN_INIT_NORMAL, deviation });
+}
+
+static pn_tensor *conv(pn_graph *g, pn_tensor *x, ptrdiff_t to, const pn_conv_opt *opt)
+{
+    const ptrdiff_t c = x->shape.dim[1];
+    pn_tensor *w = param(g, pn_shape4(to, c, 3, 3), 0.15), *b = param(g, pn_shape1(to), 0.3);
+    return pn_conv2d(g, x, w, b, opt);
+}
+
+static pn_tensor *widen(pn_graph *g, pn_tensor *x, ptrdiff_t to)
+{
+    pn_tensor *w = param(g, pn_shape4(x->shape.dim[1], to, 3, 3), 0.15), *b = param(g, pn_shape1(to), 0.3);
+    return pn_conv_transpose2d(g, x, w, b, &twice);
+}
+
+static pn_tensor *norm(pn_graph *g, pn_tensor *x)
+{
+    const pn_shape c = pn_shape1(x->shape.dim[1]);
+    pn_tensor *w = param(g, c, 1), *b = param(g, c, 0.5);
+    return pn_instance_norm(g, x, w, b, 1e-3);
+}
+
+static pn_tensor *norm_act(pn_graph *g, pn_tensor *x)
+{
+    pn_tensor *n = norm(g, x);
+    return pn_leaky_relu(g, n, 0.1);
+}
+
+static pn_tensor *norm_then_conv(pn_graph *g, pn_tensor *const in[]) { return conv(g, norm(g, in[0]), 7, &same); }
+static pn_tensor *norm_act_conv(pn_graph *g, pn_tensor *const in[]) { return conv(g, norm_act(g, in[0]), 7, &halve); }
+static pn_tensor *norm_act_mirrored(pn_graph *g, pn_tensor *const in[]) { return conv(g, norm_act(g, in[0]), 7, &mirror); }
+static pn_tensor *norm_act_widen(pn_graph *g, pn_tensor *const in[]) { return widen(g, norm_act(g, in[0]), 9); }
+
+static pn_tensor *group_norm(pn_graph *g, pn_tensor *const in[])
+{
+    pn_tensor *x = conv(g, in[0], 20, &same);
+    x = pn_group_norm(g, x, NULL, NULL, 4, 1e-3);
+    return conv(g, pn_leaky_relu(g, x, 0.2), 3, &same);
+}
+
+static pn_tensor *conv_norm(pn_graph *g, pn_tensor *const in[]) { return norm(g, conv(g, in[0], 20, &same)); }
+
+static pn_tensor *down_block(pn_graph *g, pn_tensor *const in[])
+{
+    pn_tensor *x = conv(g, norm_act(g, in[0]), 17, &halve);
+    return conv(g, norm_act(g, x), 8, &same);
+}
+
+static pn_tensor *residual_block(pn_graph *g, pn_tensor *const in[])
+{
+    pn_tensor *x = conv(g, norm_act(g, in[0]), C, &same);
+    x = conv(g, norm_act(g, x), C, &same);
+    return pn_add(g, x, in[0]);
+}
+
+static pn_tensor *up_block(pn_graph *g, pn_tensor *const in[])
+{
+    pn_tensor *h = conv(g, norm_act(g, in[0]), 9, &same);
+    h = widen(g, norm_act(g, h), 8);
+    pn_tensor *sum = pn_add(g, h, widen(g, in[0], 8));
+    return conv(g, norm_act(g, sum), 3, &same);
+}
+
+/* A ReLU that many read: the tap itself is stored. */
+static pn_tensor *taps(pn_graph *g, pn_tensor *const in[])
+{
+    pn_tensor *tap = pn_relu(g, conv(g, in[0], 17, &same));
+    pn_tensor *next = conv(g, tap, 17, &same);
+    return pn_mul(g, next, tap);
+}
+
+/* The raw map goes on as well as the activated one. */
+static pn_tensor *shortcut(pn_graph *g, pn_tensor *const in[])
+{
+    pn_tensor *h = conv(g, pn_leaky_relu(g, in[0], 0.1), C, &mirror);
+    return pn_add(g, in[0], h);
+}
+
+static pn_tensor *two_heads(pn_graph *g, pn_tensor *const in[])
+{
+    pn_tensor *x = norm_act(g, in[0]), *a = conv(g, x, 5, &same), *b = conv(g, x, 5, &mirror);
+    return pn_mul(g, a, b);
+}
+
+/* The residual is also what is convolved: two gradients meet in one step. */
+static pn_tensor *onto_itself(pn_graph *g, pn_tensor *const in[])
+{
+    pn_tensor *x = conv(g, in[0], 17, &same);
+    return pn_leaky_relu(g, pn_add(g, conv(g, x, 17, &same), x), 0.3);
+}
+
+static pn_tensor *other_reader(pn_graph *g, pn_tensor *const in[])
+{
+    pn_tensor *x = norm_act(g, conv(g, in[0], 5, &same)), *a = conv(g, x, 5, &same);
+    return pn_mul(g, a, pn_tanh(g, x));
+}
+
+static pn_tensor *output_between(pn_graph *g, pn_tensor *const in[])
+{
+    pn_tensor *x = conv(g, in[0], 5, &same);
+    pn_output(g, x, PN_CONST);
+    pn_tensor *a = pn_leaky_relu(g, x, 0.1);
+    pn_output(g, a, PN_CONST);
+    return pn_tanh(g, pn_add(g, conv(g, a, 5, &same), x));
+}
+
+/* fused: nodes folded away; sums: norms that find theirs made. */
+static const struct { pn_test_build *build; int fused, sums; } patterns[] = {
+    { norm_then_conv, 1, 0 }, { norm_act_conv, 2, 0 }, { norm_act_mirrored, 2, 0 }, { norm_act_widen, 2, 0 },
+    { group_norm, 2, 0 }, { conv_norm, 0, 1 }, { down_block, 4, 1 }, { residual_block, 5, 1 }, { up_block, 7, 2 },
+    { taps, 1, 0 }, { shortcut, 2, 0 }, { two_heads, 2, 0 }, { onto_itself, 2, 0 }, { other_reader, 0, 1 },
+    { output_between, 1, 0 },
+};
+enum { PATTERNS = sizeof patterns / sizeof *patterns };
+
+/* ---- Running them ------------------------------------------------------------------------------------------------ */
+
+typedef enum { UNFUSED, FUSED } fusing;
+typedef struct { pn_real v[MOST]; ptrdiff_t count, result; int fused, sums; size_t bytes; } numbers;   /* result first */
+
+static void take(numbers *n, const pn_real *v, ptrdiff_t count)
+{
+    ck_assert_int_le(n->count + count, MOST);
+    memcpy(n->v + n->count, v, (size_t)count * sizeof *v);
+    n->count += count;
+}
+
+static void must(pn_status status) { ck_assert_int_eq(status, PN_OK); }
+
+/* One forward and, in training, one backward: result, gradients of the input and of the first numbers of each parameter. */
+static numbers run(pn_test_build *build, pn_ctx *ctx, fusing how, pn_mode mode, const char *recompute)
+{
+    numbers n = { .count = 0 };
+    pn_real v[MOST];
+    ctx->fuse = how == FUSED;
+    pn_graph *g = pn_graph_new(ctx);
+    pn_params *params = pn_test_params(g);
+    pn_tensor *x = pn_input(g, "x", shape, PN_GRAD);
+    pn_block(g, "a");
+    pn_tensor *in = pn_test_probe(g, x, PN_TEST_BLOCKED);
+    pn_block(g, "b");
+    pn_tensor *y = pn_test_probe(g, build(g, &in), PN_TEST_ANY);
+    pn_output(g, y, PN_GRAD);
+    must(pn_params_init(params, 3));
+    pn_plan *p = pn_plan_new(g, &(pn_plan_opt){ .mode = mode, .learn = params, .recompute = recompute });
+    ck_assert_msg(p != NULL, "%s", pn_ctx_message(ctx));
+    const ptrdiff_t of_x = pn_shape_count(shape), of_y = pn_shape_count(y->shape);
+    pn_test_random("x", v, of_x);
+    must(pn_set(p, x, v));
+    must(pn_forward(p));
+    must(pn_get(p, y, v));
+    take(&n, v, n.result = of_y);
+    if (mode == PN_TRAIN) {
+        pn_test_random("dy", v, of_y);
+        must(pn_set_grad(p, y, v));
+        must(pn_backward(p));
+        must(pn_get_grad(p, x, v));
+        take(&n, v, of_x);
+        for (int i = 0; i < pn_params_count(params); i++) {
+            const pn_tensor *t = pn_params_at(params, i);
+            ck_assert_ptr_nonnull(pn_param_grad(t));
+            take(&n, pn_param_grad(t), pn_shape_count(t->shape) < 40 ? pn_shape_count(t->shape) : 40);
+        }
+    }
+    n.fused = pn_plan_describe(p).fused;
+    n.bytes = pn_plan_describe(p).arena_bytes;
+    for (int s = 0; s < p->n_forward; s++) n.sums += p->forward[s].sums_given >= 0;
+    pn_plan_free(p);
+    pn_graph_free(g);
+    ctx->fuse = true;
+    return n;
+}
+
+static void close_to(const numbers *is, const numbers *should, double tol, const char *where)
+{
+    ck_assert_int_eq(is->count, should->count);
+    for (ptrdiff_t i = 0; i < is->count; i++) {
+        const double a = (double)is->v[i], b = (double)should->v[i];
+        ck_assert_msg(fabs(a - b) <= tol * (1 + fabs(b)), "%s: number %td is %.9g, expected %.9g", where, i, a, b);
+    }
+}
+
+/* Sums of some hundred products in another order, through two norms. */
+static const double tolerance = sizeof(pn_real) == sizeof(double) ? 1e-11 : 2e-4;
+
+START_TEST(fused_and_unfused_plans_agree_on_every_isa)
+{
+    pn_isa isas[PN_ISA_NEON + 1];
+    const int n = pn_test_isas(isas);
+    for (int i = 0; i < n; i++) {
+        pn_ctx *ctx = pn_test_ctx_new(isas[i], 2);
+        const numbers fused = run(patterns[_i].build, ctx, FUSED, PN_TRAIN, NULL);
+        const numbers plain = run(patterns[_i].build, ctx, UNFUSED, PN_TRAIN, NULL);
+        close_to(&fused, &plain, tolerance, pn_isa_name(isas[i]));
+        ck_assert_int_eq(plain.fused, 0);
+        ck_assert_int_eq(fused.fused, patterns[_i].fused);
+        ck_assert_int_eq(fused.sums, patterns[_i].sums);
+        ck_assert_uint_le(fused.bytes, plain.bytes + 8192);     /* lines and sums */
+        pn_ctx_free(ctx);
+    }
+}
+END_TEST
+
+START_TEST(recomputing_inferring_and_threads_change_no_bit)
+{
+    pn_ctx *two = pn_test_ctx_new(PN_ISA_BEST, 2), *one = pn_test_ctx_new(PN_ISA_BEST, 1);
+    const numbers should = run(patterns[_i].build, two, FUSED, PN_TRAIN, NULL);
+    const numbers again = run(patterns[_i].build, two, FUSED, PN_TRAIN, "*"), alone = run(patterns[_i].build, one, FUSED, PN_TRAIN, "b");
+    const numbers infer = run(patterns[_i].build, two, FUSED, PN_INFER, NULL);
+    ck_assert_int_eq(again.count, should.count);
+    ck_assert_mem_eq(again.v, should.v, (size_t)should.count * sizeof *should.v);
+    ck_assert_mem_eq(alone.v, should.v, (size_t)should.count * sizeof *should.v);
+    ck_assert_mem_eq(infer.v, should.v, (size_t)should.result * sizeof *should.v);
+    ck_assert_int_eq(infer.fused, patterns[_i].fused);
+    pn_ctx_free(one);
+    pn_ctx_free(two);
+}
+END_TEST
+
+START_TEST(gradients_match_differences)
+{
+    static const pn_shape small = { 4, { 2, C, 4, 3 } };
+    pn_test_gradients(patterns[_i].build, &small, 1, 0);
+}
+END_TEST
+
+/* ---- Numbers far from zero: the sums have lost their digits, the norm looks again ---------------------------------- */
+
+static pn_tensor *far_from_zero(pn_graph *g, pn_tensor *const in[])
+{
+    pn_params *p = pn_test_params(g);
+    pn_tensor *w = param(g, pn_shape4(17, C, 3, 3), 0.15), *b = pn_param(p, "far", pn_shape1(17), (pn_init){ PN_INIT_CONSTANT, 3000 });
+    return conv(g, pn_instance_norm(g, pn_conv2d(g, in[0], w, b, &same), NULL, NULL, 1e-5), 3, &same);
+}
+
+START_TEST(a_mean_far_above_the_deviation_costs_no_digits)
+{
+    pn_isa isas[PN_ISA_NEON + 1];
+    const int n = pn_test_isas(isas);
+    for (int i = 0; i < n; i++) {
+        pn_ctx *ctx = pn_test_ctx_new(isas[i], 1);
+        const numbers fused = run(far_from_zero, ctx, FUSED, PN_INFER, NULL), plain = run(far_from_zero, ctx, UNFUSED, PN_INFER, NULL);
+        ck_assert_int_eq(fused.sums, 1);
+        close_to(&fused, &plain, 3000 * 6e-8 * 20, pn_isa_name(isas[i]));      /* what x itself has lost, over 171 products */
+        pn_ctx_free(ctx);
+    }
+}
+END_TEST
+
+TCase *fuse_cases(void)
+{
+    TCase *tc = tcase_create("fuse");
+    tcase_add_loop_test(tc, fused_and_unfused_plans_agree_on_every_isa, 0, PATTERNS);
+    tcase_add_loop_test(tc, recomputing_inferring_and_threads_change_no_bit, 0, PATTERNS);
+    tcase_add_loop_test(tc, gradients_match_differences, 0, PATTERNS);
+    tcase_add_test(tc, a_mean_far_above_the_deviation_costs_no_digits);
+    return tc;
+}
