@@ -130,11 +130,15 @@ static pn_status fold_reading(folding *f, int s)
     return PN_OK;
 }
 
+/* Small maps are read again for their statistics: it costs nothing, and few numbers may lie close together. */
+enum { SUMS_FROM = 256 };           /* pixels */
+
 static pn_status give_sums(folding *f, int s)
 {
     pn_plan *p = f->p;
     pn_step *step = step_of(f, s);
     const int x = step->in[0], m = f->maker[x];
+    if (p->values[x].shape.rank != 4 || p->values[x].shape.dim[2] * p->values[x].shape.dim[3] < SUMS_FROM) return PN_OK;
     if (m < 0 || !op_of(f, m)->writes_folded || p->values[x].block != PN_BLOCK) return PN_OK;
     pn_step *writer = step_of(f, m);
     if (writer->sums_left < 0) {
