@@ -58,7 +58,8 @@ typedef enum { PN_LAYOUT_ANY, PN_LAYOUT_PLANAR, PN_LAYOUT_BLOCKED } pn_layout;
 #define PN_INPUT(i) (1u << (i))
 #define PN_OUTPUT   (1u << 30)
 
-/* What a step will ask for besides its values; filled by pn_op.sizes. Packed memory keeps its content from run to run. */
+/* What a step will ask for besides its values; filled by pn_op.sizes. Packed memory, 0 for forward and 1 for backward, keeps
+ * its content from run to run where what is packed stays the same. */
 typedef struct { size_t scratch_fwd, scratch_bwd, packed[2]; } pn_sizes;
 
 struct pn_op {
@@ -168,8 +169,8 @@ typedef struct {
     pn_real *data, *grad_data;
 } pn_value;
 
-/* Packed memory and what it was packed from. */
-typedef struct { int buffer; uint64_t key; } pn_packed_slot;
+/* Packed memory and what it was packed from; brief: it is filled anew by each step. */
+typedef struct { int buffer; uint64_t key; bool brief; } pn_packed_slot;
 
 struct pn_step {
     const pn_node *node;
@@ -183,7 +184,7 @@ struct pn_step {
     uint32_t adds;                  /* PN_INPUT(i): and adds it to what earlier steps left */
     bool backward, recompute;
     int scratch;                    /* buffer or -1 */
-    pn_packed_slot *packed;         /* two, shared by the forward and the backward step of a node */
+    pn_packed_slot *packed;         /* two, shared by all steps that pack the same; brief ones by none */
 };
 
 typedef enum { PN_PLAN_FRESH, PN_PLAN_RAN, PN_PLAN_DONE } pn_plan_state;   /* before forward, after it, after backward */

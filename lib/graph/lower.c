@@ -177,6 +177,30 @@ static pn_status lower_inputs(pn_plan *p, const pn_node *node, int *in, int *any
     return PN_OK;
 }
 
+static bool same_values(const pn_plan *p, int a, int b)
+{
+    return p->values[a].block == p->values[b].block && pn_shape_equal(p->values[a].shape, p->values[b].shape);
+}
+
+/* The step packs what an earlier one does: the same op with the same options, over the same parameters and equal maps. A
+ * network that is called three times keeps its packed weights once. */
+static void share_packed(pn_plan *p, pn_step *step)
+{
+    const pn_node *node = step->node;
+    const size_t options = node->op->node_bytes > sizeof *node ? node->op->node_bytes - sizeof *node : 0;
+    for (int s = 0; node->op->sizes && node->n_in > 1 && &p->forward[s] != step; s++) {
+        const pn_step *earlier = &p->forward[s];
+        const pn_node *other = earlier->node;
+        if (other->op != node->op || other->n_in != node->n_in || memcmp(other + 1, node + 1, options) != 0) continue;
+        if (!same_values(p, earlier->in[0], step->in[0]) || !same_values(p, earlier->out, step->out)) continue;
+        bool same = true;
+        for (int i = 1; i < node->n_in; i++) same = same && earlier->in[i] == step->in[i];
+        if (!same) continue;
+        step->packed = earlier->packed;
+        return;
+    }
+}
+
 static pn_status lower_node(pn_plan *p, const pn_node *node)
 {
     int in[PN_MAX_IN], any;
@@ -193,6 +217,7 @@ static pn_status lower_node(pn_plan *p, const pn_node *node)
         p->value_of[node->saved[s]->index] = step->saved[s];
         ok = ok && step->saved[s] >= 0;
     }
+    if (ok) share_packed(p, step);
     return ok ? PN_OK : PN_ERR_NOMEM;
 }
 

@@ -83,11 +83,40 @@ static void touch_backward(pn_plan *p, const pn_step *step, int tick)
     touch(p, gradient_holder(p, step->out)->grad, tick);
 }
 
+/* What the plan learns changes from run to run, and what a run computes is new in each: packing these is part of every
+ * run, and lives no longer than the step that reads it. Input 0 is what meets the weights. */
+static bool packs_anew(const pn_plan *p, const pn_step *step)
+{
+    for (int i = 1; i < step->node->n_in; i++) {
+        const pn_tensor *t = step->node->in[i];
+        if (t->graph || (p->mode == PN_TRAIN && p->learn && t->owner == p->learn)) return true;
+    }
+    return false;
+}
+
+static pn_status add_packed(pn_plan *p, pn_step *step, const pn_sizes *sizes, int tick)
+{
+    const int k = step->backward ? 1 : 0, end = p->n_forward + p->n_backward;
+    if (!sizes->packed[k]) return PN_OK;
+    const bool brief = packs_anew(p, step);
+    if (brief) {
+        step->packed = pn_arena_alloc(&p->arena, 2, sizeof *step->packed);
+        if (!step->packed) return PN_ERR_NOMEM;
+        step->packed[k] = (pn_packed_slot){ .buffer = -1, .brief = true };
+    }
+    pn_packed_slot *slot = &step->packed[k];
+    if (slot->buffer >= 0) return PN_OK;
+    slot->buffer = pn_plan_add_buffer(p, sizes->packed[k]);
+    if (slot->buffer < 0) return PN_ERR_NOMEM;
+    touch(p, slot->buffer, brief ? tick : -1);
+    touch(p, slot->buffer, brief ? tick : end);
+    return PN_OK;
+}
+
 static pn_status add_scratch(pn_plan *p, pn_step *step, int tick)
 {
     step->scratch = -1;
     if (!step->node->op->sizes) return PN_OK;
-    const int end = p->n_forward + p->n_backward;
     pn_sizes sizes = { 0 };
     pn_run r = p->run;
     r.step = step;
@@ -98,15 +127,7 @@ static pn_status add_scratch(pn_plan *p, pn_step *step, int tick)
         if (step->scratch < 0) return PN_ERR_NOMEM;
         touch(p, step->scratch, tick);
     }
-    for (int k = 0; k < 2; k++) {
-        pn_packed_slot *slot = &step->packed[k];
-        if (!sizes.packed[k] || slot->buffer >= 0) continue;
-        slot->buffer = pn_plan_add_buffer(p, sizes.packed[k]);
-        if (slot->buffer < 0) return PN_ERR_NOMEM;
-        touch(p, slot->buffer, -1);
-        touch(p, slot->buffer, end);
-    }
-    return PN_OK;
+    return add_packed(p, step, &sizes, tick);
 }
 
 /* ---- In place ----------------------------------------------------------------------------------------------------------- */

@@ -86,7 +86,7 @@ pn_real *pn_packed(const pn_run *r, const pn_node *node, int slot, int i, bool *
     *stale = false;
     if (packed->buffer < 0) return NULL;
     const uint64_t key = t->graph ? r->number : t->version;     /* a computed weight is new in every run */
-    *stale = packed->key != key;
+    *stale = packed->brief || packed->key != key;
     packed->key = key;
     return (pn_real *)(void *)(r->plan->memory + r->plan->buffers[packed->buffer].offset);
 }

@@ -193,6 +193,39 @@ START_TEST(a_chain_in_place_takes_one_buffer)
 }
 END_TEST
 
+/* One network called twice, then in a third size; frozen and learnt. */
+START_TEST(packed_weights_last_where_they_stay_the_same_and_are_kept_once)
+{
+    pn_graph *g = pn_test_graph();
+    pn_params *p = pn_test_params(g);
+    pn_tensor *w = pn_param(p, "w", pn_shape4(40, 16, 3, 3), (pn_init){ PN_INIT_NORMAL, 0.2 });
+    for (int i = 0; i < 3; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "x%d", i);
+        pn_tensor *x = pn_input(g, name, pn_shape4(1, 16, i < 2 ? 9 : 12, 9), PN_CONST);
+        pn_output(g, pn_conv2d(g, x, w, NULL, NULL), PN_GRAD);
+    }
+    pn_plan *frozen = pn_plan_new(g, NULL), *learnt = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN, .learn = p });
+    ck_assert(frozen && learnt);
+    const pn_step *convolution[3];
+    int n = 0;
+    for (int s = 0; s < frozen->n_forward; s++)
+        if (frozen->forward[s].node->op->sizes) convolution[n++] = &frozen->forward[s];
+    ck_assert_int_eq(n, 3);
+    ck_assert_ptr_eq(convolution[0]->packed, convolution[1]->packed);
+    ck_assert_ptr_ne(convolution[0]->packed, convolution[2]->packed);
+    ck_assert(!convolution[0]->packed[0].brief);
+    for (int s = 0; s < learnt->n_forward; s++) {
+        const pn_packed_slot *slot = &learnt->forward[s].packed[0];
+        if (slot->buffer < 0) continue;
+        ck_assert_int_eq(learnt->buffers[slot->buffer].first, s);
+        ck_assert_int_eq(learnt->buffers[slot->buffer].last, s);
+    }
+    pn_plan_free(frozen);
+    pn_plan_free(learnt);
+}
+END_TEST
+
 TCase *place_cases(void)
 {
     TCase *tc = tcase_create("place");
@@ -202,6 +235,7 @@ TCase *place_cases(void)
     tcase_add_loop_test(tc, one_thread_and_three_give_the_same_bits, 0, GROUPS);
     tcase_add_loop_test(tc, an_inference_plan_gives_the_outputs_of_a_training_plan_in_less_memory, 0, GROUPS);
     tcase_add_test(tc, recomputing_takes_less_memory);
+    tcase_add_test(tc, packed_weights_last_where_they_stay_the_same_and_are_kept_once);
     tcase_add_test(tc, a_chain_in_place_takes_one_buffer);
     return tc;
 }
