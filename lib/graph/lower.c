@@ -160,6 +160,21 @@ static int in_layout(pn_plan *p, int value, int block, const pn_node *for_node)
     return insert_unary(p, &pn_op_relayout, value, block, for_node);
 }
 
+/* All that read t, through activations or at once, can have it folded into their reading: of blocked maps alone. So what
+ * folds here is done after the conversion, not before: the planar result would be one more map, and stored. */
+static bool folds_blocked(const pn_node *node)
+{
+    if (!node->op->folds || node->out->shape.rank != 4 || node->out->is_output) return false;
+    bool read = false;
+    for (const pn_node *n = node->next; n; n = n->next)
+        for (int i = 0; i < n->n_in; i++) {
+            if (n->in[i] != node->out) continue;
+            if (!(n->op->reads_folded & PN_INPUT(i)) && !(n->op->folds_slope && folds_blocked(n))) return false;
+            read = true;
+        }
+    return read;
+}
+
 static pn_status lower_inputs(pn_plan *p, const pn_node *node, int *in, int *any)
 {
     *any = 1;
@@ -168,6 +183,7 @@ static pn_status lower_inputs(pn_plan *p, const pn_node *node, int *in, int *any
         int v = leaf_value(p, t);
         if (v < 0) return PN_ERR_NOMEM;
         if (i == 0) *any = layout_block(layout_of_input(node->op, 0), t->shape, p->values[v].block);
+        if (i == 0 && *any == 1 && p->ctx->fuse && folds_blocked(node)) *any = PN_BLOCK;
         v = in_layout(p, v, layout_block(layout_of_input(node->op, i), t->shape, *any), node);
         for (int k = 0; v >= 0 && k < i; k++)           /* x * x: two gradients must not meet in one write */
             if (in[k] == v && pn_tensor_wants(p, t)) v = insert_unary(p, &pn_op_copy, v, p->values[v].block, node);

@@ -133,6 +133,7 @@ enum { PATTERNS = sizeof patterns / sizeof *patterns };
 /* ---- Running them ------------------------------------------------------------------------------------------------ */
 
 typedef enum { UNFUSED, FUSED } fusing;
+static pn_test_layout start = PN_TEST_BLOCKED;         /* of the map that a pattern begins with */
 typedef struct { pn_real v[MOST]; ptrdiff_t count, result; int fused, sums; size_t bytes; } numbers;   /* result first */
 
 static void take(numbers *n, const pn_real *v, ptrdiff_t count)
@@ -154,7 +155,7 @@ static numbers run(pn_test_build *build, pn_ctx *ctx, fusing how, pn_mode mode, 
     pn_params *params = pn_test_params(g);
     pn_tensor *x = pn_input(g, "x", shape, PN_GRAD);
     pn_block(g, "a");
-    pn_tensor *in = pn_test_probe(g, x, PN_TEST_BLOCKED);
+    pn_tensor *in = pn_test_probe(g, x, start);
     pn_block(g, "b");
     pn_tensor *y = pn_test_probe(g, build(g, &in), PN_TEST_ANY);
     pn_output(g, y, PN_GRAD);
@@ -214,6 +215,19 @@ START_TEST(fused_and_unfused_plans_agree_on_every_isa)
         ck_assert_int_eq(fused.sums, patterns[_i].sums);
         pn_ctx_free(ctx);
     }
+}
+END_TEST
+
+/* As pictures and poses enter a network. */
+START_TEST(planar_maps_are_converted_before_what_folds)
+{
+    start = PN_TEST_PLANAR;
+    const numbers fused = run(norm_act_conv, pn_test_ctx(), FUSED, PN_TRAIN, NULL);
+    const numbers plain = run(norm_act_conv, pn_test_ctx(), UNFUSED, PN_TRAIN, NULL);
+    start = PN_TEST_BLOCKED;
+    close_to(&fused, &plain, tolerance, "planar");
+    ck_assert_int_eq(fused.fused, 2);
+    ck_assert_uint_lt(fused.bytes, plain.bytes);
 }
 END_TEST
 
@@ -277,6 +291,7 @@ TCase *fuse_cases(void)
     TCase *tc = tcase_create("fuse");
     tcase_add_loop_test(tc, fused_and_unfused_plans_agree_on_every_isa, 0, PATTERNS);
     tcase_add_loop_test(tc, recomputing_inferring_and_threads_change_no_bit, 0, PATTERNS);
+    tcase_add_test(tc, planar_maps_are_converted_before_what_folds);
     tcase_add_test(tc, normalised_maps_take_no_memory);
     tcase_add_loop_test(tc, gradients_match_differences, 0, PATTERNS);
     tcase_add_test(tc, a_mean_far_above_the_deviation_costs_no_digits);
