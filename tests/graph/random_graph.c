@@ -66,12 +66,28 @@ static pn_tensor *there_and_back(drawer *d, pn_tensor *x)       /* through a val
     return pn_reshape(g, again, x->shape);
 }
 
+/* What the planner folds: norm, activation, convolution, and a sum behind it. */
+static pn_tensor *folding(drawer *d, pn_tensor *x)
+{
+    pn_graph *g = d->r->g;
+    const ptrdiff_t *s = x->shape.dim;
+    pn_tensor *h = x;
+    if (s[2] * s[3] > 4 && draw(d, 3)) {
+        pn_tensor *w = weight(d, pn_shape1(s[1])), *b = weight(d, pn_shape1(s[1]));
+        h = pn_instance_norm(g, x, w, b, 1e-2);
+    }
+    if (draw(d, 3)) h = pn_leaky_relu(g, h, 0.1);
+    h = convolution(d, h);
+    if (pn_shape_equal(h->shape, x->shape) && draw(d, 2)) h = draw(d, 2) ? pn_add(g, h, x) : pn_add(g, x, h);
+    return draw(d, 2) ? h : pn_leaky_relu(g, h, 0.3);
+}
+
 static pn_tensor *one_op(drawer *d)
 {
     pn_graph *g = d->r->g;
     pn_tensor *x = any(d);
     const ptrdiff_t c = x->shape.dim[1], h = x->shape.dim[2], w = x->shape.dim[3];
-    switch (draw(d, 12)) {
+    switch (draw(d, 14)) {
     case 0: case 1: return convolution(d, x);
     case 2: return pn_leaky_relu(g, x, 0.2);
     case 3: return pn_add(g, x, partner(d, x, -1));
@@ -84,6 +100,7 @@ static pn_tensor *one_op(drawer *d)
     case 8: return pn_test_probe(g, x, (pn_test_layout)draw(d, 3));
     case 9: return h * w > 4 ? pn_instance_norm(g, x, NULL, NULL, 1e-2) : pn_tanh(g, x);
     case 10: return there_and_back(d, x);
+    case 11: case 12: return folding(d, x);
     default: return h * w < 40 ? pn_resize2d(g, x, 2 * h, w + 1, PN_BILINEAR, PN_HALF_PIXEL) : pn_tanh(g, x);
     }
 }
