@@ -12,9 +12,10 @@ enum { ALIGN = 64, HUGE_PAGE = 2 << 20 };
 static void *system_get(void *user, size_t bytes, size_t align)
 {
     (void)user;
-    if (align < sizeof(void *)) align = sizeof(void *);
-    if (bytes > PTRDIFF_MAX - align) return NULL;
-    void *memory = aligned_alloc(align, (bytes + align - 1) / align * align);
+    if (bytes >= HUGE_PAGE) align = HUGE_PAGE;          /* madvise knows whole pages only */
+    else if (align < sizeof(void *)) align = sizeof(void *);
+    if (bytes > PTRDIFF_MAX - ALIGN) return NULL;
+    void *memory = aligned_alloc(align, (bytes + ALIGN - 1) / ALIGN * ALIGN);
     if (memory && bytes >= HUGE_PAGE) (void)madvise(memory, bytes, MADV_HUGEPAGE);     /* a wish: refusal is fine */
     return memory;
 }
@@ -47,15 +48,18 @@ static void *get_block(pn_ctx *ctx, size_t bytes)
     return h + 1;
 }
 
-void *pn_alloc(pn_ctx *ctx, size_t count, size_t size)
+void *pn_alloc_unset(pn_ctx *ctx, size_t count, size_t size)
 {
     size_t bytes;
     void *memory = pn_size_mul(count, size, &bytes) ? get_block(ctx, bytes) : NULL;
-    if (!memory) {
-        pn_fail(ctx, PN_ERR_NOMEM, "no memory for %zu x %zu bytes", count, size);
-        return NULL;
-    }
-    return memset(memory, 0, bytes);
+    if (!memory) pn_fail(ctx, PN_ERR_NOMEM, "no memory for %zu x %zu bytes", count, size);
+    return memory;
+}
+
+void *pn_alloc(pn_ctx *ctx, size_t count, size_t size)
+{
+    void *memory = pn_alloc_unset(ctx, count, size);
+    return memory ? memset(memory, 0, count * size) : NULL;
 }
 
 void pn_free(pn_ctx *ctx, void *memory)

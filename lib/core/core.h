@@ -29,6 +29,8 @@ pn_pool *pn_ctx_pool(const pn_ctx *ctx);
 /* Zeroed memory for count * size bytes, 64-byte aligned; NULL and PN_ERR_NOMEM in ctx if there is none. count 0 gives a
  * pointer that may be freed and not read. */
 void *pn_alloc(pn_ctx *ctx, size_t count, size_t size);
+/* The same, not zeroed: for what is written over at once. */
+void *pn_alloc_unset(pn_ctx *ctx, size_t count, size_t size);
 /* Grow to hold `want` elements (amortised doubling); keeps the content. PN_ERR_NOMEM leaves *memory as it was. */
 pn_status pn_grow(pn_ctx *ctx, void **memory, size_t *capacity, size_t want, size_t size);
 void pn_free(pn_ctx *ctx, void *memory);                /* NULL is fine */

@@ -78,8 +78,9 @@ static pn_status read_all(pn_ctx *ctx, int file, const char *path, pn_bytes *out
     if ((uint64_t)size > ctx->limits.file_bytes)
         return pn_fail(ctx, PN_ERR_LIMIT, "%s has %lld bytes, more than the limit of %zu; raise pn_limits.file_bytes", path,
                        (long long)size, ctx->limits.file_bytes);
-    uint8_t *bytes = pn_alloc(ctx, (size_t)size + 1, 1);       /* one more, zero: text can be read as a string */
+    uint8_t *bytes = pn_alloc_unset(ctx, (size_t)size + 1, 1);
     if (!bytes) return PN_ERR_NOMEM;
+    bytes[size] = 0;                                    /* text can be read as a string */
     size_t got = 0;
     while (got < (size_t)size) {
         const ptrdiff_t n = f->read(f->user, file, bytes + got, (size_t)size - got);
