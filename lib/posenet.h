@@ -235,6 +235,8 @@ PN_API pn_tensor *pn_state(pn_params *p, const char *name, pn_shape shape, pn_in
 PN_API void pn_param_alias(pn_params *p, pn_tensor *t, const char *name);
 /* Give every parameter and state its initial value; each draws from its own stream, pn_rng_named(seed, name). */
 PN_API pn_status pn_params_init(pn_params *p, uint64_t seed);
+/* The same for those without a value yet: not initialised, not set by pn_param_set, not read from a file. */
+PN_API pn_status pn_params_init_rest(pn_params *p, uint64_t seed);
 
 PN_API int pn_params_count(const pn_params *p);                 /* parameters and state, in order of making */
 PN_API pn_tensor *pn_params_at(const pn_params *p, int i);

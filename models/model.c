@@ -248,7 +248,9 @@ pn_training *pn_training_new(pn_model *m, const pn_training_opt *opt)
     t->model = m;
     t->stage = stage;
     t->opt = *opt;
-    if (!m->kind->face->train(t)) return t;
+    pn_status status = PN_OK;
+    for (int i = 0; i < m->parts && !status; i++) status = pn_params_init_rest(m->part[i].params, m->seed);
+    if (!status && !m->kind->face->train(t)) return t;
     pn_training_free(t);
     return NULL;
 }
@@ -296,7 +298,7 @@ pn_generation *pn_generation_new(pn_model *m, ptrdiff_t count, ptrdiff_t height,
     pn_generation *gen = pn_ctx_alloc(m->ctx, m->kind->face->generation_bytes);
     if (!gen) return NULL;
     gen->model = m;
-    gen->graph = pn_graph_new(m->ctx);
+    gen->graph = pn_params_init_rest(m->part[0].params, m->seed) ? NULL : pn_graph_new(m->ctx);
     if (gen->graph && !m->kind->face->describe(gen, count, height, width))
         gen->plan = pn_plan_new(gen->graph, &(pn_plan_opt){ .mode = PN_INFER });
     if (gen->plan) return gen;

@@ -33,7 +33,9 @@ PN_API pn_status pn_model_size_check(pn_ctx *ctx, const pn_model_kind *kind, ptr
 
 /* ---- A model --------------------------------------------------------------------------------------------------------- */
 
-typedef struct pn_model pn_model;               /* options and parameters */
+/* Options and parameters. What has not been loaded when the first pn_training_new or pn_generation_new needs it gets its
+ * initial value then: loading costs no initialising. */
+typedef struct pn_model pn_model;
 typedef struct {
     const char *name;                           /* NULL: what `weights` says it is */
     const char *preset, *task;                  /* NULL: what weights says, else the first */

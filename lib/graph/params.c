@@ -116,6 +116,7 @@ void pn_param_set(pn_tensor *t, const pn_real *values)
 {
     memcpy(t->data, values, (size_t)pn_shape_count(t->shape) * sizeof *values);
     t->version++;
+    t->owner->entry[t->index].has_value = true;
 }
 
 void pn_params_zero_grad(pn_params *p)

@@ -9,6 +9,7 @@ typedef struct {
     pn_init init;
     const char *alias[3];
     int aliases;
+    bool has_value;                 /* initialised, set or loaded */
 } pn_param_entry;
 
 struct pn_params {

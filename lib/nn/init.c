@@ -81,13 +81,21 @@ static pn_status fill(pn_ctx *ctx, pn_tensor *t, pn_init init, uint64_t seed)
     return PN_OK;
 }
 
-pn_status pn_params_init(pn_params *p, uint64_t seed)
+pn_status pn_params_init_rest(pn_params *p, uint64_t seed)
 {
     if (!p) return PN_ERR_ARG;
     if (p->status) return p->status;
     for (int i = 0; i < p->count; i++) {
-        const pn_status status = fill(p->ctx, p->entry[i].tensor, p->entry[i].init, seed);
+        pn_param_entry *e = &p->entry[i];
+        const pn_status status = e->has_value ? PN_OK : fill(p->ctx, e->tensor, e->init, seed);
         if (status) return status;
+        e->has_value = true;
     }
     return PN_OK;
+}
+
+pn_status pn_params_init(pn_params *p, uint64_t seed)
+{
+    for (int i = 0; p && i < p->count; i++) p->entry[i].has_value = false;
+    return pn_params_init_rest(p, seed);
 }

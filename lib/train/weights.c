@@ -91,6 +91,7 @@ pn_status pn_weights_load(const pn_weights *w, const char *prefix, pn_params *p,
         if (!found || !pn_shape_equal(found->shape, t->shape)) continue;
         pn_st_reals(found, 0, found->count, t->data);
         t->version++;
+        p->entry[i].has_value = true;
     }
     return PN_OK;
 }

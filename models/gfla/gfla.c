@@ -169,8 +169,8 @@ static pn_status make(pn_model *base)
     const pn_scope top_g = pn_scope_top(g, orthogonal), top_d = pn_scope_top(d, orthogonal);
     m->g = gfla_generator_make(&top_g, &m->config);
     m->d = gfla_discriminator_make(&top_d, &m->config);
-    const pn_status made = pn_params_init(g, base->seed);
-    return made ? made : pn_params_init(d, base->seed);
+    const pn_status made = pn_params_status(g);
+    return made ? made : pn_params_status(d);
 }
 
 /* ---- Training: the three graphs of a GAN step --------------------------------------------------------------------------------- */

@@ -137,6 +137,39 @@ START_TEST(a_loss_that_is_not_finite_stops_before_it_is_learnt)
 }
 END_TEST
 
+static bool holds(const pn_tensor *t, const pn_real *values)
+{
+    return memcmp(pn_param_data(t), values, (size_t)pn_shape_count(pn_tensor_shape(t)) * sizeof *values) == 0;
+}
+
+START_TEST(what_was_set_before_the_first_plan_stays_and_the_rest_begins_as_the_seed_says)
+{
+    pn_ctx *ctx = pn_test_ctx();
+    pn_model *begun = model_in(ctx), *given = model_in(ctx);
+    pn_part a, b, parts[4];
+    ck_assert_int_ge(pn_model_parts(begun, parts), 1);
+    a = parts[0];
+    ck_assert_int_ge(pn_model_parts(given, parts), 1);
+    b = parts[0];
+    ck_assert_int_eq(pn_params_init(a.params, 3), PN_OK);
+    pn_tensor *first = pn_params_at(b.params, 0);
+    pn_real *mine = calloc((size_t)pn_shape_count(pn_tensor_shape(first)), sizeof *mine);
+    mine[0] = 7;
+    pn_param_set(first, mine);
+    pn_generation *gen = pn_generation_new(given, 1, H, W);
+    ck_assert_ptr_nonnull(gen);
+    ck_assert(holds(first, mine));
+    for (int i = 1; i < pn_params_count(a.params); i++)
+        ck_assert(holds(pn_params_at(b.params, i), pn_param_data(pn_params_at(a.params, i))));
+    ck_assert_int_eq(pn_params_init(b.params, 3), PN_OK);       /* all of them, whatever they hold */
+    ck_assert(holds(first, pn_param_data(pn_params_at(a.params, 0))));
+    free(mine);
+    pn_generation_free(gen);
+    pn_model_free(begun);
+    pn_model_free(given);
+}
+END_TEST
+
 TCase *training_cases(void)
 {
     TCase *tc = tcase_create("training");
@@ -146,5 +179,6 @@ TCase *training_cases(void)
     tcase_add_test(tc, three_threads_too);
     tcase_add_test(tc, recomputing_blocks_changes_no_bit);
     tcase_add_test(tc, a_loss_that_is_not_finite_stops_before_it_is_learnt);
+    tcase_add_test(tc, what_was_set_before_the_first_plan_stays_and_the_rest_begins_as_the_seed_says);
     return tc;
 }
