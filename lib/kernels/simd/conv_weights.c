@@ -7,11 +7,12 @@
  * into chunks, whose sums are added in order afterwards.
  */
 #include "kernels/simd/conv.h"
+#include "kernels/simd/transpose.h"
 
 enum {
     TILE_PIXELS = 64, FEW_PIXELS = 32,                  /* of a tile, whose pixels stay in L1 while all taps use them */
     MOST_BAND = 160 << 10, LEAST_ITEMS = 16, LINE = 16,
-    FILTERS = 8,                                        /* delivered together */
+    FILTERS = VLEN == 16 ? 16 : 8,                      /* delivered together */
     SLOT_BLOCKS = VLEN == 16 ? 4 : 1,
 };
 
@@ -151,31 +152,43 @@ static void patch_sums(const job *j, const part *t, float *sums, float *memory, 
 
 /* ---- From sums to dw ------------------------------------------------------------------------------------------- */
 
+/* VLEN rows of sums, `width` apart, become VLEN neighbouring numbers of as many lanes, `stride` apart. */
+static void turn_block(float *to, const float *rows, ptrdiff_t width, ptrdiff_t stride, bool add)
+{
+    vec v[VLEN];
+    for (int i = 0; i < VLEN; i++) v[i] = vec_load(rows + i * width);
+    vec_transpose(v);
+    for (int i = 0; i < VLEN; i++) vec_store(to + i * stride, add ? vec_load(to + i * stride) + v[i] : v[i]);
+}
+
 /* Rows from .. from + run - 1 of the sums, neighbours in dw: `run` numbers of each of lanes v .. end - 1. */
 static void turn(pn_sink dw, const conv_sums *s, ptrdiff_t from, ptrdiff_t run, conv_span lanes)
 {
-    const ptrdiff_t stride = s->w_vectors;
-    for (ptrdiff_t r = 0; r < run;) {
-        const ptrdiff_t count = run - r < 4 ? 1 : 4;
-        const float *row[4];
-        for (ptrdiff_t i = 0; i < count; i++) row[i] = s->sums + (from + r + i) * s->width;
+    const ptrdiff_t stride = s->w_vectors, width = s->width;
+    for (ptrdiff_t r = 0, count; r < run; r += count) {
+        count = run - r < 4 ? 1 : run - r < VLEN ? 4 : VLEN;
+        const float *rows = s->sums + (from + r) * width;
         ptrdiff_t v = lanes.from;
-        if (count == 4)
-            for (; v + 4 <= lanes.to; v += 4) {
-                float *to = dw.data + v * stride + r;
-                conv_turn((const float *[]){ row[0] + v, row[1] + v, row[2] + v, row[3] + v },
-                          (float *[]){ to, to + stride, to + 2 * stride, to + 3 * stride }, dw.add);
-            }
+        if (count == VLEN)
+            for (; v + VLEN <= lanes.to; v += VLEN)
+                turn_block(dw.data + v * stride + r, rows + v, width, stride, dw.add);
+        if (count >= 4)
+            for (; v + 4 <= lanes.to; v += 4)
+                for (ptrdiff_t i = 0; i < count; i += 4) {
+                    float *to = dw.data + v * stride + r + i;
+                    const float *row = rows + i * width + v;
+                    conv_turn((const float *[]){ row, row + width, row + 2 * width, row + 3 * width },
+                              (float *[]){ to, to + stride, to + 2 * stride, to + 3 * stride }, dw.add);
+                }
         for (; v < lanes.to; v++)
             for (ptrdiff_t i = 0; i < count; i++) {
                 float *to = dw.data + v * stride + r + i;
-                *to = dw.add ? *to + row[i][v] : row[i][v];
+                *to = dw.add ? *to + rows[i * width + v] : rows[i * width + v];
             }
-        r += count;
     }
 }
 
-/* Eight filters at a time: more of them, a power of two apart, push each other out of L1. */
+/* FILTERS at a time: more of them, a power of two apart, push each other out of L1. */
 void PN_SIMD(pn_conv_deliver)(pn_sink dw, const conv_sums *s)
 {
     for (conv_span v = { 0, 0 }; v.from < s->lanes; v.from = v.to) {
