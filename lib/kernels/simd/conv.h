@@ -223,4 +223,10 @@ size_t PN_SIMD(pn_conv_depth_weights_bytes)(pn_conv_dims d, int threads);
 void PN_SIMD(pn_conv_depth_weights)(pn_pool *pool, pn_sink dw, const float *x, const float *dy, const pn_prologue *pro,
                                     pn_conv_dims d, void *scratch);
 
+/* The same by minimal filtering, and whether that is faster. */
+bool PN_SIMD(pn_wino_weights_pays)(const pn_conv_dims *d);
+size_t PN_SIMD(pn_wino_weights_bytes)(pn_conv_dims d, int threads);
+void PN_SIMD(pn_wino_weights)(pn_pool *pool, pn_sink dw, const float *x, const float *dy, const pn_prologue *pro,
+                              pn_conv_dims d, void *scratch);
+
 #endif

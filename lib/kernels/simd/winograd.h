@@ -215,10 +215,4 @@ void PN_SIMD(pn_wino_pack)(pn_pool *pool, float *packed, const float *w, const c
 size_t PN_SIMD(pn_wino_bytes)(const conv_pass *p, int threads);
 void PN_SIMD(pn_wino_correlate)(pn_pool *pool, const conv_pass *p, conv_correlation c);
 
-/* Gradient of the weights this way, and whether it is faster so: winograd_weights.c. */
-bool PN_SIMD(pn_wino_weights_pays)(const pn_conv_dims *d);
-size_t PN_SIMD(pn_wino_weights_bytes)(pn_conv_dims d, int threads);
-void PN_SIMD(pn_wino_weights)(pn_pool *pool, pn_sink dw, const float *x, const float *dy, const pn_prologue *pro,
-                              pn_conv_dims d, void *scratch);
-
 #endif
