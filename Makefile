@@ -264,7 +264,10 @@ check-symbols: $(BUILD)/lib/libposenet.so
 
 # ---- bench: bench/**/bench_X.c each hold a `const pn_bench_case bench_X[]` -----------------------------------------
 
-BENCH_SRC := $(filter-out bench/peers/%,$(wildcard bench/*.c bench/*/*.c))
+# bench/simd, the loops that find the machine's ceilings, is compiled once per level like lib/kernels/simd.
+BENCH_SRC  := $(filter-out bench/peers/% bench/simd/%,$(wildcard bench/*.c bench/*/*.c))
+BENCH_SIMD := $(wildcard bench/simd/*.c)
+BENCH_OBJ  := $(BENCH_SRC:%.c=$(BUILD)/obj/%.o) $(foreach l,$(LEVELS),$(BENCH_SIMD:%.c=$(BUILD)/obj/%.$(l).o))
 $(BUILD)/gen/bench.def: $(BENCH_SRC) FORCE
 	@mkdir -p $(@D)
 	@grep -ohE '^const pn_bench_case bench_[a-z0-9_]+\[\]' $(filter %.c,$^) /dev/null | \
@@ -272,11 +275,9 @@ $(BUILD)/gen/bench.def: $(BENCH_SRC) FORCE
 	@cmp -s $@.new $@ || cp $@.new $@
 $(BUILD)/obj/bench/%.o: bench/%.c | $(MODEL_H) $(BUILD)/gen/bench.def
 	@mkdir -p $(@D)
-	$(call say,CC) $(CC) $(CFLAGS_ALL) -Ibench -MMD -MP -c $< -o $@
-$(BUILD)/bin/gfla_turns: $(BUILD)/obj/bench/peers/gfla_turns.o $(BUILD)/lib/libposenet.a
-	@mkdir -p $(@D)
-	$(call say,LD) $(CC) $(SANITIZE) -o $@ $^ $(LIBS)
-$(BUILD)/bin/posenet-bench: $(BENCH_SRC:%.c=$(BUILD)/obj/%.o) $(PROGRAM_COMMON:%.c=$(BUILD)/obj/%.o) $(BUILD)/lib/libposenet.a
+	$(call say,CC) $(CC) $(CFLAGS_ALL) -Ibench -Iexamples -Imodels -DPN_BENCH_PEERS='"$(CURDIR)/bench/peers"' -MMD -MP -c $< -o $@
+$(foreach l,$(LEVELS),$(BENCH_SIMD:%.c=$(BUILD)/obj/%.$(l).o)): CFLAGS_ALL += -Ibench
+$(BUILD)/bin/posenet-bench: $(BENCH_OBJ) $(PROGRAM_COMMON:%.c=$(BUILD)/obj/%.o) $(BUILD)/lib/libposenet.a
 	@mkdir -p $(@D)
 	$(call say,LD) $(CC) $(SANITIZE) -o $@ $^ $(LIBS)
 bench: $(if $(BENCH_SRC),$(BUILD)/bin/posenet-bench)

@@ -1,0 +1,131 @@
+/* bench/models/models.c - every model of the registry: its generator and the step of each stage, at its own size
+ *
+ * model/generator/HxW/bN; model/step/HxW/bN for the last stage, whose step learns most; model/STAGE-step/HxW/bN.
+ */
+#include "support/pnbench.h"
+#include "posenet/data.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    bench_work base;
+    pn_ctx *ctx;
+    pn_model *model;
+    pn_training *training;
+    pn_generation *generation;
+    pn_model_input in;
+    pn_real *array[5];              /* the pictures and heat maps of in, and the picture made */
+} model_work;
+
+static pn_status once(bench_work *base, bench_timer *t)
+{
+    model_work *w = (model_work *)base;
+    bench_start(t);
+    const pn_status status = w->training ? pn_training_step(w->training, &w->in, NULL)
+                                         : pn_generation_run(w->generation, &w->in, w->array[4]);
+    bench_stop(t);
+    return status;
+}
+
+static void end(bench_work *base)
+{
+    model_work *w = (model_work *)base;
+    pn_ctx *ctx = w->ctx;
+    pn_training_free(w->training);
+    pn_generation_free(w->generation);
+    pn_model_free(w->model);
+    for (int i = 0; i < 5; i++) pn_ctx_release(ctx, w->array[i]);
+    pn_ctx_release(ctx, w);
+}
+
+/* Noise: convolutions take as long on it as on people. Heat maps of random joints, which are mostly zero. */
+static pn_status make_inputs(model_work *w, const bench_model *m)
+{
+    pn_rng rng = pn_rng_named(1, "bench");
+    const ptrdiff_t plane = m->height * m->width;
+    for (int i = 0; i < 5; i++) {
+        const ptrdiff_t channels = i == 2 || i == 3 ? PN_JOINTS : 3, n = m->batch * channels * plane;
+        pn_real *v = w->array[i] = pn_ctx_alloc(w->ctx, (size_t)n * sizeof *v);
+        if (!v) return PN_ERR_NOMEM;
+        if (channels == 3) {
+            for (ptrdiff_t k = 0; k < n; k++) v[k] = (pn_real)(2 * pn_rng_uniform(&rng) - 1);
+            continue;
+        }
+        for (ptrdiff_t b = 0; b < m->batch; b++) {
+            pn_pose pose;
+            for (int j = 0; j < PN_JOINTS; j++) {
+                pose.x[j] = (double)pn_rng_below(&rng, m->width);
+                pose.y[j] = (double)pn_rng_below(&rng, m->height);
+            }
+            pn_pose_heatmaps(&pose, m->height, m->width, 6, v + b * channels * plane);
+        }
+    }
+    w->in = (pn_model_input){ w->array[0], w->array[1], w->array[2], w->array[3] };
+    return PN_OK;
+}
+
+static pn_status prepare(model_work *w, const bench_model *m)
+{
+    w->model = pn_model_new(w->ctx, &(pn_model_opt){ .name = m->name, .seed = 1 });
+    if (!w->model) return pn_ctx_status(w->ctx);
+    if (m->stage) {
+        const pn_training_opt opt = { .stage = m->stage, .batch = m->batch, .height = m->height, .width = m->width };
+        w->training = pn_training_new(w->model, &opt);
+    } else {
+        w->generation = pn_generation_new(w->model, m->batch, m->height, m->width);
+    }
+    if (!w->training && !w->generation) return pn_ctx_status(w->ctx);
+    w->base.bytes = m->stage ? pn_training_bytes(w->training) : pn_generation_bytes(w->generation);
+    w->base.flops = (double)m->batch * bench_model_flops(m);
+    w->base.items = (double)m->batch;
+    w->base.item = "pictures";
+    return make_inputs(w, m);
+}
+
+bench_work *bench_model_begin(pn_ctx *ctx, const bench_entry *e)
+{
+    model_work *w = pn_ctx_alloc(ctx, sizeof *w);
+    if (!w) return NULL;
+    *w = (model_work){ .base = { .once = once, .end = end }, .ctx = ctx };
+    if (!prepare(w, &e->of->model)) return &w->base;
+    end(&w->base);
+    return NULL;
+}
+
+/* ---- The list -------------------------------------------------------------------------------------------------------- */
+
+enum { NAMES = 64 };
+
+static int add(pn_bench_case *out, int n, int room, bench_model m, const char *work)
+{
+    static char name[NAMES][PN_BENCH_NAME];             /* made once, as the cases are */
+    if (n >= room || n >= NAMES) return n;
+    snprintf(name[n], sizeof name[n], "%s/%s/%tdx%td/b%td", m.name, work, m.height, m.width, m.batch);
+    out[n] = (pn_bench_case){
+        .name = name[n], .begin = bench_model_begin, .model = m,
+        .inside = m.stage ? "all networks of the stage: forward, losses, backward, Adam; packing of weights"
+                          : "pictures and heat maps in, picture out; weights packed before",
+    };
+    return n + 1;
+}
+
+int bench_models(pn_bench_case *out, int room)
+{
+    static const ptrdiff_t batches[] = { 1, 4 };
+    int n = 0;
+    for (int i = 0; pn_model_kind_at(i); i++) {
+        const pn_model_kind *kind = pn_model_kind_at(i);
+        for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
+            bench_model m = { .name = kind->name, .batch = batches[b], .height = kind->height, .width = kind->width };
+            n = add(out, n, room, m, "generator");
+            for (const pn_model_choice *s = kind->stages; s->name; s++) {
+                char work[64];
+                snprintf(work, sizeof work, "%s%s", s[1].name ? s->name : "", s[1].name ? "-step" : "step");
+                m.stage = s->name;
+                n = add(out, n, room, m, work);
+            }
+        }
+    }
+    return n;
+}

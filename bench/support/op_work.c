@@ -1,0 +1,202 @@
+/* bench/support/op_work.c - an op of a case as work: its plan, its inputs, and its own steps timed alone
+ *
+ * The only file here that looks inside a plan. Leaves are plain arrays, so a plan of one op converts them; in a network
+ * the conversion is not there, and so it runs but is not timed.
+ */
+#include "support/pnbench.h"
+
+#include "graph/graph.h"
+
+typedef struct {
+    bench_work base;
+    pn_ctx *ctx;
+    pn_bench bench;
+    pn_params *params;
+    pn_plan *plan;
+    pn_bench_pass pass;
+    pn_real *values[PN_BENCH_IN];   /* of the parameters: set anew for each training pass, which makes them stale */
+    pn_real *gradient;              /* handed to the result */
+} op_work;
+
+void pn_bench_keep(pn_bench *b, pn_tensor *out)
+{
+    b->out = out;
+    pn_output(b->graph, out, PN_GRAD);
+}
+
+/* ---- Inputs ----------------------------------------------------------------------------------------------------- */
+
+enum { FLOW_PIXELS = 4, CLASSES = 8 };
+
+static pn_real value_of(pn_rng *rng, pn_bench_role role)
+{
+    switch (role) {
+    case PN_BENCH_MASK: return (pn_real)pn_rng_uniform(rng);
+    case PN_BENCH_CLASSES: return (pn_real)pn_rng_below(rng, CLASSES);
+    case PN_BENCH_FLOW: return (pn_real)(FLOW_PIXELS * pn_rng_normal(rng));
+    default: return (pn_real)pn_rng_normal(rng);
+    }
+}
+
+static pn_real *values_for(pn_ctx *ctx, pn_shape shape, pn_bench_role role, const char *name)
+{
+    const ptrdiff_t n = pn_shape_count(shape);
+    pn_real *v = pn_ctx_alloc(ctx, (size_t)n * sizeof *v);
+    pn_rng rng = pn_rng_named(1, name);
+    for (ptrdiff_t i = 0; v && i < n; i++) v[i] = value_of(&rng, role);
+    return v;
+}
+
+static const char *const names[PN_BENCH_IN] = { "a", "b", "c", "d", "e", "f" };
+
+/* In the passes for one half of backward the other half wants nothing. */
+static pn_want wanted(pn_bench_role role, pn_bench_pass pass)
+{
+    const bool takes = role == PN_BENCH_VALUE || role == PN_BENCH_FLOW || role == PN_BENCH_MASK;
+    return takes && pass != PN_BENCH_FORWARD && pass != PN_BENCH_WEIGHTS ? PN_GRAD : PN_CONST;
+}
+
+static void make_inputs(op_work *w, const pn_bench_case *c)
+{
+    for (int i = 0; i < c->n_in; i++) {
+        const pn_init start = { PN_INIT_NORMAL, 0.05 };
+        switch (c->role[i]) {
+        case PN_BENCH_PARAM: w->bench.in[i] = pn_param(w->params, names[i], c->in[i], start); break;
+        case PN_BENCH_STATE:
+            w->bench.in[i] = pn_state(w->params, names[i], c->in[i], (pn_init){ PN_INIT_CONSTANT, 0.5 });
+            break;
+        default: w->bench.in[i] = pn_input(w->bench.graph, names[i], c->in[i], wanted(c->role[i], w->pass));
+        }
+    }
+}
+
+static pn_status set_inputs(op_work *w, const pn_bench_case *c)
+{
+    for (int i = 0; i < c->n_in; i++) {
+        if (c->role[i] == PN_BENCH_STATE) continue;
+        pn_real *v = values_for(w->ctx, c->in[i], c->role[i], names[i]);
+        if (!v) return PN_ERR_NOMEM;
+        if (c->role[i] == PN_BENCH_PARAM) {
+            for (ptrdiff_t k = 0; k < pn_shape_count(c->in[i]); k++) v[k] *= (pn_real)0.05;
+            pn_param_set(w->bench.in[i], w->values[i] = v);
+            continue;
+        }
+        const pn_status status = pn_set(w->plan, w->bench.in[i], v);
+        pn_ctx_release(w->ctx, v);
+        if (status) return status;
+    }
+    const pn_shape out = pn_tensor_shape(w->bench.out);
+    w->gradient = values_for(w->ctx, out, PN_BENCH_VALUE, "gradient");
+    return w->gradient ? PN_OK : PN_ERR_NOMEM;
+}
+
+/* ---- The op's own steps ------------------------------------------------------------------------------------------ */
+
+static bool converts(const pn_step *s) { return s->node->op == &pn_op_relayout || s->node->op == &pn_op_copy; }
+
+/* One direction of a plan; timer NULL: nothing is timed. Conversions run with the clock stopped. */
+static void run_steps(pn_plan *p, const pn_step *steps, int n, bench_timer *timer)
+{
+    const unsigned mode = pn_denormals_flush();
+    pn_run r = p->run;
+    for (int i = 0; i < n; i++) {
+        r.step = &steps[i];
+        const pn_op *op = r.step->node->op;
+        const bool timed = timer && !converts(r.step);
+        if (timed) bench_start(timer);
+        if (r.step->backward) op->backward(&r, r.step->node);
+        else op->forward(&r, r.step->node);
+        if (timed) bench_stop(timer);
+    }
+    pn_denormals_restore(mode);
+}
+
+static void forward(op_work *w, bench_timer *timer)
+{
+    w->plan->run.number++;          /* computed weights are new in every run */
+    run_steps(w->plan, w->plan->forward, w->plan->n_forward, timer);
+}
+
+static void refresh_parameters(op_work *w)
+{
+    for (int i = 0; i < PN_BENCH_IN; i++)
+        if (w->values[i]) pn_param_set(w->bench.in[i], w->values[i]);
+    pn_params_zero_grad(w->params);
+}
+
+static pn_status once(bench_work *base, bench_timer *timer)
+{
+    op_work *w = (op_work *)base;
+    if (w->pass == PN_BENCH_FORWARD) return forward(w, timer), PN_OK;
+    refresh_parameters(w);
+    forward(w, w->pass == PN_BENCH_TRAIN ? timer : NULL);
+    const pn_status status = pn_set_grad(w->plan, w->bench.out, w->gradient);
+    if (!status) run_steps(w->plan, w->plan->backward, w->plan->n_backward, timer);
+    return status;
+}
+
+/* ---- Begin and end ------------------------------------------------------------------------------------------------ */
+
+static double bytes_of(const pn_tensor *t) { return (double)pn_shape_count(pn_tensor_shape(t)) * sizeof(pn_real); }
+
+/* Forward reads its inputs and writes its result; backward reads them again beside the result's gradient, and writes
+ * theirs. */
+static void count(op_work *w, const pn_bench_case *c)
+{
+    const double out = bytes_of(w->bench.out);
+    const bool trains = w->pass != PN_BENCH_FORWARD;
+    double in = 0, gradients = 0, halves = 0;
+    for (int i = 0; i < c->n_in; i++) {
+        const bool learns = c->role[i] == PN_BENCH_PARAM && trains && w->pass != PN_BENCH_DATA;
+        in += bytes_of(w->bench.in[i]);
+        if (learns || wanted(c->role[i], w->pass)) gradients += bytes_of(w->bench.in[i]);
+    }
+    for (int i = 0; i < c->n_in && i < 2; i++)          /* a product costs as much again for each factor's gradient */
+        halves += (c->role[i] == PN_BENCH_PARAM ? trains && w->pass != PN_BENCH_DATA : wanted(c->role[i], w->pass) == PN_GRAD);
+    const double flops = c->flops ? c->flops(&w->bench) : 0;
+    const bool timed_forward = !trains || w->pass == PN_BENCH_TRAIN;
+    w->base.flops = (timed_forward ? flops : 0) + (trains ? halves * flops : 0);
+    w->base.read = (timed_forward ? in : 0) + (trains ? in + out : 0);
+    w->base.written = (timed_forward ? out : 0) + gradients;
+}
+
+static void end(bench_work *base)
+{
+    op_work *w = (op_work *)base;
+    pn_ctx *ctx = w->ctx;
+    pn_plan_free(w->plan);
+    pn_graph_free(w->bench.graph);
+    pn_params_free(w->params);
+    for (int i = 0; i < PN_BENCH_IN; i++) pn_ctx_release(ctx, w->values[i]);
+    pn_ctx_release(ctx, w->gradient);
+    pn_ctx_release(ctx, w);
+}
+
+static pn_status prepare(op_work *w, const pn_bench_case *c)
+{
+    w->bench.graph = pn_graph_new(w->ctx);
+    w->params = pn_params_new(w->ctx);
+    if (!w->bench.graph || !w->params) return PN_ERR_NOMEM;
+    make_inputs(w, c);
+    c->run(&w->bench);
+    const bool learns = w->pass != PN_BENCH_FORWARD && w->pass != PN_BENCH_DATA;
+    const pn_plan_opt opt = { .mode = w->pass == PN_BENCH_FORWARD ? PN_INFER : PN_TRAIN, .learn = learns ? w->params : NULL };
+    pn_status status = pn_params_init(w->params, 1);
+    if (!status) w->plan = pn_plan_new(w->bench.graph, &opt);
+    if (!w->plan) return pn_ctx_status(w->ctx);
+    if (!status) status = set_inputs(w, c);
+    if (!status) status = pn_forward(w->plan);          /* checks that every input is set; what follows does not */
+    if (!status) count(w, c);
+    w->base.bytes = pn_plan_describe(w->plan).arena_bytes;
+    return status;
+}
+
+bench_work *bench_op_begin(pn_ctx *ctx, const bench_entry *e)
+{
+    op_work *w = pn_ctx_alloc(ctx, sizeof *w);
+    if (!w) return NULL;
+    *w = (op_work){ .base = { .once = once, .end = end }, .ctx = ctx, .pass = e->pass };
+    if (!prepare(w, e->of)) return &w->base;
+    end(&w->base);
+    return NULL;
+}
