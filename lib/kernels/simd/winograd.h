@@ -22,7 +22,7 @@
 
 #include "kernels/simd/conv.h"
 
-enum { WINO = 6, WINO_POINTS = WINO * WINO };   /* tiles are WINO x WINO pixels */
+enum { WINO = 6, WINO_POINTS = WINO * WINO, MOST_TAPS = 25 };    /* tiles are WINO x WINO pixels; of a whole filter */
 
 static const float wino_a = 0.625f, wino_b = 1.5f;
 static const float wino_a2 = 0.390625f, wino_b2 = 2.25f;        /* their squares; the sum and product of these */
@@ -191,13 +191,13 @@ typedef struct {
 } wino_products;
 void PN_SIMD(pn_wino_results)(const wino_products *s, wino_block block);
 
-/* Weights [slot][result phase][point][pair][channel][width of the slot]; panels of a point are wino_panel floats apart. */
+/* Weights [slot][result phase][point][pair][channel][width of the slot]; points are wino_panel floats apart. */
 static inline ptrdiff_t wino_width(const conv_pass *p, ptrdiff_t slot)
 {
     const ptrdiff_t left = p->out_blocks * PN_BLOCK - slot * GROUP;
     return left < GROUP ? left : GROUP;
 }
-/* Odd in cache lines, as all strides between points are: 36 streams a power of two apart would share a few sets of L1. */
+/* Odd in cache lines, as all strides between points are: 36 streams a power of two apart would share few sets of L1. */
 static inline ptrdiff_t wino_odd(ptrdiff_t floats) { return (floats / PN_BLOCK | 1) * PN_BLOCK; }
 static inline ptrdiff_t wino_panel(const conv_pass *p, const wino_plan *w, ptrdiff_t width)
 {
@@ -205,7 +205,8 @@ static inline ptrdiff_t wino_panel(const conv_pass *p, const wino_plan *w, ptrdi
 }
 static inline ptrdiff_t wino_weights(const conv_pass *p, const wino_plan *w, ptrdiff_t slot, ptrdiff_t phase)
 {
-    return (slot * w->out_phases * wino_panel(p, w, GROUP) + phase * wino_panel(p, w, wino_width(p, slot))) * WINO_POINTS;
+    const ptrdiff_t before = slot * w->out_phases * wino_panel(p, w, GROUP);
+    return (before + phase * wino_panel(p, w, wino_width(p, slot))) * WINO_POINTS;
 }
 
 /* Whether the pass is faster this way. */

@@ -8,7 +8,8 @@
 typedef struct {
     const float *m;
     float *to;                      /* its first result, inside the map or not */
-    ptrdiff_t row, pixel;           /* floats between results */
+    ptrdiff_t down, across;         /* pixels of the map between results, */
+    ptrdiff_t row, pixel;           /* and floats */
     const float *bias;
     const float *residual;          /* like to, or NULL */
     bool add;
@@ -46,9 +47,17 @@ static void add_sums(const lanes *l, vec sum, vec squares)
     vec_store(l->sums + GROUP, vec_load(l->sums + GROUP) + squares);
 }
 
+/* The results right of these, which the next tile writes. */
+CONV_INLINE void fetch_next(const lanes *l, const int m)
+{
+    for (int i = 0; i < m; i++)
+        for (int k = m; k < 2 * m; k++) __builtin_prefetch(l->to + i * l->row + k * l->pixel, 1);
+}
+
 CONV_INLINE void whole(const lanes *l, ptrdiff_t plane, const int m)
 {
     vec y[25], sum = { 0 }, squares = { 0 };
+    fetch_next(l, m);
     results_of(y, l, plane, m);
     const bool bare = !l->residual && !l->add && !l->activate && !l->cut && !l->sums;
     if (bare) {
@@ -107,19 +116,20 @@ static void write_partly(const lanes *l, ptrdiff_t plane, ptrdiff_t m, const win
 }
 
 /* Which of m results, the first at `first` and `step` apart, lie in 0 .. extent - 1. */
-static conv_span inside(ptrdiff_t first, ptrdiff_t step, ptrdiff_t extent, ptrdiff_t m)
+static inline conv_span inside(ptrdiff_t first, ptrdiff_t step, ptrdiff_t extent, ptrdiff_t m)
 {
-    const ptrdiff_t from = first < 0 ? conv_ceil(-first, step) : 0, to = first < extent ? conv_ceil(extent - first, step) : 0;
-    return (conv_span){ from, to < m ? to : m };
+    conv_span s = { 0, m };
+    if (first < 0) s.from = conv_ceil(-first, step);
+    if (first + (m - 1) * step >= extent) s.to = first < extent ? conv_ceil(extent - first, step) : 0;
+    return s;
 }
 
-/* All vectors of tile `i` of the block, whose first result is (row, col) of image n. */
+/* All vectors of a tile, whose first result is (row, col) of image n. */
 static void one_tile(const wino_products *s, lanes *l, ptrdiff_t n, ptrdiff_t row, ptrdiff_t col)
 {
     const conv_pass *p = s->p;
     const ptrdiff_t m = s->w->results, first = s->slot * GROUP, plane = p->out.h * p->out.w * PN_BLOCK;
-    const conv_span y = inside(row, l->row / (p->out.w * PN_BLOCK), p->out.h, m);
-    const conv_span x = inside(col, l->pixel / PN_BLOCK, p->out.w, m);
+    const conv_span y = inside(row, l->down, p->out.h, m), x = inside(col, l->across, p->out.w, m);
     const window in = { y.from, y.to, x.from, x.to };
     const bool all = !y.from && y.to == m && !x.from && x.to == m;
     const float *base = l->m, *residual = s->c->epi ? s->c->epi->residual : NULL;
@@ -148,8 +158,9 @@ void PN_SIMD(pn_wino_results)(const wino_products *s, wino_block block)
     const wino_plan *w = s->w;
     const pn_epilogue *e = s->c->epi;
     const ptrdiff_t down = p->rows.adjoint ? p->rows.stride : 1, across = p->cols.adjoint ? p->cols.stride : 1;
-    lanes l = { .m = s->m, .row = p->out.w * down * PN_BLOCK, .pixel = across * PN_BLOCK, .add = s->c->add, .sums = s->sums,
-                .activate = e && e->slope != 1, .slope = vec_all(e ? e->slope : 1) };
+    lanes l = { .m = s->m, .down = down, .across = across, .row = p->out.w * down * PN_BLOCK,
+                .pixel = across * PN_BLOCK, .add = s->c->add, .sums = s->sums, .activate = e && e->slope != 1,
+                .slope = vec_all(e ? e->slope : 1) };
     ptrdiff_t n = block.n, ty = block.first / w->across, tx = block.first % w->across;
     for (ptrdiff_t i = 0; i < block.count; i++, l.m += GROUP) {
         const ptrdiff_t row = conv_position(&p->rows, s->row_phase, p->rows.from + ty * w->results);

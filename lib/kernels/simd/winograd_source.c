@@ -10,12 +10,20 @@ typedef struct { const float *scale, *shift; float slope; } reading;    /* of on
 /* Where a tile comes from and goes to: strides in floats. */
 typedef struct { const float *from; ptrdiff_t row, pixel; float *to; ptrdiff_t plane; } passage;
 
+enum { AHEAD = 10 };                /* pixels from a tile to those fetched meanwhile; they may lie anywhere */
+
 CONV_INLINE vec read_as(const float *from, const reading *r, ptrdiff_t lane, const bool scaled)
 {
     vec x = vec_load(from);
     if (!scaled) return x;
     x = x * vec_load(r->scale + lane) + vec_load(r->shift + lane);
     return vec_if(x > vec_all(0), x, x * vec_all(r->slope));
+}
+
+static inline void fetch_ahead(const passage *t)
+{
+    for (int y = 0; y < WINO; y++)
+        for (int x = AHEAD; x < AHEAD + 4; x++) __builtin_prefetch(t->from + y * t->row + x * t->pixel);
 }
 
 CONV_INLINE void transform(const passage *t, const ptrdiff_t pixel, const reading *r, const bool scaled)
@@ -63,6 +71,7 @@ static void one_tile(const conv_pass *p, const float *map, ptrdiff_t row, ptrdif
         t.from = map + (row * p->in.w + col) * PN_BLOCK;
         t.row = p->in.w * down * PN_BLOCK;
         t.pixel = across * PN_BLOCK;
+        fetch_ahead(&t);
         if (r->scale) scaled(&t, r);
         else if (across == 1) plain(&t);
         else plain_apart(&t);
