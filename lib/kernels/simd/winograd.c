@@ -1,23 +1,24 @@
 /* simd/winograd.c - a correlation by minimal filtering: blocks of tiles for the threads, 36 products for each slot
  *
- * A worker transforms the sources of a block of tiles, all input channels of it; then, for each slot of result channels,
- * 36 small matrix products (the direct convolution's own tiles of registers, a tile of the map taking a pixel's place) and
- * the transform back. V and the products of one slot stay near L2, and a panel of weights is read once per block.
+ * A worker transforms the sources of a block of tiles, all input channels of it; then, for each slot of result
+ * channels, 36 small matrix products (by the direct kernel's innermost loop, tiles taking the place of pixels) and the
+ * transform back. V and the products of one slot stay near L2, and a panel of weights is read once per block. Phases of
+ * a strided source are further input channels; phases of an adjoint's results are further slots.
  *
- * 3x3 takes 36 products where the direct convolution has 144. Single thread, Zen 4, as if each of the direct products were
- * done: 64 channels at 256 x 256 2.5 times the direct kernel's rate, 128 at 128 3.1, 256 at 64 3.5, 512 at 32 3.3.
+ * 3x3 takes 36 products where the direct convolution has 144, 5x5 36 for 100, 4x4 of stride 2 144 for 400. Of 64
+ * channels at 256 x 256 the products are two thirds of the time, of 256 channels seven eighths.
  */
 #include "kernels/simd/winograd.h"
 
-enum { NEAR_L2 = 900 << 10, LEAST_TILES = 24, MOST_TILES = 96, PIECE = 6, LEAST_ITEMS = 8, LINE = 16 };
+enum { NEAR_L2 = 900 << 10, LEAST_TILES = 24, MOST_TILES = 96, PIECE = 6, LEAST_ITEMS = 8, FEW_ITEMS = 4, LINE = 16 };
 
 typedef struct {
     const conv_pass *p;
     const wino_plan *w;
     conv_correlation c;
-    ptrdiff_t shares;               /* items a block is cut into: runs of slots */
+    ptrdiff_t shares;               /* items a block is cut into: runs of units, each a phase of a slot */
     ptrdiff_t *at;                  /* [pairs] offsets into V */
-    float *stats;                   /* [N][parts][2][lanes], or NULL */
+    float *stats;                   /* [N][parts][phases][2][lanes], or NULL */
     ptrdiff_t *held;                /* [worker * LINE]: the block its V holds, -1 none */
     float *room;                    /* a worker's V and M */
 } job;
@@ -38,7 +39,8 @@ static void cut_blocks(wino_plan *w, ptrdiff_t images)
 wino_plan PN_SIMD(pn_wino_plan)(const conv_pass *p)
 {
     const conv_axis *rows = &p->rows, *cols = &p->cols;
-    wino_plan w = { .taps = axis_taps(rows), .in_phases = rows->step * cols->step, .out_phases = rows->phases * cols->phases };
+    wino_plan w = { .taps = axis_taps(rows), .in_phases = rows->step * cols->step,
+                    .out_phases = rows->phases * cols->phases };
     w.results = WINO + 1 - w.taps;
     w.down = conv_ceil(rows->to - rows->from, w.results);
     w.across = conv_ceil(cols->to - cols->from, w.results);
@@ -48,6 +50,8 @@ wino_plan PN_SIMD(pn_wino_plan)(const conv_pass *p)
     if (w.tiles < LEAST_TILES) w.tiles = LEAST_TILES;
     if (w.tiles > MOST_TILES) w.tiles = MOST_TILES;
     cut_blocks(&w, p->out.n);
+    for (; w.blocks * p->slots * w.out_phases < FEW_ITEMS && w.tiles > 2 * PIECE; cut_blocks(&w, p->out.n))
+        w.tiles = w.tiles > 4 * PIECE ? w.tiles / 2 : 2 * PIECE;
     const ptrdiff_t grid = w.down * w.across, even = w.parts > 1 ? conv_ceil(grid, w.parts) : grid * w.images;
     w.tiles = even;
     cut_blocks(&w, p->out.n);
@@ -56,17 +60,33 @@ wino_plan PN_SIMD(pn_wino_plan)(const conv_pass *p)
     return w;
 }
 
-/* What a pass costs, in multiplications of a vector of 16 results by a number. A tile's transforms, measured by the share
- * they take, cost as much as TRANSFORM of these for each 16 channels; few tiles do not pay for the larger weights. */
-enum { TRANSFORM = 650, FEWEST_TILES = 8 };
+/* ---- Whether it pays --------------------------------------------------------------------------------------------- */
+
+/* In multiplications of a vector of 16 results by a number: the products of a tile; for every 16 channels of it a
+ * transform, TRANSFORM; and for every vector of weights a block reads, the WAIT for memory. Fitted to what was measured
+ * on one thread of Zen 4, as multiples of the direct kernel's rate (predicted forward, measured forward and
+ * backward-data):
+ *
+ *   3x3   64 ch @256     2.9  2.8 2.8        4x4    256->512 @31    3.2  3.2 3.0
+ *   3x3   128 ch @128    3.1  3.3 3.3        4x4/2  64->128 @256    2.1  2.2 2.2
+ *   3x3   256 ch @64     3.2  3.1 3.4        4x4/2  128->256 @64    1.8  1.9 1.9
+ *   3x3   512 ch @32     3.3  3.5 3.4        4x4/2  256->512 @32    1.4  1.6 1.6
+ *   3x3   512 ch @8      2.0  2.6 2.5        4x4/2  256->512 @16    0.9  1.0 1.1 (not)
+ *   3x3   18->64 @256    2.1  1.9 2.5        3x3/2  64->128 @128    1.2  1.3 1.2
+ *   3x3   3->64 @256     0.8  0.5 1.0 (not) 3x3/2  128->256 @64    1.0  1.0 1.0 (not)
+ *   5x5   16 ch @64      1.2  1.5 1.5        3x3/2  transposed, 256->128 @64   1.2  1.2 1.2
+ *   5x5   128 ch @64     2.2  2.4 2.5        3x3/2  transposed, 512->256 @32   1.0  1.1 1.1 (not)
+ *
+ * Phases multiply the weights: 9 times the parameter of 4x4, 16 times that of 3x3 of stride 2. They must win more. */
+enum { TRANSFORM = 350, WAIT = 4, FEWEST_TILES = 4 };
 static bool worth(const conv_pass *p, const wino_plan *w)
 {
     const ptrdiff_t tiles = w->down * w->across * p->out.n, lanes_out = p->out_blocks * w->out_phases;
     const ptrdiff_t products = WINO_POINTS * w->in_phases * p->in_c * lanes_out;
-    const ptrdiff_t here = tiles * (products + TRANSFORM * (w->pairs + lanes_out));
-    const ptrdiff_t positions = p->rows.adjoint ? p->in.h * p->in.w : p->out.h * p->out.w;
-    const ptrdiff_t direct = p->out.n * positions * p->taps * p->in_c * p->out_blocks;
-    return tiles >= FEWEST_TILES && here + here / 20 < direct;
+    const ptrdiff_t here = (tiles + w->blocks * WAIT) * products + tiles * TRANSFORM * (w->pairs + lanes_out);
+    const ptrdiff_t direct = p->out.n * p->out.h * p->out.w * p->taps / w->out_phases * p->in_c * p->out_blocks;
+    const ptrdiff_t margin = w->in_phases * w->out_phases > 1 ? here / 5 : here / 10;
+    return tiles >= FEWEST_TILES && here + margin < direct;
 }
 
 bool PN_SIMD(pn_wino_pays)(const conv_pass *p)
@@ -74,8 +94,8 @@ bool PN_SIMD(pn_wino_pays)(const conv_pass *p)
     const conv_axis *rows = &p->rows, *cols = &p->cols;
     const ptrdiff_t r = axis_taps(rows);
     if (p->groups > 1 || p->depth || p->thin || rows->dilation > 1 || cols->dilation > 1) return false;
-    if (r != axis_taps(cols) || r < 2 || r > 5 || rows->to <= rows->from || cols->to <= cols->from) return false;
-    if (rows->stride > 1 || cols->stride > 1 || r != 3) return false;
+    if (r != axis_taps(cols) || r < 2 || r > WINO - 1 || rows->to <= rows->from || cols->to <= cols->from) return false;
+    if (p->taps > MOST_TAPS) return false;
     const wino_plan w = PN_SIMD(pn_wino_plan)(p);
     return worth(p, &w);
 }
@@ -87,8 +107,9 @@ static ptrdiff_t lanes(const conv_pass *p) { return p->out_blocks * PN_BLOCK; }
 static size_t table_floats(const wino_plan *w) { return lines((size_t)w->pairs * (sizeof(ptrdiff_t) / sizeof(float))); }
 static size_t stats_floats(const conv_pass *p, const wino_plan *w)
 {
-    return lines((size_t)(p->out.n * w->parts * 2 * lanes(p)));
+    return lines((size_t)(p->out.n * w->parts * w->out_phases * 2 * lanes(p)));
 }
+static ptrdiff_t units(const conv_pass *p, const wino_plan *w) { return p->slots * w->out_phases; }
 static size_t sums_floats(const wino_plan *w) { return (size_t)(w->images * 2 * GROUP); }
 static size_t room_floats(const wino_plan *w)
 {
@@ -125,55 +146,59 @@ static void multiply(const job *j, float *m, const float *v, const float *weight
         t.w = weights + point * panel;
         for (ptrdiff_t i = 0, piece; i < count; i += piece) {
             piece = conv_piece(count - i, most);
-            PN_SIMD(pn_conv_tile)(&t, m + point * w->m_plane + i * GROUP, v + point * w->v_plane + i * PN_BLOCK, piece, vecs);
+            float *to = m + point * w->m_plane + i * GROUP;
+            PN_SIMD(pn_conv_tile)(&t, to, v + point * w->v_plane + i * PN_BLOCK, piece, vecs);
         }
     }
 }
 
 static void keep_sums(const job *j, const wino_products *s, wino_block block, ptrdiff_t part)
 {
-    const ptrdiff_t grid = j->w->down * j->w->across, images = j->w->parts > 1 ? 1 : block.count / grid;
-    for (ptrdiff_t n = 0; n < images; n++)
+    const wino_plan *w = j->w;
+    const ptrdiff_t images = w->parts > 1 ? 1 : block.count / (w->down * w->across);
+    const ptrdiff_t phase = s->row_phase * j->p->cols.phases + s->col_phase;
+    for (ptrdiff_t n = 0; n < images; n++) {
+        const ptrdiff_t piece = ((block.n + n) * w->parts + part) * w->out_phases + phase;
         for (ptrdiff_t half = 0; half < 2; half++)
-            memcpy(j->stats + (((block.n + n) * j->w->parts + part) * 2 + half) * lanes(j->p) + s->slot * GROUP,
-                   s->sums + (n * 2 + half) * GROUP, (size_t)(s->vecs * VLEN) * sizeof(float));
+            memcpy(j->stats + (piece * 2 + half) * lanes(j->p) + s->slot * GROUP, s->sums + (n * 2 + half) * GROUP,
+                   (size_t)(s->vecs * VLEN) * sizeof(float));
+    }
 }
 
-static void run_slot(const job *j, float *room, ptrdiff_t slot, ptrdiff_t index)
+/* One phase of one slot of one block. */
+static void run_unit(const job *j, float *room, ptrdiff_t unit, ptrdiff_t index)
 {
     const conv_pass *p = j->p;
     const wino_plan *w = j->w;
     const wino_block block = block_of(j, index);
+    const ptrdiff_t slot = unit / w->out_phases, phase = unit % w->out_phases;
     float *v = room + sums_floats(w), *m = v + WINO_POINTS * w->v_plane;
-    wino_products s = { .p = p, .w = w, .c = &j->c, .m = m, .slot = slot, .vecs = wino_width(p, slot) / VLEN };
+    wino_products s = { .p = p, .w = w, .c = &j->c, .m = m, .slot = slot, .vecs = wino_width(p, slot) / VLEN,
+                        .row_phase = phase / p->cols.phases, .col_phase = phase % p->cols.phases };
     const float *bias = j->c.epi ? j->c.epi->bias : NULL;
     for (ptrdiff_t i = 0; i < GROUP; i++) s.bias[i] = bias && slot * GROUP + i < p->out_c ? bias[slot * GROUP + i] : 0;
     if (j->stats) s.sums = memset(room, 0, sums_floats(w) * sizeof *room);
-    for (ptrdiff_t phase = 0; phase < w->out_phases; phase++) {
-        s.row_phase = phase / p->cols.phases;
-        s.col_phase = phase % p->cols.phases;
-        multiply(j, m, v, j->c.packed + wino_weights(p, w, slot, phase), s.vecs, block.count);
-        PN_SIMD(pn_wino_results)(&s, block);
-    }
+    multiply(j, m, v, j->c.packed + wino_weights(p, w, slot, phase), s.vecs, block.count);
+    PN_SIMD(pn_wino_results)(&s, block);
     if (j->stats) keep_sums(j, &s, block, index % w->parts);
 }
 
 static void correlate_item(void *arg, ptrdiff_t item, int worker)
 {
     const job *j = arg;
-    const ptrdiff_t index = item / j->shares, share = item % j->shares, slots = j->p->slots;
+    const ptrdiff_t index = item / j->shares, share = item % j->shares, all = units(j->p, j->w);
     float *room = j->room + (size_t)worker * room_floats(j->w);
     if (j->held[worker * LINE] != index) {
         PN_SIMD(pn_wino_sources)(room + sums_floats(j->w), j->p, j->w, j->c.source, j->c.pro, block_of(j, index));
         j->held[worker * LINE] = index;
     }
-    for (ptrdiff_t slot = slots * share / j->shares; slot < slots * (share + 1) / j->shares; slot++)
-        run_slot(j, room, slot, index);
+    for (ptrdiff_t unit = all * share / j->shares; unit < all * (share + 1) / j->shares; unit++)
+        run_unit(j, room, unit, index);
 }
 
 static void sum_stats(const job *j)
 {
-    const ptrdiff_t width = lanes(j->p), parts = j->w->parts, images = j->p->out.n;
+    const ptrdiff_t width = lanes(j->p), parts = j->w->parts * j->w->out_phases, images = j->p->out.n;
     for (ptrdiff_t n = 0; n < images; n++)
         for (ptrdiff_t i = 0; i < 2 * width; i++) {
             double sum = 0;
@@ -187,7 +212,7 @@ void PN_SIMD(pn_wino_correlate)(pn_pool *pool, const conv_pass *p, conv_correlat
     const wino_plan w = PN_SIMD(pn_wino_plan)(p);
     const int threads = pn_pool_size(pool);
     float *scratch = c.scratch;
-    job j = { .p = p, .w = &w, .c = c, .at = c.scratch, .shares = w.blocks >= LEAST_ITEMS ? 1 : p->slots };
+    job j = { .p = p, .w = &w, .c = c, .at = c.scratch, .shares = w.blocks >= LEAST_ITEMS ? 1 : units(p, &w) };
     scratch += table_floats(&w);
     if (c.epi && c.epi->stats) j.stats = scratch;
     scratch += stats_floats(p, &w);
