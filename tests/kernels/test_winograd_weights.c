@@ -4,12 +4,14 @@
 #define MAP(n, c, h, w) { n, c, h, w, PN_BLOCK }
 #define TAPS(k, p) .kernel = { k, k }, .stride = { 1, 1 }, .pad = { p, p }, .dilation = { 1, 1 }, .groups = 1
 
+#define HALVE(k, p) .kernel = { k, k }, .stride = { 2, 2 }, .pad = { p, p }, .dilation = { 1, 1 }, .groups = 1
+
 /* Minimal filtering rounds like an ordinary float sum: in units of the gradient's rms, 2e-6 rms and 2e-5 at most. */
 #define TOL_RMS 2e-6
 #define TOL_MAX 2e-5
 
-/* Sizes around whole tiles (4 results of 3x3, 2 of 5x5), channels around blocks and slots, one run of tiles, several
- * runs, several chunks (129 tiles and more), several images, borders of every kind, none, and wider than the filter. */
+/* Sizes around whole tiles (4 results of 3x3, 2 of 5x5, 5 of 4x4), channels around blocks and slots, one run of tiles,
+ * several runs, several chunks (257 tiles and more), several images, borders of every kind, none, and wide ones. */
 static const pn_conv_dims cases[] = {
     { .x = MAP(1, 64, 16, 16), .y = MAP(1, 64, 16, 16), TAPS(3, 1) },
     { .x = MAP(1, 33, 15, 17), .y = MAP(1, 70, 15, 17), TAPS(3, 1) },
@@ -23,6 +25,10 @@ static const pn_conv_dims cases[] = {
     { .x = MAP(1, 34, 17, 14), .y = MAP(1, 50, 17, 14), TAPS(5, 2) },
     { .x = MAP(2, 20, 9, 13), .y = MAP(2, 65, 9, 13), TAPS(5, 2), .border = PN_BORDER_REFLECT },
     { .x = MAP(1, 18, 25, 24), .y = MAP(1, 17, 21, 20), TAPS(5, 0) },
+    { .x = MAP(1, 20, 43, 60), .y = MAP(1, 70, 21, 30), HALVE(4, 1) },
+    { .x = MAP(2, 33, 40, 50), .y = MAP(2, 18, 20, 25), HALVE(4, 1), .border = PN_BORDER_REFLECT },
+    { .x = MAP(1, 17, 42, 41), .y = MAP(1, 16, 20, 19), HALVE(4, 0) },
+    { .x = MAP(1, 36, 20, 25), .y = MAP(1, 20, 40, 50), HALVE(4, 1), .transposed = true },
 };
 enum { CASES = sizeof cases / sizeof *cases, MOST_THREADS = 3 };
 

@@ -1,20 +1,22 @@
-/* simd/winograd_weights.c - gradient of the weights by minimal filtering: 3x3 and 5x5 of stride 1
+/* simd/winograd_weights.c - gradient of the weights by minimal filtering: 3x3 and 5x5 of stride 1, 4x4 of stride 2
  *
  * Tiles of 6 x 6 source pixels and m x m gradients of results (m = 4 for 3x3, 2 for 5x5) are transformed; at each of
- * the 36 points the gradient is then an outer product of channels, summed over tiles, and goes back to taps only at the
- * end: 36 multiplications for 144 (3x3) or 100 (5x5), of which the transforms eat a part.
+ * the 36 points the gradient is then an outer product of channels, summed over tiles, and goes back to taps only at
+ * the end: 36 multiplications for 144 (3x3) or 100 (5x5), of which the transforms eat a part. A 4x4 of stride 2 is four
+ * 2x2 of stride 1, each from one phase of the source's rows and columns: 4 x 36 for 400, m = 5. A source is a block of
+ * 16 channels of one phase.
  *
- * Blocking. An item is a product of at most 64 by 64 channels; its 36 x 64 x 64 sums (590 KB) and the transformed tiles
- * would not share L2. Rows 0 and 5, 1 and 2, 3 and 4 of a transform share their halves and nothing else, so the points
- * are done in thirds at no more arithmetic: 64 tiles of one third (400 KB) beside its sums (197 KB), four such runs
- * before the next third reads the same pixels again. An item transforms for itself what neighbouring items transform
- * too: no barrier, no shared memory. Few items are cut along the tiles into chunks of 256 and more, whose gradients are
- * added in order.
+ * Blocking. An item is a product of at most 4 sources by 64 channels; its 36 x 64 x 64 sums (590 KB) and the
+ * transformed tiles would not share L2. Rows 0 and 5, 1 and 2, 3 and 4 of a transform share their halves and nothing
+ * else, so the points are done in thirds at no more arithmetic: 64 tiles of one third (400 KB) beside its sums (197
+ * KB), four such runs before the next third reads the same pixels again. An item transforms for itself what
+ * neighbouring items transform too: no barrier, no shared memory. Few items are cut along the tiles into chunks of 256
+ * and more, whose gradients are added in order.
  *
  * Measured on one Zen 4 core, 64 x 64 channels of 128 x 128: products run at 90 % of the FMA peak and are two thirds of
  * the time, transforms a fifth (half of that waits for pixels), going back to taps 3 %.
  *
- * Scratch: 1 MB per thread, and when there are fewer than 8 products 147 KB (3x3) or 410 KB (5x5) per item.
+ * Scratch: 1 MB per thread; with fewer than 8 products 147 KB (3x3), 65 KB (4x4) or 410 KB (5x5) per item too.
  */
 #include "kernels/simd/winograd.h"
 
@@ -24,14 +26,15 @@ enum {
     SIDE = 4,                       /* blocks of 16 channels of either side in a product: its sums stay in L2 */
     THIRDS = 3, POINTS = WINO_POINTS / THIRDS,
     LEAST_ITEMS = 8, LEAST_TILES = 256,             /* of a chunk */
-    LINE = 16,
+    MOST_STEP = 2, LINE = 16,
 };
 
 typedef struct {
     conv_pass wide, tall;           /* the ordinary forward; and its result's map */
-    ptrdiff_t results, taps;        /* per axis: of a tile, of the filter */
+    ptrdiff_t results, taps;        /* per axis: of a tile, of the filter of a phase */
+    ptrdiff_t step, phases;         /* pixels from one to the next of a phase; phases of a map */
     ptrdiff_t down, across, tiles;  /* tiles of an image; of all images */
-    ptrdiff_t casts, vectors;       /* groups of SIDE blocks of the wide and of the tall map */
+    ptrdiff_t casts, vectors;       /* groups of SIDE sources (block, phase) of the wide map, blocks of the tall one */
     ptrdiff_t chunks;               /* runs of tiles, whose sums are added afterwards */
     ptrdiff_t wide_point, tall_point, sums_point;       /* floats between points */
     size_t tall_at, sums_at, filters_at, worker_floats; /* of a worker */
@@ -46,7 +49,7 @@ typedef struct {
     float *workers, *partial;       /* gradients [chunk][item] */
 } job;
 
-typedef struct { conv_span cast, vectors; ptrdiff_t chunk; } part;      /* spans of blocks */
+typedef struct { conv_span cast, vectors; ptrdiff_t chunk; } part;      /* spans of sources, and of blocks */
 
 /* Where a tile lies: its image, its first result; how many tiles from it on lie side by side and inside either map (0:
  * not even this one does). */
@@ -62,21 +65,23 @@ static ptrdiff_t products(const shape *s) { return s->casts * s->vectors; }
 
 static shape shape_of(pn_conv_dims d)
 {
-    shape s = { .taps = d.kernel[0], .results = WINO + 1 - d.kernel[0] };
+    shape s = { .step = d.stride[0], .phases = d.stride[0] * d.stride[0] };
+    s.taps = d.kernel[0] / s.step;
+    s.results = WINO + 1 - s.taps;
     PN_SIMD(pn_conv_weight_passes)(d, &s.wide, &s.tall);
     const conv_pass *p = &s.wide;
     s.down = conv_ceil(p->out.h, s.results);
     s.across = conv_ceil(p->out.w, s.results);
     s.tiles = p->out.n * s.down * s.across;
-    s.casts = conv_ceil(p->in_blocks, SIDE);
+    s.casts = conv_ceil(p->in_blocks * s.phases, SIDE);
     s.vectors = conv_ceil(p->out_blocks, SIDE);
     s.chunks = at_most(conv_ceil(LEAST_ITEMS, products(&s)), conv_ceil(s.tiles, LEAST_TILES));
     const ptrdiff_t run = at_most(RUN, s.tiles);
-    const ptrdiff_t casts = at_most(SIDE, p->in_blocks), vectors = at_most(SIDE, p->out_blocks);
+    const ptrdiff_t casts = at_most(SIDE, p->in_blocks * s.phases), vectors = at_most(SIDE, p->out_blocks);
     s.wide_point = odd(casts * run * PN_BLOCK);
     s.tall_point = odd(vectors * run * PN_BLOCK);
     s.sums_point = odd(casts * vectors * PN_BLOCK * PN_BLOCK);
-    s.filters = casts * vectors * PN_BLOCK * PN_BLOCK * p->taps;
+    s.filters = casts / s.phases * vectors * PN_BLOCK * PN_BLOCK * p->taps;
     s.tall_at = (size_t)(POINTS * s.wide_point);
     s.sums_at = s.tall_at + (size_t)(POINTS * s.tall_point);
     s.filters_at = s.sums_at + (size_t)(WINO_POINTS * s.sums_point);
@@ -91,16 +96,25 @@ size_t PN_SIMD(pn_wino_weights_bytes)(pn_conv_dims d, int threads)
     return (partial + (size_t)threads * s.worker_floats) * sizeof(float);
 }
 
-/* Below these the direct gradient is as fast: transforms fill lanes that are not there, or are done for a handful of
- * tiles. Measured against it at 16 -> 16 channels of 128 x 128: 2.2 times as fast; at 4 tiles of 512 -> 512: 1.2. */
-enum { LEAST_CHANNELS = 16, PAYS_FROM = 4 };
+/* Costs in multiplications per pair of channels, measured on one Zen 4 core: transforms and waiting add 40 % to the
+ * products, going back to taps costs an item as much as 6 tiles. Direct over tiled time, by this and as measured:
+ *
+ *   3x3   64 channels at 128: 2.8, 2.8   512 at 16: 2.1, 2.1   512 at 8: 1.1, 1.2
+ *   4x4, stride 2, 64 channels to 32: 1.5, 1.65   256 to 16: 0.9, 1.0   512 to 8: 0.5, 0.6
+ *
+ * With fewer than 16 channels on either side transforms work for lanes that are not there (16 -> 16 at 128: 2.2). A 3x3
+ * of stride 2, as four phases of 2x2, gains 6 to 9 %: left to the direct gradient. */
+enum { LEAST_CHANNELS = 16, TILE_COST = WINO_POINTS * 14 / 10, TAPS_COST = 6 * TILE_COST };
 
 bool PN_SIMD(pn_wino_weights_pays)(const pn_conv_dims *d)
 {
     for (int i = 0; i < 2; i++)
-        if (d->kernel[i] != d->kernel[0] || d->stride[i] != 1 || d->dilation[i] != 1) return false;
-    if ((d->kernel[0] != 3 && d->kernel[0] != 5) || d->groups != 1) return false;
-    return d->x.c >= LEAST_CHANNELS && d->y.c >= LEAST_CHANNELS && shape_of(*d).tiles >= PAYS_FROM;
+        if (d->kernel[i] != d->kernel[0] || d->stride[i] != d->stride[0] || d->dilation[i] != 1) return false;
+    const ptrdiff_t k = d->kernel[0], stride = d->stride[0];
+    if (d->groups != 1 || !(stride == 1 ? k == 3 || k == 5 : stride == 2 && k == 4)) return false;
+    if (d->x.c < LEAST_CHANNELS || d->y.c < LEAST_CHANNELS) return false;
+    const shape s = shape_of(*d);
+    return s.phases * (s.tiles * TILE_COST + TAPS_COST) < s.wide.out.n * s.wide.out.h * s.wide.out.w * k * k;
 }
 
 /* ---- Transforms ------------------------------------------------------------------------------------------------ */
@@ -150,7 +164,7 @@ CONV_INLINE vec read_as(const float *from, vec scale, vec shift, vec slope)
 typedef struct { const float *from; ptrdiff_t row; float *to; ptrdiff_t point, count; reading r; } passage;
 
 /* Columns that two tiles share are transformed downwards once. */
-CONV_INLINE void wide_third(const passage *t, const int third, const int m, const bool scaled)
+CONV_INLINE void wide_third(const passage *t, const int third, const int m, const bool scaled, const ptrdiff_t pixel)
 {
     for (ptrdiff_t lane = 0; lane < PN_BLOCK; lane += VLEN) {
         const vec scale = scaled ? vec_load(t->r.scale + lane) : vec_all(1);
@@ -165,8 +179,8 @@ CONV_INLINE void wide_third(const passage *t, const int third, const int m, cons
                 vec d[WINO], pair[2];
                 CONV_UNROLL
                 for (int y = 0; y < WINO; y++) {        /* the inner points use the inner four: the others vanish */
-                    const float *pixel = from + y * t->row + x * PN_BLOCK;
-                    d[y] = scaled ? read_as(pixel, scale, shift, slope) : vec_load(pixel);
+                    const float *at = from + y * t->row + x * pixel;
+                    d[y] = scaled ? read_as(at, scale, shift, slope) : vec_load(at);
                 }
                 source_rows(pair, d, third);
                 rows[0][x] = pair[0];
@@ -182,7 +196,7 @@ CONV_INLINE void wide_third(const passage *t, const int third, const int m, cons
                 CONV_UNROLL
                 for (int x = 0; x < WINO - m; x++) rows[k][x] = rows[k][x + m];
             }
-            from += m * PN_BLOCK;
+            from += m * pixel;
             to += PN_BLOCK;
         }
     }
@@ -216,23 +230,28 @@ CONV_INLINE void tall_third(const passage *t, const int third, const int m)
 }
 
 /* Functions of their own: inlined together, they would compete for registers. */
-CONV_INLINE void wide_switch(const passage *t, int third, const int m, const bool scaled)
+CONV_INLINE void wide_switch(const passage *t, int third, const int m, const bool scaled, const ptrdiff_t step)
 {
     switch (third) {
-    case 0: wide_third(t, 0, m, scaled); break;
-    case 1: wide_third(t, 1, m, scaled); break;
-    default: wide_third(t, 2, m, scaled); break;
+    case 0: wide_third(t, 0, m, scaled, step * PN_BLOCK); break;
+    case 1: wide_third(t, 1, m, scaled, step * PN_BLOCK); break;
+    default: wide_third(t, 2, m, scaled, step * PN_BLOCK); break;
     }
 }
-OUT_OF_LINE void wide_four(const passage *t, int third) { wide_switch(t, third, 4, false); }
-OUT_OF_LINE void wide_two(const passage *t, int third) { wide_switch(t, third, 2, false); }
-OUT_OF_LINE void wide_four_scaled(const passage *t, int third) { wide_switch(t, third, 4, true); }
-OUT_OF_LINE void wide_two_scaled(const passage *t, int third) { wide_switch(t, third, 2, true); }
+OUT_OF_LINE void wide_four(const passage *t, int third) { wide_switch(t, third, 4, false, 1); }
+OUT_OF_LINE void wide_two(const passage *t, int third) { wide_switch(t, third, 2, false, 1); }
+OUT_OF_LINE void wide_five(const passage *t, int third) { wide_switch(t, third, 5, false, 2); }
+OUT_OF_LINE void wide_four_scaled(const passage *t, int third) { wide_switch(t, third, 4, true, 1); }
+OUT_OF_LINE void wide_two_scaled(const passage *t, int third) { wide_switch(t, third, 2, true, 1); }
+OUT_OF_LINE void wide_five_scaled(const passage *t, int third) { wide_switch(t, third, 5, true, 2); }
 
 static void wide_stretch(const passage *t, int third, ptrdiff_t results)
 {
-    if (results == 4) (t->r.scale ? wide_four_scaled : wide_four)(t, third);
-    else (t->r.scale ? wide_two_scaled : wide_two)(t, third);
+    switch (results) {
+    case 4: (t->r.scale ? wide_four_scaled : wide_four)(t, third); break;
+    case 2: (t->r.scale ? wide_two_scaled : wide_two)(t, third); break;
+    default: (t->r.scale ? wide_five_scaled : wide_five)(t, third); break;
+    }
 }
 
 CONV_INLINE void tall_switch(const passage *t, int third, const int m)
@@ -245,33 +264,38 @@ CONV_INLINE void tall_switch(const passage *t, int third, const int m)
 }
 OUT_OF_LINE void tall_four(const passage *t, int third) { tall_switch(t, third, 4); }
 OUT_OF_LINE void tall_two(const passage *t, int third) { tall_switch(t, third, 2); }
+OUT_OF_LINE void tall_five(const passage *t, int third) { tall_switch(t, third, 5); }
 
-CONV_INLINE void copy_pixels(float *to, const float *from, ptrdiff_t count, const reading *r)
+CONV_INLINE void copy_pixel(float *to, const float *from, const reading *r)
 {
-    if (!r->scale)
-        for (ptrdiff_t l = 0; l < count * PN_BLOCK; l += VLEN) vec_store(to + l, vec_load(from + l));
-    else for (ptrdiff_t i = 0; i < count; i++, to += PN_BLOCK, from += PN_BLOCK)
-        for (ptrdiff_t l = 0; l < PN_BLOCK; l += VLEN)
-            vec_store(to + l, read_as(from + l, vec_load(r->scale + l), vec_load(r->shift + l), vec_all(r->slope)));
+    for (ptrdiff_t l = 0; l < PN_BLOCK; l += VLEN) {
+        if (!r->scale) vec_store(to + l, vec_load(from + l));
+        else vec_store(to + l, read_as(from + l, vec_load(r->scale + l), vec_load(r->shift + l), vec_all(r->slope)));
+    }
 }
 
-/* size x size pixels from (row, col) on of one block of an image, with border and prologue. */
-static void patch(float *to, const conv_pass *p, const float *map, conv_span at, ptrdiff_t size, const reading *r)
+/* A tile of size x size pixels, `step` apart, in the map as in the patch. */
+typedef struct { ptrdiff_t row, col, size, step; } frame;
+
+/* Its pixels of one block of an image, with border and prologue. */
+static void patch(float *to, const conv_pass *p, const float *map, frame f, const reading *r)
 {
-    const ptrdiff_t col = at.to, left = at_most(col < 0 ? -col : 0, size);
-    const ptrdiff_t right = p->in.w <= col + left ? left : at_most(p->in.w - col, size);
-    for (ptrdiff_t y = 0; y < size; y++, to += size * PN_BLOCK) {
-        const ptrdiff_t row = conv_stands_for(at.from + y, p->in.h, p->border);
+    const ptrdiff_t left = f.col < 0 ? at_most(conv_ceil(-f.col, f.step), f.size) : 0;
+    const ptrdiff_t inside = p->in.w > f.col ? at_most(conv_ceil(p->in.w - f.col, f.step), f.size) : 0;
+    const ptrdiff_t right = inside > left ? inside : left;
+    for (ptrdiff_t y = 0; y < f.size; y++, to += f.size * f.step * PN_BLOCK) {
+        const ptrdiff_t row = conv_stands_for(f.row + y * f.step, p->in.h, p->border);
         if (row < 0) {
-            memset(to, 0, (size_t)(size * PN_BLOCK) * sizeof *to);
+            memset(to, 0, (size_t)(f.size * f.step * PN_BLOCK) * sizeof *to);
             continue;
         }
         const float *from = map + row * p->in.w * PN_BLOCK;
-        copy_pixels(to + left * PN_BLOCK, from + (col + left) * PN_BLOCK, right - left, r);
-        for (ptrdiff_t x = left ? 0 : right; x < size; x = x + 1 == left ? right : x + 1) {
-            const ptrdiff_t i = conv_stands_for(col + x, p->in.w, p->border);
-            if (i < 0) memset(to + x * PN_BLOCK, 0, PN_BLOCK * sizeof *to);
-            else copy_pixels(to + x * PN_BLOCK, from + i * PN_BLOCK, 1, r);
+        for (ptrdiff_t x = left; x < right; x++)
+            copy_pixel(to + x * f.step * PN_BLOCK, from + (f.col + x * f.step) * PN_BLOCK, r);
+        for (ptrdiff_t x = left ? 0 : right; x < f.size; x = x + 1 == left ? right : x + 1) {
+            const ptrdiff_t i = conv_stands_for(f.col + x * f.step, p->in.w, p->border);
+            if (i < 0) memset(to + x * f.step * PN_BLOCK, 0, PN_BLOCK * sizeof *to);
+            else copy_pixel(to + x * f.step * PN_BLOCK, from + i * PN_BLOCK, r);
         }
     }
 }
@@ -282,24 +306,26 @@ static reading reading_of(const pn_prologue *pro, ptrdiff_t at)
     return (reading){ pro->scale + at * PN_BLOCK, pro->shift + at * PN_BLOCK, pro->slope };
 }
 
-/* A third of the points of `count` tiles: to [point][block][tile][16]. */
-static void wide_points(const job *j, float *to, conv_span blocks, const place *tile, ptrdiff_t count, int third)
+/* A third of the points of `count` tiles: to [point][source][tile][16]. */
+static void wide_points(const job *j, float *to, conv_span sources, const place *tile, ptrdiff_t count, int third)
 {
     const conv_pass *p = &j->s.wide;
-    const ptrdiff_t all = pn_map_blocks(p->in);
-    for (ptrdiff_t b = blocks.from; b < blocks.to; b++)
+    const ptrdiff_t all = pn_map_blocks(p->in), step = j->s.step, phases = j->s.phases;
+    for (ptrdiff_t k = sources.from; k < sources.to; k++)
         for (ptrdiff_t i = 0, next; i < count; i = next) {
-            const ptrdiff_t at = tile[i].n * all + b, row = tile[i].row + p->rows.low, col = tile[i].col + p->cols.low;
+            const ptrdiff_t at = tile[i].n * all + k / phases, phase = k % phases;
+            const ptrdiff_t row = tile[i].row * step + p->rows.low + phase / step;
+            const ptrdiff_t col = tile[i].col * step + p->cols.low + phase % step;
             const float *map = j->wide + at * p->in.h * p->in.w * PN_BLOCK;
-            passage t = { .row = p->in.w * PN_BLOCK, .to = to, .point = j->s.wide_point };
+            passage t = { .row = step * p->in.w * PN_BLOCK, .to = to, .point = j->s.wide_point };
             t.r = reading_of(j->on_wide, at);
             t.count = tile[i].wide_inside ? tile[i].wide_inside : 1;
-            float pixels[WINO_POINTS * PN_BLOCK];
+            float pixels[WINO_POINTS * MOST_STEP * PN_BLOCK];
             if (tile[i].wide_inside) t.from = map + (row * p->in.w + col) * PN_BLOCK;
             else {
-                patch(pixels, p, map, (conv_span){ row, col }, WINO, &t.r);
+                patch(pixels, p, map, (frame){ row, col, WINO, step }, &t.r);
                 t.from = pixels;
-                t.row = WINO * PN_BLOCK;
+                t.row = WINO * step * PN_BLOCK;
                 t.r.scale = NULL;
             }
             wide_stretch(&t, third, j->s.results);
@@ -323,11 +349,11 @@ static void tall_points(const job *j, float *to, conv_span blocks, const place *
             t.count = inside ? tile[i].tall_inside : 1;
             if (inside) t.from = map + (row * p->in.w + col) * PN_BLOCK;
             else {
-                patch(pixels, p, map, (conv_span){ row, col }, size, &r);
+                patch(pixels, p, map, (frame){ row, col, size, 1 }, &r);
                 t.from = pixels;
                 t.row = size * PN_BLOCK;
             }
-            (size == 4 ? tall_four : tall_two)(&t, third);
+            (size == 4 ? tall_four : size == 2 ? tall_two : tall_five)(&t, third);
             to += t.count * PN_BLOCK;
             next = i + t.count;
         }
@@ -339,6 +365,7 @@ static void tall_points(const job *j, float *to, conv_span blocks, const place *
 static void places(place *tile, const shape *s, ptrdiff_t first, ptrdiff_t count)
 {
     const conv_pass *p = &s->wide;
+    const ptrdiff_t reach = WINO * s->step;             /* of all phases */
     place next = { .n = first / (s->down * s->across), .row = first / s->across % s->down * s->results,
                    .col = first % s->across * s->results };
     for (ptrdiff_t i = 0; i < count; i++) {
@@ -353,9 +380,9 @@ static void places(place *tile, const shape *s, ptrdiff_t first, ptrdiff_t count
     }
     for (ptrdiff_t i = count; i--;) {
         place *at = tile + i;
-        const ptrdiff_t row = at->row + p->rows.low, col = at->col + p->cols.low;
+        const ptrdiff_t row = at->row * s->step + p->rows.low, col = at->col * s->step + p->cols.low;
         const bool beside = i + 1 < count && at[1].n == at->n && at[1].row == at->row;
-        at->wide_inside = row >= 0 && col >= 0 && row + WINO <= p->in.h && col + WINO <= p->in.w;
+        at->wide_inside = row >= 0 && col >= 0 && row + reach <= p->in.h && col + reach <= p->in.w;
         at->tall_inside = at->row + s->results <= p->out.h && at->col + s->results <= p->out.w;
         if (at->wide_inside && beside) at->wide_inside += at[1].wide_inside;
         if (at->tall_inside && beside) at->tall_inside += at[1].tall_inside;
@@ -364,7 +391,7 @@ static void places(place *tile, const shape *s, ptrdiff_t first, ptrdiff_t count
 
 static ptrdiff_t channels_of(ptrdiff_t all, ptrdiff_t block) { return at_most(all - block * PN_BLOCK, PN_BLOCK); }
 
-/* Sums [point][block of cast][slot][channel][width] of a third of the points, over `count` tiles. */
+/* Sums [point][source][slot][channel][width] of a third of the points, over `count` tiles. */
 static void multiply(const job *j, const part *t, float *memory, ptrdiff_t count, int third, bool fresh)
 {
     const shape *s = &j->s;
@@ -373,12 +400,12 @@ static void multiply(const job *j, const part *t, float *memory, ptrdiff_t count
     const ptrdiff_t lanes = (t->vectors.to - t->vectors.from) * PN_BLOCK, block = count * PN_BLOCK;
     for (ptrdiff_t i = 0; i < POINTS; i++, wide += s->wide_point, tall += s->tall_point, sums += s->sums_point) {
         float *to = sums;
-        for (ptrdiff_t b = t->cast.from; b < t->cast.to; b++)
+        for (ptrdiff_t k = t->cast.from; k < t->cast.to; k++)
             for (ptrdiff_t v = 0; v < lanes; v += GROUP) {
                 const ptrdiff_t width = at_most(lanes - v, GROUP), vecs = width / VLEN;
                 const conv_outer o = { .fresh = fresh, .rows = 1, .cols = count, .b_plane = block, .to_step = width };
-                const float *cast = wide + (b - t->cast.from) * block, *vectors = tall + v / PN_BLOCK * block;
-                const ptrdiff_t channels = channels_of(s->wide.in_c, b);
+                const float *cast = wide + (k - t->cast.from) * block, *vectors = tall + v / PN_BLOCK * block;
+                const ptrdiff_t channels = channels_of(s->wide.in_c, k / s->phases);
                 for (ptrdiff_t c = 0, piece; c < channels; c += piece) {
                     piece = conv_piece(channels - c, conv_most(vecs));
                     PN_SIMD(pn_conv_outer)(&o, to + c * width, cast + c, vectors, piece, vecs);
@@ -405,7 +432,10 @@ CONV_INLINE void scaled_results(vec *y, const vec t[WINO], const int n)
     y[n - 1] += t[5];
 }
 
-CONV_INLINE void filters_of(float *to, const float *sums, ptrdiff_t point, ptrdiff_t width, const int taps)
+/* How far apart the taps of a phase lie in a filter, in floats. */
+typedef struct { ptrdiff_t down, across; } comb;
+
+CONV_INLINE void filters_of(float *to, const float *sums, ptrdiff_t point, const comb *c, const int taps)
 {
     static const int third_of[WINO] = { 0, 1, 1, 2, 2, 0 }, row_of[WINO] = { 0, 0, 1, 0, 1, 1 };
     vec rows[WINO][WINO];
@@ -424,50 +454,57 @@ CONV_INLINE void filters_of(float *to, const float *sums, ptrdiff_t point, ptrdi
         vec y[WINO];
         scaled_results(y, rows[i], taps);
         CONV_UNROLL
-        for (int x = 0; x < taps; x++) vec_store(to + (i * taps + x) * width, y[x]);
+        for (int x = 0; x < taps; x++) vec_store(to + i * c->down + x * c->across, y[x]);
     }
 }
 
-/* Gradients [channel][tap][width] of one block and slot. */
-OUT_OF_LINE void filters(float *to, const float *sums, const shape *s, ptrdiff_t channels, ptrdiff_t width)
+/* Gradients [channel][tap][width] of one source and slot, from sums [channel][width]. */
+OUT_OF_LINE void filters(float *to, const float *sums, const shape *s, ptrdiff_t channels, ptrdiff_t width,
+                         ptrdiff_t phase)
 {
-    for (ptrdiff_t c = 0; c < channels; c++)
+    const ptrdiff_t point = s->sums_point, kernel = s->wide.rows.kernel, across = s->step * width;
+    const comb teeth = { kernel * across, across };
+    to += (phase / s->step * kernel + phase % s->step) * width;
+    for (ptrdiff_t c = 0; c < channels; c++, to += s->wide.taps * width, sums += width)
         for (ptrdiff_t v = 0; v < width; v += VLEN) {
-            float *filter = to + c * s->wide.taps * width + v;
-            if (s->taps == 3) filters_of(filter, sums + c * width + v, s->sums_point, width, 3);
-            else filters_of(filter, sums + c * width + v, s->sums_point, width, 5);
+            if (s->taps == 3) filters_of(to + v, sums + v, point, &teeth, 3);
+            else if (s->taps == 5) filters_of(to + v, sums + v, point, &teeth, 5);
+            else filters_of(to + v, sums + v, point, &teeth, 2);
         }
 }
 
 static part part_of(const shape *s, ptrdiff_t item)
 {
     const ptrdiff_t cast = item % s->casts * SIDE, vectors = item / s->casts % s->vectors * SIDE;
-    return (part){ { cast, at_most(cast + SIDE, s->wide.in_blocks) },
+    return (part){ { cast, at_most(cast + SIDE, s->wide.in_blocks * s->phases) },
                    { vectors, at_most(vectors + SIDE, s->wide.out_blocks) }, item / products(s) };
 }
 
-typedef enum { TO_FILTERS, TO_DW } stage;
-
-/* Every block and slot of a part: from sums to filters, or from filters to dw. */
-static void each_slot(const job *j, const part *t, float *filter, const float *sums, stage what)
+/* Gradients [block][slot][channel][tap][width] of a part, from its sums. */
+static void part_filters(const shape *s, const part *t, float *filter, const float *sums)
 {
-    const shape *s = &j->s;
     const ptrdiff_t lanes = (t->vectors.to - t->vectors.from) * PN_BLOCK;
-    for (ptrdiff_t b = t->cast.from; b < t->cast.to; b++)
+    for (ptrdiff_t k = t->cast.from; k < t->cast.to; k++)
         for (ptrdiff_t v = 0; v < lanes; v += GROUP) {
-            const ptrdiff_t width = at_most(lanes - v, GROUP), channels = channels_of(s->wide.in_c, b);
-            const ptrdiff_t lane = t->vectors.from * PN_BLOCK + v;
-            if (what == TO_FILTERS) {
-                filters(filter, sums, s, channels, width);
-                sums += PN_BLOCK * width;
-            } else {
-                const conv_sums from = { .sums = filter, .taps = s->wide.taps, .width = width, .channels = channels,
-                                         .lanes = at_most(s->wide.out_c - lane, width),
-                                         .w_cast = s->wide.w_in, .w_vectors = s->wide.w_out };
-                float *dw = j->dw.data + lane * s->wide.w_out + b * PN_BLOCK * s->wide.w_in;
-                PN_SIMD(pn_conv_deliver)((pn_sink){ dw, j->dw.add }, &from);
-            }
-            filter += PN_BLOCK * s->wide.taps * width;
+            const ptrdiff_t width = at_most(lanes - v, GROUP), source = k - t->cast.from, block = source / s->phases;
+            filters(filter + (block * lanes + v) * PN_BLOCK * s->wide.taps, sums + (source * lanes + v) * PN_BLOCK, s,
+                    channels_of(s->wide.in_c, k / s->phases), width, k % s->phases);
+        }
+}
+
+static void part_deliver(const job *j, const part *t, const float *filter)
+{
+    const conv_pass *p = &j->s.wide;
+    const ptrdiff_t lanes = (t->vectors.to - t->vectors.from) * PN_BLOCK;
+    for (ptrdiff_t b = t->cast.from / j->s.phases; b < t->cast.to / j->s.phases; b++)
+        for (ptrdiff_t v = 0; v < lanes; v += GROUP) {
+            const ptrdiff_t width = at_most(lanes - v, GROUP), lane = t->vectors.from * PN_BLOCK + v;
+            const conv_sums from = { .sums = filter, .taps = p->taps, .width = width,
+                                     .channels = channels_of(p->in_c, b), .lanes = at_most(p->out_c - lane, width),
+                                     .w_cast = p->w_in, .w_vectors = p->w_out };
+            float *dw = j->dw.data + lane * p->w_out + b * PN_BLOCK * p->w_in;
+            PN_SIMD(pn_conv_deliver)((pn_sink){ dw, j->dw.add }, &from);
+            filter += PN_BLOCK * p->taps * width;
         }
 }
 
@@ -491,8 +528,8 @@ static void item_sums(void *arg, ptrdiff_t item, int worker)
                 multiply(j, &t, memory, count, third, at == from);
             }
     }
-    each_slot(j, &t, filter, memory + s->sums_at, TO_FILTERS);
-    if (s->chunks == 1) each_slot(j, &t, filter, NULL, TO_DW);
+    part_filters(s, &t, filter, memory + s->sums_at);
+    if (s->chunks == 1) part_deliver(j, &t, filter);
 }
 
 static void add_chunks(void *arg, ptrdiff_t item, int worker)
@@ -503,14 +540,14 @@ static void add_chunks(void *arg, ptrdiff_t item, int worker)
     const part t = part_of(s, item);
     float *filter = j->partial + item * s->filters;
     const ptrdiff_t stride = products(s) * s->filters;
-    const ptrdiff_t blocks = (t.cast.to - t.cast.from) * (t.vectors.to - t.vectors.from);
+    const ptrdiff_t blocks = (t.cast.to - t.cast.from) / s->phases * (t.vectors.to - t.vectors.from);
     const ptrdiff_t used = blocks * PN_BLOCK * PN_BLOCK * s->wide.taps;
     for (ptrdiff_t i = 0; i < used; i += VLEN) {
         vec v = vec_load(filter + i);
         for (ptrdiff_t c = 1; c < s->chunks; c++) v += vec_load(filter + c * stride + i);
         vec_store(filter + i, v);
     }
-    each_slot(j, &t, filter, NULL, TO_DW);
+    part_deliver(j, &t, filter);
 }
 
 void PN_SIMD(pn_wino_weights)(pn_pool *pool, pn_sink dw, const float *x, const float *dy, const pn_prologue *pro,
