@@ -6,6 +6,7 @@
 #include "cli.h"
 #include "support/compare.h"
 #include "support/json.h"
+#include "support/peers.h"
 #include "support/report.h"
 #include "support/watch.h"
 
@@ -46,26 +47,28 @@ typedef struct {
     bench_result *result;
 } bench_run;
 
-static int choose(bench_run *r)
+static int compile_filter(regex_t *re)
 {
-    regex_t re;
     char why[128];
-    const int bad = regcomp(&re, filter ? filter : "", REG_EXTENDED | REG_NOSUB);
-    if (bad) {
-        regerror(bad, &re, why, sizeof why);
-        return cli_usage(&program, "--filter is '%s', which is no extended regular expression: %s", filter, why);
-    }
+    const int bad = regcomp(re, filter ? filter : "", REG_EXTENDED | REG_NOSUB);
+    if (!bad) return CLI_GO_ON;
+    regerror(bad, re, why, sizeof why);
+    return cli_usage(&program, "--filter is '%s', which is no extended regular expression: %s", filter, why);
+}
+
+static int choose(bench_run *r, const regex_t *re)
+{
+    r->list = bench_list_all();
     r->chosen = calloc((size_t)r->list.count + 1, sizeof *r->chosen);
     r->result = calloc((size_t)r->list.count + 1, sizeof *r->result);
-    for (int i = 0; r->chosen && r->result && i < r->list.count; i++) {
-        if (regexec(&re, r->list.entry[i].name, 0, NULL, 0)) continue;
+    if (!r->list.count || !r->chosen || !r->result) return fprintf(stderr, "%s: no memory\n", program.name), CLI_FAILED;
+    for (int i = 0; i < r->list.count; i++) {
+        if (regexec(re, r->list.entry[i].name, 0, NULL, 0)) continue;
         const int width = (int)strlen(r->list.entry[i].name);
         r->name_width = width > r->name_width ? width : r->name_width;
         r->chosen[r->n++] = r->list.entry[i];
     }
-    regfree(&re);
     if (r->n) return CLI_GO_ON;
-    if (!r->list.count || !r->chosen || !r->result) return fprintf(stderr, "%s: no memory\n", program.name), CLI_FAILED;
     return cli_usage(&program, "no entry matches --filter '%s'; they are named op/shape/pass and model/work/HxW/bN, such as %s and %s",
                      filter, r->list.entry[0].name, r->list.entry[r->list.count - 1].name);
 }
@@ -81,9 +84,6 @@ static pn_ctx *context(int64_t threads, cli_common *log)
 
 static int prepare(bench_run *r)
 {
-    r->list = bench_list_all();
-    const int chosen = choose(r);
-    if (chosen != CLI_GO_ON) return chosen;
     r->ctx = context(common.threads, &r->log);
     r->one = r->ctx ? context(1, &r->log) : NULL;
     if (!r->one) return CLI_FAILED;
@@ -113,9 +113,10 @@ static int measure(bench_run *r)
     return CLI_GO_ON;
 }
 
-static int run(bench_run *r)
+static int run(bench_run *r, const regex_t *re)
 {
-    int code = prepare(r);
+    int code = choose(r, re);
+    if (code == CLI_GO_ON) code = prepare(r);
     if (code == CLI_GO_ON) code = measure(r);
     if (code != CLI_GO_ON) return code;
     if (compare_file) bench_print_changes(compare_file, &r->earlier, r->result, r->n, r->name_width);
@@ -123,12 +124,28 @@ static int run(bench_run *r)
     return CLI_OK;
 }
 
+static int run_peers(bench_run *r, const regex_t *re)
+{
+    if (json_file || compare_file) return cli_usage(&program, "--peers prints ratios; run it without --json and --compare");
+    r->ctx = context(common.threads, &r->log);
+    if (!r->ctx) return CLI_FAILED;
+    const peers_opt opt = { .verbose = common.verbose, .filter = re };
+    if (bench_peers_run(r->ctx, &opt)) return CLI_OK;
+    return cli_usage(&program, "no row of --peers matches --filter '%s'; it is held against entries and titles, such as "
+                     "gfla/step or backward-data", filter);
+}
+
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "--turns") == 0) return bench_turns(argc, argv);
     const int parsed = cli_parse(&program, argc, argv);
     if (parsed != CLI_GO_ON) return parsed;
     bench_run r = { 0 };
-    const int code = run(&r);
+    regex_t re;
+    int code = compile_filter(&re);
+    if (code != CLI_GO_ON) return code;
+    code = peers ? run_peers(&r, &re) : run(&r, &re);
+    regfree(&re);
     bench_earlier_free(&r.earlier);
     bench_list_free(&r.list);
     free(r.chosen);

@@ -1,10 +1,12 @@
 """The peer for GFLA's speed: the same network and training step in PyTorch on the CPU, as fast as eager PyTorch allows.
 
-    python3 bench/peers/torch_gfla.py forward|step --size 256x256 --batch 1 --threads 2 --iters 5 --layout nchw|nhwc
+    python3 bench/peers/torch_gfla.py forward|step|flow|discriminator --size 256x256 --batch 1 --threads 2 --iters 5 --layout nchw|nhwc
                                       --widths full|tiny [--interactive] [--check]
 
 Prints one line of JSON per iteration on stdout. forward: the generator alone, inference mode. step: one stage-2 step:
 generator forward, discriminator step (real, fake), generator losses with VGG19, generator backward, Adam for both.
+flow: one stage-1 step, of the flow estimator alone. discriminator: its part of a stage-2 step, on pictures that are there.
+--compile hands the networks to torch.compile (PyTorch 2 on).
 --interactive waits for a line "go" on stdin before each iteration, so that a driver can alternate with another program; end
 of input ends the run. Two iterations (--warmup) run first, without waiting and without a line.
 --check compares this program with the reference in tests/golden and times nothing.
@@ -14,7 +16,7 @@ The blocks are those of tests/golden/gfla_ref.py, with the same parameter names.
   activations         in place where the input is not needed again
   local attention     grid_sample for the k^2 samples, the target's half as a plain convolution, the source's as a 1x1
   correctness         similarities by a 1x1 convolution (oneDNN), Gaussian sampling by embedding rows, flow gradient only
-  VGG19               target and source in one batch without gradient, once per step
+  VGG19               target and source in one batch without gradient, once per step; source no further than flows are judged
 Denormals are flushed. Weights are random, VGG19's too; the flow heads are set so that flows spread over some pixels.
 What remains to the caller: the environment (ATEN_CPU_CAPABILITY, MALLOC_*) and taskset. Take the faster layout.
 """
@@ -29,7 +31,7 @@ import time
 
 def options():
     parser = argparse.ArgumentParser(description="GFLA in PyTorch, for timing")
-    parser.add_argument("what", choices=["forward", "step"])
+    parser.add_argument("what", choices=["forward", "step", "flow", "discriminator"])
     parser.add_argument("--size", default="256x256", help="HxW, multiples of 32")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
@@ -39,6 +41,7 @@ def options():
     parser.add_argument("--widths", choices=["full", "tiny"], default="full")
     parser.add_argument("--variant", choices=["fashion", "market"], default="fashion")
     parser.add_argument("--interactive", action="store_true")
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--check", action="store_true")
     return parser.parse_args()
 
@@ -125,6 +128,20 @@ def regularisation(flow, k):
     return 2 * energy.mean()
 
 
+RELU4_1 = 20                # of VGG19's features: the last that judges a flow
+
+
+def vgg_taps(vgg, x, first=0, last=None):
+    """What vgg(x) gives, of the layers first .. last, and what comes out of the last."""
+    taps = {}
+    for i, layer in enumerate(vgg.features):
+        if i >= first and (last is None or i <= last):
+            x = layer(x)
+            if i in vgg.TAPS:
+                taps[vgg.TAPS[i]] = x
+    return taps, x
+
+
 def faster(module):
     """Replaces the slow pieces of a reference network, in place; parameters and their names stay."""
     for parent in list(module.modules()):
@@ -146,52 +163,90 @@ def faster(module):
 # ---- the step --------------------------------------------------------------------------------------------------------
 
 class Trainer:
-    def __init__(self, config):
+    """The networks, and what they learn with. what: the work they are for; a process that generates holds no VGG19."""
+
+    def __init__(self, config, what="step"):
         self.config = config
-        self.g, self.d = faster(gfla_ref.Generator(config)), faster(gfla_ref.Discriminator(config))
-        self.vgg = faster(gfla_ref.Vgg19(config.vgg_divisor)).eval()
+        self.g, self.d, self.vgg = faster(gfla_ref.Generator(config)), None, None
         for name, p in self.g.named_parameters():
             if name.startswith("flow_net.output") and name.endswith("weight"):
                 nn.init.normal_(p, std=FLOW_SPREAD)
-        for layer in self.vgg.features:
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight)
-        self.adam_g = torch.optim.Adam(self.g.parameters(), lr=1e-4, betas=(0.0, 0.999))
-        self.adam_d = torch.optim.Adam(self.d.parameters(), lr=1e-5, betas=(0.0, 0.999))
+        if what in ("step", "discriminator"):
+            self.d = faster(gfla_ref.Discriminator(config))
+            self.adam_d = torch.optim.Adam(self.d.parameters(), lr=1e-5, betas=(0.0, 0.999))
+        if what in ("step", "flow"):
+            self.vgg = faster(gfla_ref.Vgg19(config.vgg_divisor)).eval()
+            for layer in self.vgg.features:
+                if isinstance(layer, nn.Conv2d):
+                    nn.init.kaiming_normal_(layer.weight)
+            self.adam_g = torch.optim.Adam(self.g.parameters(), lr=1e-4, betas=(0.0, 0.999))
 
     def modules(self):
-        return self.g, self.d, self.vgg
+        return [m for m in (self.g, self.d, self.vgg) if m is not None]
 
-    def loss_g(self, image, flows, source, target):
+    def compile(self):
+        global vgg_taps
+        for module in [self.g.flow_net] + self.modules():
+            module.forward = torch.compile(module.forward)
+        vgg_taps = torch.compile(vgg_taps)
+
+    def judged(self, source, target):
+        """Features of both up to where flows are judged, constants; and the last of the target's."""
         with torch.no_grad():
-            both = self.vgg(torch.cat([target, source]))
-            target_taps = {k: v[:len(target)] for k, v in both.items()}
-            source_taps = {k: v[len(target):] for k, v in both.items()}
-        image_taps = self.vgg(image)
+            both, end = vgg_taps(self.vgg, torch.cat([target, source]), last=RELU4_1)
+        n = len(target)
+        return {k: v[n:] for k, v in both.items()}, {k: v[:n] for k, v in both.items()}, end[:n]
+
+    def flow_terms(self, flows, source_taps, target_taps):
         correct = regular = 0
         for level, flow in zip(self.config.levels(), flows):
             s, t = (taps[f"{level + 1}_1"] for taps in (source_taps, target_taps))
             correct = correct + correctness(s, t, flow, best_similarity(s, t))
             regular = regular + regularisation(flow, self.config.kernels[level])
+        return correct, regular
+
+    def loss_g(self, image, flows, source, target):
+        source_taps, target_taps, end = self.judged(source, target)
+        with torch.no_grad():
+            target_taps.update(vgg_taps(self.vgg, end, first=RELU4_1 + 1)[0])
+        image_taps = self.vgg(image)
+        correct, regular = self.flow_terms(flows, source_taps, target_taps)
         return gfla_ref.weighted(gfla_ref.STAGE2, {
             "app_gen": F.l1_loss(image, target), "correctness_gen": correct,
             "content_gen": gfla_ref.content(image_taps, target_taps),
             "style_gen": gfla_ref.style(image_taps, target_taps), "regularization": regular,
             "ad_gen": gfla_ref.gan_g(self.d(image))})
 
+    def discriminator_step(self, target, image):
+        self.adam_d.zero_grad(set_to_none=True)
+        loss_d = gfla_ref.gan_d(self.d(target), self.d(image))
+        loss_d.backward()
+        self.adam_d.step()
+        return loss_d.item()
+
+    def flow(self, source, target, source_pose, target_pose):
+        flows, _ = self.g.flow_net(source, source_pose, target_pose)
+        source_taps, target_taps, _ = self.judged(source, target)
+        self.adam_g.zero_grad(set_to_none=True)
+        correct, regular = self.flow_terms(flows, source_taps, target_taps)
+        loss = gfla_ref.weighted(gfla_ref.STAGE1, {"correctness": correct, "regularization": regular})
+        loss.backward()
+        self.adam_g.step()
+        return loss.item()
+
     def step(self, source, target, source_pose, target_pose):
         image, flows, _ = self.g(source, source_pose, target_pose)
         self.d.requires_grad_(True)
-        self.adam_d.zero_grad(set_to_none=True)
-        loss_d = gfla_ref.gan_d(self.d(target), self.d(image.detach()))
-        loss_d.backward()
-        self.adam_d.step()
+        self.discriminator_step(target, image.detach())
         self.d.requires_grad_(False)
         self.adam_g.zero_grad(set_to_none=True)
         loss_g = self.loss_g(image, flows, source, target)
         loss_g.backward()
         self.adam_g.step()
         return loss_g.item()
+
+    def discriminator(self, source, target, *_):
+        return self.discriminator_step(target, source)
 
     @torch.inference_mode()
     def forward(self, source, _, source_pose, target_pose):
@@ -247,11 +302,13 @@ def main(opt):
     make = gfla_ref.market if opt.variant == "market" else gfla_ref.Config
     config = make(**(WIDTHS if opt.widths == "tiny" else {}))
     h, w = (int(x) for x in opt.size.split("x"))
-    trainer = Trainer(config)
+    trainer = Trainer(config, opt.what)
     for module in trainer.modules():
         module.to(memory_format=layout)
     batch = [x.to(memory_format=layout) for x in batch_of(config, opt.batch, h, w)]
-    run = trainer.forward if opt.what == "forward" else trainer.step
+    if opt.compile:
+        trainer.compile()
+    run = getattr(trainer, opt.what)
     for _ in range(opt.warmup):
         run(*batch)
     for i in range(opt.iters):

@@ -1,0 +1,69 @@
+/* bench/support/peer_rows.c - what is compared with whom, and the goals: ratios of the peer's time to ours */
+#include "support/peers.h"
+
+#define CONV_128 "conv2d/3x3/1x128x128x128/128"
+#define CONV_256 "conv2d/3x3/1x256x64x64/256"
+#define CONV_512 "conv2d/3x3/1x512x32x32/512"
+#define CONV_64  "conv2d/3x3/1x64x256x256/64"
+#define FORWARD  "3x3 s1 forward, 128+ channels, maps >= 32"
+#define DATA     "3x3 s1 backward-data, maps >= 64"
+#define WEIGHTS  "3x3 s1 backward-weights, maps >= 64"
+#define DIRECT   "direct kernels, share of the peak"
+#define GFLA     "torch_gfla.py --interactive --iters 1000 "
+#define ONNX     "onnx_gfla.py --runtime "
+
+const peer_row peer_rows[] = {
+    { FORWARD, PEER_TIME, CONV_128 "/forward", "torch_ops.py conv 1 128 128 128 128 3 1 1 --pass forward", 2.75, 3.2 },
+    { FORWARD, PEER_TIME, CONV_256 "/forward", "torch_ops.py conv 1 256 64 64 256 3 1 1 --pass forward", 2.75, 3.2 },
+    { FORWARD, PEER_TIME, CONV_512 "/forward", "torch_ops.py conv 1 512 32 32 512 3 1 1 --pass forward", 2.75, 3.2 },
+    { "3x3 s1 forward, 64 channels @256", PEER_TIME, CONV_64 "/forward",
+      "torch_ops.py conv 1 64 256 256 64 3 1 1 --pass forward", 2.4, 3.0 },
+    { DATA, PEER_TIME, CONV_64 "/backward-data", "torch_ops.py conv 1 64 256 256 64 3 1 1 --pass backward-data", 2.9, 3.3 },
+    { DATA, PEER_TIME, CONV_128 "/backward-data", "torch_ops.py conv 1 128 128 128 128 3 1 1 --pass backward-data", 2.9, 3.3 },
+    { DATA, PEER_TIME, CONV_256 "/backward-data", "torch_ops.py conv 1 256 64 64 256 3 1 1 --pass backward-data", 2.9, 3.3 },
+    { WEIGHTS, PEER_TIME, CONV_64 "/backward-weights", "torch_ops.py conv 1 64 256 256 64 3 1 1 --pass backward-weights", 3.3, 3.7 },
+    { WEIGHTS, PEER_TIME, CONV_128 "/backward-weights", "torch_ops.py conv 1 128 128 128 128 3 1 1 --pass backward-weights", 3.3,
+      3.7 },
+    { WEIGHTS, PEER_TIME, CONV_256 "/backward-weights", "torch_ops.py conv 1 256 64 64 256 3 1 1 --pass backward-weights", 3.3, 3.7 },
+    { "512 channels at 8x8, inference", PEER_TIME, "conv2d/3x3/1x512x8x8/512/forward",
+      "torch_ops.py conv 1 512 8 8 512 3 1 1 --pass forward", 3.0, 3.3 },
+    { "512 channels at 16x16, inference", PEER_TIME, "conv2d/3x3/1x512x16x16/512/forward",
+      "torch_ops.py conv 1 512 16 16 512 3 1 1 --pass forward", 3.0, 3.3 },
+    { "512 channels at 8x8, training", PEER_TIME, "conv2d/3x3/1x512x8x8/512/train",
+      "torch_ops.py conv 1 512 8 8 512 3 1 1 --pass train", 1.6, 2.0 },
+    { "512 channels at 16x16, training", PEER_TIME, "conv2d/3x3/1x512x16x16/512/train",
+      "torch_ops.py conv 1 512 16 16 512 3 1 1 --pass train", 1.6, 2.0 },
+    { "64->3 heads", PEER_TIME, "conv2d/3x3/1x64x256x256/3/forward", "torch_ops.py conv 1 64 256 256 3 3 1 1 --pass forward", 2.4,
+      3.2 },
+    { "64->3 heads", PEER_TIME, "conv2d/7x7/1x64x256x256/3/forward", "torch_ops.py conv 1 64 256 256 3 7 1 3 --pass forward", 2.4,
+      3.2 },
+    { "norm + activation", PEER_TIME, "instance_norm+leaky_relu/1x64x256x256/forward",
+      "torch_ops.py norm_act 1 64 256 256 --pass forward", 6, 9 },
+    { "norm + activation", PEER_TIME, "instance_norm+leaky_relu/1x64x256x256/train",
+      "torch_ops.py norm_act 1 64 256 256 --pass train", 6, 9 },
+    { "flow sampling", PEER_TIME, "flow_sample/1x128x64x64/forward", "torch_ops.py flow_sample 1 128 64 64 --pass forward", 4, 10 },
+    { "flow sampling", PEER_TIME, "flow_sample/1x128x64x64/backward", "torch_ops.py flow_sample 1 128 64 64 --pass backward", 4, 10 },
+    { "Adam", PEER_TIME, "adam/14047395", "torch_ops.py adam 14047395 --pass forward", 2.7, 3 },
+    { DIRECT, PEER_CEILING, "conv2d/4x4s2/1x64x128x128/128/forward", NULL, 0.91, 0.95 },
+    { DIRECT, PEER_CEILING, "conv2d/7x7/1x3x256x256/64/forward", NULL, 0.91, 0.95 },
+    { DIRECT, PEER_CEILING, "conv2d/1x1/1x64x64x64/128/forward", NULL, 0.91, 0.95 },
+
+    { "GFLA generator forward, b1", PEER_TIME, "gfla/generator/256x256/b1", GFLA "forward --batch 1", 2.4, 3.0 },
+    { "GFLA generator forward, b4", PEER_TIME, "gfla/generator/256x256/b4", GFLA "forward --batch 4", 2.4, 3.0 },
+    { "GFLA stage-2 step, b1", PEER_TIME, "gfla/step/256x256/b1", GFLA "step --batch 1", 2.6, 3.0 },
+    { "GFLA stage-2 step, b4", PEER_TIME, "gfla/step/256x256/b4", GFLA "step --batch 4", 2.6, 3.0 },
+    { "GFLA stage-1 step, b4", PEER_TIME, "gfla/flow-step/256x256/b4", GFLA "flow --batch 4", 0, 0 },
+    { "GFLA discriminator step, b4", PEER_TIME, "gfla/discriminator/256x256/b4", GFLA "discriminator --batch 4", 0, 0 },
+    { "peak memory, stage-2 step b4", PEER_MEMORY, "gfla/step/256x256/b4", GFLA "step --batch 4", 0, 0 },
+    { "peak memory, generation b1", PEER_MEMORY, "gfla/generator/256x256/b1", GFLA "forward --batch 1", 0, 0 },
+    { "first picture after process start", PEER_FIRST, "gfla/generator/256x256/b1", GFLA "forward --batch 1 --warmup 0", 0,
+      0 },
+    { "all threads over one, generator b1", PEER_THREADS, "gfla/generator/256x256/b1", GFLA "forward --batch 1", 0, 0 },
+    { "all threads over one, stage-2 step b1", PEER_THREADS, "gfla/step/256x256/b1", GFLA "step --batch 1", 0, 0 },
+    { "AVX2: GFLA generator forward, b1", PEER_TIME_AVX2, "gfla/generator/256x256/b1", GFLA "forward --batch 1", 0, 0 },
+    { "AVX2: GFLA stage-2 step, b1", PEER_TIME_AVX2, "gfla/step/256x256/b1", GFLA "step --batch 1", 0, 0 },
+
+    { "GFLA generator b1, ONNX Runtime", PEER_TIME, "gfla/generator/256x256/b1", ONNX "onnxruntime --batch 1", 0, 0 },
+    { "GFLA generator b1, OpenVINO", PEER_TIME, "gfla/generator/256x256/b1", ONNX "openvino --batch 1", 0, 0 },
+    { 0 },
+};
