@@ -13,7 +13,7 @@ typedef struct { pn_graph *g; pn_params *params; pn_tensor *x, *w, *middle, *y; 
 static net record(pn_want want)
 {
     net n = { .g = pn_test_graph() };
-    n.params = pn_test_params(n.g);
+    n.params = pn_params_new(pn_test_ctx());
     n.x = pn_input(n.g, "x", map, want);
     n.w = pn_param(n.params, "w", pn_shape4(C, C, 3, 3), normal);
     n.middle = pn_conv2d(n.g, n.x, n.w, NULL, &(pn_conv_opt){ .pad = { 1, 1 } });
