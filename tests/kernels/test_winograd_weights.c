@@ -22,6 +22,7 @@ static const pn_conv_dims cases[] = {
     { .x = MAP(1, 18, 69, 70), .y = MAP(1, 17, 69, 70), TAPS(3, 1) },
     { .x = MAP(2, 17, 46, 47), .y = MAP(2, 20, 46, 47), TAPS(3, 1), .border = PN_BORDER_REFLECT },
     { .x = MAP(1, 48, 12, 18), .y = MAP(1, 36, 12, 18), TAPS(3, 1), .transposed = true },
+    { .x = MAP(1, 200, 12, 11), .y = MAP(1, 260, 12, 11), TAPS(3, 1) },        /* two products an item, or one */
     { .x = MAP(1, 34, 17, 14), .y = MAP(1, 50, 17, 14), TAPS(5, 2) },
     { .x = MAP(2, 20, 9, 13), .y = MAP(2, 65, 9, 13), TAPS(5, 2), .border = PN_BORDER_REFLECT },
     { .x = MAP(1, 18, 25, 24), .y = MAP(1, 17, 21, 20), TAPS(5, 0) },

@@ -11,18 +11,21 @@
  * else, so the points are done in thirds at no more arithmetic: 64 tiles of one third (400 KB) beside its sums (197
  * KB), four such runs before the next third reads the same pixels again. An item transforms for itself what
  * neighbouring items transform too: no barrier, no shared memory. Few items are cut along the tiles into chunks of 256
- * and more, whose gradients are added in order.
+ * and more, whose gradients are added in order; of many, each does two products with one transform of its sources,
+ * which is worth 6 %.
  *
  * Measured on one Zen 4 core, 64 x 64 channels of 128 x 128: products run at 90 % of the FMA peak and are two thirds of
  * the time, transforms a fifth (half of that waits for pixels), going back to taps 3 %.
  *
- * Scratch: 1 MB per thread; with fewer than 8 products 147 KB (3x3), 65 KB (4x4) or 410 KB (5x5) per item too.
+ * Scratch: 1 MB per thread, or 1.6 MB with 16 products and more; with fewer than 8, 147 KB (3x3), 65 KB (4x4) or 410 KB
+ * (5x5) per item too.
  */
 #include "kernels/simd/winograd.h"
 
 enum {
     RUN = 64,                       /* tiles transformed and multiplied at a time, */
     RUNS = 4,                       /* ... and how often for one third of the points before the next third */
+    MOST_PIECES = 2,                /* products that share a transform of sources */
     SIDE = 4,                       /* blocks of 16 channels of either side in a product: its sums stay in L2 */
     THIRDS = 3, POINTS = WINO_POINTS / THIRDS,
     LEAST_ITEMS = 8, LEAST_TILES = 256,             /* of a chunk */
@@ -34,7 +37,8 @@ typedef struct {
     ptrdiff_t results, taps;        /* per axis: of a tile, of the filter of a phase */
     ptrdiff_t step, phases;         /* pixels from one to the next of a phase; phases of a map */
     ptrdiff_t down, across, tiles;  /* tiles of an image; of all images */
-    ptrdiff_t casts, vectors;       /* groups of SIDE sources (block, phase) of the wide map, blocks of the tall one */
+    ptrdiff_t casts, vectors;       /* items: of SIDE sources (block, phase) of the wide map, blocks of the tall one */
+    ptrdiff_t pieces;               /* of SIDE blocks of the tall map, that share a transform of sources */
     ptrdiff_t chunks;               /* runs of tiles, whose sums are added afterwards */
     ptrdiff_t wide_point, tall_point, sums_point;       /* floats between points */
     size_t tall_at, sums_at, filters_at, worker_floats; /* of a worker */
@@ -75,6 +79,9 @@ static shape shape_of(pn_conv_dims d)
     s.tiles = p->out.n * s.down * s.across;
     s.casts = conv_ceil(p->in_blocks * s.phases, SIDE);
     s.vectors = conv_ceil(p->out_blocks, SIDE);
+    s.pieces = at_most(MOST_PIECES, products(&s) / LEAST_ITEMS);
+    if (s.pieces < 1) s.pieces = 1;
+    s.vectors = conv_ceil(p->out_blocks, SIDE * s.pieces);
     s.chunks = at_most(conv_ceil(LEAST_ITEMS, products(&s)), conv_ceil(s.tiles, LEAST_TILES));
     const ptrdiff_t run = at_most(RUN, s.tiles);
     const ptrdiff_t casts = at_most(SIDE, p->in_blocks * s.phases), vectors = at_most(SIDE, p->out_blocks);
@@ -84,7 +91,7 @@ static shape shape_of(pn_conv_dims d)
     s.filters = casts / s.phases * vectors * PN_BLOCK * PN_BLOCK * p->taps;
     s.tall_at = (size_t)(POINTS * s.wide_point);
     s.sums_at = s.tall_at + (size_t)(POINTS * s.tall_point);
-    s.filters_at = s.sums_at + (size_t)(WINO_POINTS * s.sums_point);
+    s.filters_at = s.sums_at + (size_t)(s.pieces * WINO_POINTS * s.sums_point);
     s.worker_floats = s.filters_at + (size_t)(s.chunks == 1 ? s.filters : 0);
     return s;
 }
@@ -99,7 +106,7 @@ size_t PN_SIMD(pn_wino_weights_bytes)(pn_conv_dims d, int threads)
 /* Costs in multiplications per pair of channels, measured on one Zen 4 core: transforms and waiting add 40 % to the
  * products, going back to taps costs an item as much as 6 tiles. Direct over tiled time, by this and as measured:
  *
- *   3x3   64 channels at 128: 2.8, 2.8   512 at 16: 2.1, 2.1   512 at 8: 1.1, 1.2
+ *   3x3   64 channels at 128: 2.8, 2.8   512 at 16: 2.1, 2.2   512 at 8: 1.1, 1.2
  *   4x4, stride 2, 64 channels to 32: 1.5, 1.65   256 to 16: 0.9, 1.0   512 to 8: 0.5, 0.6
  *
  * With fewer than 16 channels on either side transforms work for lanes that are not there (16 -> 16 at 128: 2.2). A 3x3
@@ -391,19 +398,32 @@ static void places(place *tile, const shape *s, ptrdiff_t first, ptrdiff_t count
 
 static ptrdiff_t channels_of(ptrdiff_t all, ptrdiff_t block) { return at_most(all - block * PN_BLOCK, PN_BLOCK); }
 
+static part piece_of(const part *t, ptrdiff_t piece)
+{
+    const ptrdiff_t first = at_most(t->vectors.from + piece * SIDE, t->vectors.to);
+    return (part){ t->cast, { first, at_most(first + SIDE, t->vectors.to) }, t->chunk };
+}
+
+static float *sums_of(const shape *s, float *memory, ptrdiff_t piece, ptrdiff_t third)
+{
+    return memory + s->sums_at + (piece * THIRDS + third) * POINTS * s->sums_point;
+}
+
+typedef struct { ptrdiff_t count; bool fresh; } product;        /* of how many tiles; whether they are the first ones */
+
 /* Sums [point][source][slot][channel][width] of a third of the points, over `count` tiles. */
-static void multiply(const job *j, const part *t, float *memory, ptrdiff_t count, int third, bool fresh)
+static void multiply(const job *j, const part *t, const float *memory, float *sums, product over)
 {
     const shape *s = &j->s;
     const float *wide = memory, *tall = memory + s->tall_at;
-    float *sums = memory + s->sums_at + third * POINTS * s->sums_point;
-    const ptrdiff_t lanes = (t->vectors.to - t->vectors.from) * PN_BLOCK, block = count * PN_BLOCK;
+    const ptrdiff_t lanes = (t->vectors.to - t->vectors.from) * PN_BLOCK, block = over.count * PN_BLOCK;
     for (ptrdiff_t i = 0; i < POINTS; i++, wide += s->wide_point, tall += s->tall_point, sums += s->sums_point) {
         float *to = sums;
         for (ptrdiff_t k = t->cast.from; k < t->cast.to; k++)
             for (ptrdiff_t v = 0; v < lanes; v += GROUP) {
                 const ptrdiff_t width = at_most(lanes - v, GROUP), vecs = width / VLEN;
-                const conv_outer o = { .fresh = fresh, .rows = 1, .cols = count, .b_plane = block, .to_step = width };
+                const conv_outer o = { .fresh = over.fresh, .rows = 1, .cols = over.count, .b_plane = block,
+                                       .to_step = width };
                 const float *cast = wide + (k - t->cast.from) * block, *vectors = tall + v / PN_BLOCK * block;
                 const ptrdiff_t channels = channels_of(s->wide.in_c, k / s->phases);
                 for (ptrdiff_t c = 0, piece; c < channels; c += piece) {
@@ -475,9 +495,9 @@ OUT_OF_LINE void filters(float *to, const float *sums, const shape *s, ptrdiff_t
 
 static part part_of(const shape *s, ptrdiff_t item)
 {
-    const ptrdiff_t cast = item % s->casts * SIDE, vectors = item / s->casts % s->vectors * SIDE;
+    const ptrdiff_t cast = item % s->casts * SIDE, vectors = item / s->casts % s->vectors * SIDE * s->pieces;
     return (part){ { cast, at_most(cast + SIDE, s->wide.in_blocks * s->phases) },
-                   { vectors, at_most(vectors + SIDE, s->wide.out_blocks) }, item / products(s) };
+                   { vectors, at_most(vectors + SIDE * s->pieces, s->wide.out_blocks) }, item / products(s) };
 }
 
 /* Gradients [block][slot][channel][tap][width] of a part, from its sums. */
@@ -524,12 +544,18 @@ static void item_sums(void *arg, ptrdiff_t item, int worker)
                 place tile[RUN];
                 places(tile, s, at, count);
                 wide_points(j, memory, t.cast, tile, count, third);
-                tall_points(j, memory + s->tall_at, t.vectors, tile, count, third);
-                multiply(j, &t, memory, count, third, at == from);
+                for (ptrdiff_t i = 0; i < s->pieces; i++) {
+                    const part piece = piece_of(&t, i);
+                    tall_points(j, memory + s->tall_at, piece.vectors, tile, count, third);
+                    multiply(j, &piece, memory, sums_of(s, memory, i, third), (product){ count, at == from });
+                }
             }
     }
-    part_filters(s, &t, filter, memory + s->sums_at);
-    if (s->chunks == 1) part_deliver(j, &t, filter);
+    for (ptrdiff_t i = 0; i < s->pieces; i++) {         /* several pieces are items enough: chunks is 1 then */
+        const part piece = piece_of(&t, i);
+        part_filters(s, &piece, filter, sums_of(s, memory, i, 0));
+        if (s->chunks == 1) part_deliver(j, &piece, filter);
+    }
 }
 
 static void add_chunks(void *arg, ptrdiff_t item, int worker)
