@@ -31,16 +31,17 @@ static const cli_program program = {
     .name = "posenet-bench",
     .summary = "what an op, a model's step or the loading of data costs on this machine",
     .usage = "  posenet-bench [--filter RE] [--threads N] [--json FILE] [--compare FILE] [--peers]\n",
-    .options = options, .common = &common,
+    .options = options,
+    .common = &common,
 };
 
-/* ---- A run -------------------------------------------------------------------------------------------------------------- */
+/* ---- A run ------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
-    cli_common log;                 /* of the contexts */
-    pn_ctx *one, *ctx;              /* with one thread, with all that were asked for */
+    cli_common log;    /* of the contexts */
+    pn_ctx *one, *ctx; /* with one thread, with all that were asked for */
     bench_list list;
-    bench_entry *chosen;            /* of the list */
+    bench_entry *chosen; /* of the list */
     int n, name_width;
     bench_earlier earlier;
     bench_ceilings ceilings;
@@ -69,8 +70,10 @@ static int choose(bench_run *r, const regex_t *re)
         r->chosen[r->n++] = r->list.entry[i];
     }
     if (r->n) return CLI_GO_ON;
-    return cli_usage(&program, "no entry matches --filter '%s'; they are named op/shape/pass and model/work/HxW/bN, such as %s and %s",
-                     filter, r->list.entry[0].name, r->list.entry[r->list.count - 1].name);
+    return cli_usage(
+        &program,
+        "no entry matches --filter '%s'; they are named op/shape/pass and model/work/HxW/bN, such as %s and %s", filter,
+        r->list.entry[0].name, r->list.entry[r->list.count - 1].name);
 }
 
 /* What the library says of data sets it opens is news with --verbose only. */
@@ -89,8 +92,8 @@ static int prepare(bench_run *r)
     if (!r->one) return CLI_FAILED;
     if (compare_file && bench_earlier_read(r->ctx, compare_file, &r->earlier)) return cli_failed(&program, r->ctx);
     if (r->earlier.threads && r->earlier.threads != pn_ctx_threads(r->ctx))
-        pn_ctx_warn(r->ctx, "%s was measured with %d threads, this run has %d; --threads %d compares like with like", compare_file,
-                    r->earlier.threads, pn_ctx_threads(r->ctx), r->earlier.threads);
+        pn_ctx_warn(r->ctx, "%s was measured with %d threads, this run has %d; --threads %d compares like with like",
+                    compare_file, r->earlier.threads, pn_ctx_threads(r->ctx), r->earlier.threads);
     return CLI_GO_ON;
 }
 
@@ -120,19 +123,23 @@ static int run(bench_run *r, const regex_t *re)
     if (code == CLI_GO_ON) code = measure(r);
     if (code != CLI_GO_ON) return code;
     if (compare_file) bench_print_changes(compare_file, &r->earlier, r->result, r->n, r->name_width);
-    if (json_file && bench_json_write(r->ctx, json_file, &r->ceilings, r->result, r->n)) return cli_failed(&program, r->ctx);
+    if (json_file && bench_json_write(r->ctx, json_file, &r->ceilings, r->result, r->n))
+        return cli_failed(&program, r->ctx);
     return CLI_OK;
 }
 
 static int run_peers(bench_run *r, const regex_t *re)
 {
-    if (json_file || compare_file) return cli_usage(&program, "--peers prints ratios; run it without --json and --compare");
+    if (json_file || compare_file)
+        return cli_usage(&program, "--peers prints ratios; run it without --json and --compare");
     r->ctx = context(common.threads, &r->log);
     if (!r->ctx) return CLI_FAILED;
     const peers_opt opt = { .verbose = common.verbose, .filter = re };
     if (bench_peers_run(r->ctx, &opt)) return CLI_OK;
-    return cli_usage(&program, "no row of --peers matches --filter '%s'; it is held against entries and titles, such as "
-                     "gfla/step or backward-data", filter);
+    return cli_usage(&program,
+                     "no row of --peers matches --filter '%s'; it is held against entries and titles, such as "
+                     "gfla/step or backward-data",
+                     filter);
 }
 
 int main(int argc, char **argv)

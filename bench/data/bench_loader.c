@@ -55,16 +55,22 @@ static pn_status prepare(loader_work *w, const bench_model *m)
 {
     const char *temporary = getenv("TMPDIR");
     char folder[sizeof w->folder];
-    const int n = snprintf(folder, sizeof folder, "%s/posenet-bench-XXXXXX", temporary && *temporary ? temporary : "/tmp");
+    const int n = snprintf(folder, sizeof folder, "%s/posenet-bench-XXXXXX",
+                           temporary && *temporary ? temporary : "/tmp");
     if (n < 0 || n >= (int)sizeof folder || !mkdtemp(folder))
-        return pn_ctx_fail(w->ctx, PN_ERR_IO, "cannot make a folder like %s; set TMPDIR to one that can be written to", folder);
+        return pn_ctx_fail(w->ctx, PN_ERR_IO, "cannot make a folder like %s; set TMPDIR to one that can be written to",
+                           folder);
     memcpy(w->folder, folder, sizeof folder);
-    const pn_synth_opt people = { .out = folder, .people = PEOPLE, .views = VIEWS, .height = m->height, .width = m->width, .seed = 1 };
+    const pn_synth_opt people = {
+        .out = folder, .people = PEOPLE, .views = VIEWS, .height = m->height, .width = m->width, .seed = 1
+    };
     const pn_status status = pn_synth_write(w->ctx, &people);
     if (status) return status;
     w->data = pn_dataset_open(w->ctx, folder, "train", NULL);
     if (!w->data) return pn_ctx_status(w->ctx);
-    const pn_loader_opt opt = { .batch = m->batch, .height = m->height, .width = m->width, .order = PN_SHUFFLED, .cache_bytes = 1 };
+    const pn_loader_opt opt = {
+        .batch = m->batch, .height = m->height, .width = m->width, .order = PN_SHUFFLED, .cache_bytes = 1
+    };
     w->loader = pn_loader_new(w->data, &opt, NULL);
     return w->loader ? PN_OK : pn_ctx_status(w->ctx);
 }
@@ -73,13 +79,15 @@ static bench_work *begin(pn_ctx *ctx, const bench_entry *e)
 {
     loader_work *w = pn_ctx_alloc(ctx, sizeof *w);
     if (!w) return NULL;
-    *w = (loader_work){ .base = { .once = once, .end = end, .items = (double)e->of->model.batch, .item = "pairs" }, .ctx = ctx };
+    *w = (loader_work){ .base = { .once = once, .end = end, .items = (double)e->of->model.batch, .item = "pairs" },
+                        .ctx = ctx };
     if (!prepare(w, &e->of->model)) return &w->base;
     end(&w->base);
     return NULL;
 }
 
-static const char inside[] = "waiting for a batch: two JPEGs decoded and two sets of heat maps drawn per pair, nothing cached";
+static const char inside[] =
+    "waiting for a batch: two JPEGs decoded and two sets of heat maps drawn per pair, nothing cached";
 const pn_bench_case bench_loader[] = {
     { "loader/256x256/b4", .begin = begin, .model = { .batch = 4, .height = 256, .width = 256 }, .inside = inside },
     { "loader/256x192/b8", .begin = begin, .model = { .batch = 8, .height = 256, .width = 192 }, .inside = inside },

@@ -84,7 +84,10 @@ static bench_work *begin(pn_ctx *ctx, const bench_entry *e)
     return NULL;
 }
 
-#define WORK(n) { .name = "gfla", .stage = "discriminator", .batch = n, .height = 256, .width = 256 }
+#define WORK(n)                                                                                                        \
+    {                                                                                                                  \
+        .name = "gfla", .stage = "discriminator", .batch = n, .height = 256, .width = 256                              \
+    }
 static const char inside[] = "real and fake forward with spectral norm, loss, backward, Adam";
 const pn_bench_case bench_gfla[] = {
     { "gfla/discriminator/256x256/b1", .begin = begin, .model = WORK(1), .inside = inside },

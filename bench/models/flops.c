@@ -1,8 +1,8 @@
-/* bench/models/flops.c - what the models' work costs: operations for one picture, two per multiply-add, of convolutions and
- * correlations alone, counted the direct way
+/* bench/models/flops.c - what the models' work costs: operations for one picture, two per multiply-add, of
+ * convolutions and correlations alone, counted the direct way
  *
- * A backward of a layer that learns costs two forwards, of a frozen one a single one; whatever reads a picture saves one
- * half of its first layer, which is left out of account.
+ * A backward of a layer that learns costs two forwards, of a frozen one a single one; whatever reads a picture saves
+ * one half of its first layer, which is left out of account.
  */
 #include "support/pnbench.h"
 
@@ -11,12 +11,15 @@
 /* GFLA at 256x256: the networks once forward, VGG19 to relu5_2 and to relu4_1, the correlations of both levels. */
 static const double generator = 2 * 20.455e9, flow_net = 2 * 2.393e9, discriminator = 2 * 1.136e9;
 static const double vgg = 2 * 24.272e9, vgg_levels = 2 * 15.817e9;
-static const double correlation = 2 * 4.832e9;          /* 4096^2 x 256 + 1024^2 x 512: grows with the area squared */
+static const double correlation = 2 * 4.832e9; /* 4096^2 x 256 + 1024^2 x 512: grows with the area squared */
 
-typedef struct { const char *work; double generator, flow_net, discriminator, vgg, vgg_levels, correlation; } passes;
+typedef struct {
+    const char *work;
+    double generator, flow_net, discriminator, vgg, vgg_levels, correlation;
+} passes;
 static const passes gfla[] = {
     { "generator", .generator = 1 },
-    { "flow", .flow_net = 3, .vgg_levels = 2, .correlation = 1 },       /* source and target; neither gets a gradient */
+    { "flow", .flow_net = 3, .vgg_levels = 2, .correlation = 1 }, /* source and target; neither gets a gradient */
     /* D: real and fake, three each; then the fake again and back to the picture. VGG19: picture and target, back to the
      * picture; the source only to where flows are judged. */
     { "full", .generator = 3, .discriminator = 6 + 2, .vgg = 2 + 1, .vgg_levels = 1, .correlation = 1 },
@@ -31,8 +34,8 @@ double bench_model_flops(const bench_model *m)
     for (size_t i = 0; i < sizeof gfla / sizeof *gfla; i++) {
         const passes *p = &gfla[i];
         if (strcmp(p->work, work) != 0) continue;
-        return area * (p->generator * generator + p->flow_net * flow_net + p->discriminator * discriminator + p->vgg * vgg +
-                       p->vgg_levels * vgg_levels + p->correlation * area * correlation);
+        return area * (p->generator * generator + p->flow_net * flow_net + p->discriminator * discriminator +
+                       p->vgg * vgg + p->vgg_levels * vgg_levels + p->correlation * area * correlation);
     }
     return 0;
 }

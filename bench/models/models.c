@@ -15,7 +15,7 @@ typedef struct {
     pn_training *training;
     pn_generation *generation;
     pn_model_input in;
-    pn_real *array[5];              /* the pictures and heat maps of in, and the picture made */
+    pn_real *array[5]; /* the pictures and heat maps of in, and the picture made */
 } model_work;
 
 static pn_status once(bench_work *base, bench_timer *t)
@@ -93,17 +93,19 @@ bench_work *bench_model_begin(pn_ctx *ctx, const bench_entry *e)
     return NULL;
 }
 
-/* ---- The list -------------------------------------------------------------------------------------------------------- */
+/* ---- The list ---------------------------------------------------------------------------------------------------- */
 
 enum { NAMES = 64 };
 
 static int add(pn_bench_case *out, int n, int room, bench_model m, const char *work)
 {
-    static char name[NAMES][PN_BENCH_NAME];             /* made once, as the cases are */
+    static char name[NAMES][PN_BENCH_NAME]; /* made once, as the cases are */
     if (n >= room || n >= NAMES) return n;
     snprintf(name[n], sizeof name[n], "%s/%s/%tdx%td/b%td", m.name, work, m.height, m.width, m.batch);
     out[n] = (pn_bench_case){
-        .name = name[n], .begin = bench_model_begin, .model = m,
+        .name = name[n],
+        .begin = bench_model_begin,
+        .model = m,
         .inside = m.stage ? "all networks of the stage: forward, losses, backward, Adam; packing of weights"
                           : "pictures and heat maps in, picture out; weights packed before",
     };

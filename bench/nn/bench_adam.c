@@ -1,7 +1,7 @@
 /* bench/nn/bench_adam.c - one step of Adam over as many numbers as GFLA's generator has
  *
- * The gradients come from a graph whose loss is the mean of squares; only the step is timed. It reads parameter, gradient
- * and both moments, and writes all but the gradient.
+ * The gradients come from a graph whose loss is the mean of squares; only the step is timed. It reads parameter,
+ * gradient and both moments, and writes all but the gradient.
  */
 #include "support/pnbench.h"
 

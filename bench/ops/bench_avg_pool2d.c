@@ -1,7 +1,10 @@
 /* bench/ops/bench_avg_pool2d.c - the shortcut of GFLA's discriminator */
 #include "support/pnbench.h"
 
-static void run(pn_bench *b) { pn_bench_keep(b, pn_avg_pool2d(b->graph, b->in[0], (pn_pool_opt){ .kernel = { 2, 2 } })); }
+static void run(pn_bench *b)
+{
+    pn_bench_keep(b, pn_avg_pool2d(b->graph, b->in[0], (pn_pool_opt){ .kernel = { 2, 2 } }));
+}
 
 const pn_bench_case bench_avg_pool2d[] = {
     { "avg_pool2d/1x3x256x256", run, .n_in = 1, .in = { { 4, { 1, 3, 256, 256 } } } },

@@ -6,7 +6,10 @@ static const pn_conv_opt halve4_opt = { .stride = { 2, 2 }, .pad = { 1, 1 } };
 static const pn_conv_opt mirror3_opt = { .pad = { 1, 1 }, .border = PN_BORDER_REFLECT };
 static const pn_conv_opt attend5_opt = { .pad = { 2, 2 }, .border = PN_BORDER_REPLICATE };
 
-static void conv(pn_bench *b, const pn_conv_opt *opt) { pn_bench_keep(b, pn_conv2d(b->graph, b->in[0], b->in[1], b->in[2], opt)); }
+static void conv(pn_bench *b, const pn_conv_opt *opt)
+{
+    pn_bench_keep(b, pn_conv2d(b->graph, b->in[0], b->in[1], b->in[2], opt));
+}
 static void same3(pn_bench *b) { conv(b, &same3_opt); }
 static void same7(pn_bench *b) { conv(b, &same7_opt); }
 static void halve4(pn_bench *b) { conv(b, &halve4_opt); }
@@ -21,27 +24,28 @@ static double flops(const pn_bench *b)
 }
 
 #define REST .role = { PN_BENCH_VALUE, PN_BENCH_PARAM, PN_BENCH_PARAM }, .flops = flops, .passes = PN_BENCH_EVERY
-#define CONV(n, c, side, o, k) .n_in = 3, .in = { { 4, { n, c, side, side } }, { 4, { o, c, k, k } }, { 1, { o } } }, REST
+#define CONV(n, c, side, o, k)                                                                                         \
+    .n_in = 3, .in = { { 4, { n, c, side, side } }, { 4, { o, c, k, k } }, { 1, { o } } }, REST
 
 const pn_bench_case bench_conv2d[] = {
-    { "conv2d/3x3/1x64x256x256/64", same3, CONV(1, 64, 256, 64, 3) },          /* VGG19 conv1_2 */
+    { "conv2d/3x3/1x64x256x256/64", same3, CONV(1, 64, 256, 64, 3) }, /* VGG19 conv1_2 */
     { "conv2d/3x3/1x64x128x128/64", same3, CONV(1, 64, 128, 64, 3) },
-    { "conv2d/3x3/1x128x128x128/128", same3, CONV(1, 128, 128, 128, 3) },      /* VGG19 conv2_2 */
+    { "conv2d/3x3/1x128x128x128/128", same3, CONV(1, 128, 128, 128, 3) }, /* VGG19 conv2_2 */
     { "conv2d/3x3/1x128x64x64/128", same3, CONV(1, 128, 64, 128, 3) },
     { "conv2d/3x3/4x128x64x64/128", same3, CONV(4, 128, 64, 128, 3) },
-    { "conv2d/3x3/1x256x64x64/256", same3, CONV(1, 256, 64, 256, 3) },         /* VGG19 conv3_2 */
+    { "conv2d/3x3/1x256x64x64/256", same3, CONV(1, 256, 64, 256, 3) }, /* VGG19 conv3_2 */
     { "conv2d/3x3/1x256x32x32/256", same3, CONV(1, 256, 32, 256, 3) },
-    { "conv2d/3x3/1x512x32x32/512", same3, CONV(1, 512, 32, 512, 3) },         /* VGG19 conv4_2 */
-    { "conv2d/3x3/1x512x16x16/512", same3, CONV(1, 512, 16, 512, 3) },         /* VGG19 conv5_1 */
+    { "conv2d/3x3/1x512x32x32/512", same3, CONV(1, 512, 32, 512, 3) }, /* VGG19 conv4_2 */
+    { "conv2d/3x3/1x512x16x16/512", same3, CONV(1, 512, 16, 512, 3) }, /* VGG19 conv5_1 */
     { "conv2d/3x3/1x512x8x8/512", same3, CONV(1, 512, 8, 512, 3) },
-    { "conv2d/3x3/1x3x256x256/64", same3, CONV(1, 3, 256, 64, 3) },            /* VGG19 conv1_1 */
-    { "conv2d/3x3/1x64x256x256/3", mirror3, CONV(1, 64, 256, 3, 3) },          /* GFLA's outconv */
+    { "conv2d/3x3/1x3x256x256/64", same3, CONV(1, 3, 256, 64, 3) },   /* VGG19 conv1_1 */
+    { "conv2d/3x3/1x64x256x256/3", mirror3, CONV(1, 64, 256, 3, 3) }, /* GFLA's outconv */
     { "conv2d/7x7/1x64x256x256/3", same7, CONV(1, 64, 256, 3, 7) },
     { "conv2d/7x7/1x3x256x256/64", same7, CONV(1, 3, 256, 64, 7) },
-    { "conv2d/4x4s2/1x39x256x256/32", halve4, CONV(1, 39, 256, 32, 4) },       /* first of GFLA's flow estimator */
+    { "conv2d/4x4s2/1x39x256x256/32", halve4, CONV(1, 39, 256, 32, 4) }, /* first of GFLA's flow estimator */
     { "conv2d/4x4s2/1x64x128x128/128", halve4, CONV(1, 64, 128, 128, 4) },
     { "conv2d/4x4s2/1x128x64x64/256", halve4, CONV(1, 128, 64, 256, 4) },
-    { "conv2d/5x5/1x128x64x64/128", attend5, CONV(1, 128, 64, 128, 5) },       /* the target's half of attn1 */
+    { "conv2d/5x5/1x128x64x64/128", attend5, CONV(1, 128, 64, 128, 5) }, /* the target's half of attn1 */
     { "conv2d/1x1/1x64x64x64/128", point, CONV(1, 64, 64, 128, 1) },
     { 0 },
 };

@@ -13,8 +13,10 @@ static void run(pn_bench *b) { pn_bench_keep(b, pn_correctness_loss(b->graph, b-
 
 const pn_bench_case bench_correctness_loss[] = {
     { "correctness_loss/1x512x32x32", run, .n_in = 3,
-      .in = { { 4, { 1, 512, 32, 32 } }, { 4, { 1, 512, 32, 32 } }, { 4, { 1, 2, 32, 32 } } }, .role = { PN_BENCH_FIXED, PN_BENCH_FIXED, PN_BENCH_FLOW }, .flops = flops },
+      .in = { { 4, { 1, 512, 32, 32 } }, { 4, { 1, 512, 32, 32 } }, { 4, { 1, 2, 32, 32 } } },
+      .role = { PN_BENCH_FIXED, PN_BENCH_FIXED, PN_BENCH_FLOW }, .flops = flops },
     { "correctness_loss/1x256x64x64", run, .n_in = 3,
-      .in = { { 4, { 1, 256, 64, 64 } }, { 4, { 1, 256, 64, 64 } }, { 4, { 1, 2, 64, 64 } } }, .role = { PN_BENCH_FIXED, PN_BENCH_FIXED, PN_BENCH_FLOW }, .flops = flops },
+      .in = { { 4, { 1, 256, 64, 64 } }, { 4, { 1, 256, 64, 64 } }, { 4, { 1, 2, 64, 64 } } },
+      .role = { PN_BENCH_FIXED, PN_BENCH_FIXED, PN_BENCH_FLOW }, .flops = flops },
     { 0 },
 };

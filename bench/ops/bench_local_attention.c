@@ -16,10 +16,10 @@ static double flops(const pn_bench *b)
 }
 
 #define ROLES { PN_BENCH_VALUE, PN_BENCH_VALUE, PN_BENCH_FLOW, PN_BENCH_PARAM, PN_BENCH_PARAM, PN_BENCH_PARAM }
-#define THREE(n) { { 4, { n, 256, 32, 32 } }, { 4, { n, 128, 32, 32 } }, { 4, { n, 2, 32, 32 } }, { 4, { 128, 256, 3, 3 } }, \
-                   { 4, { 9, 128, 1, 1 } }, { 1, { 9 } } }
-#define FIVE(n) { { 4, { n, 128, 64, 64 } }, { 4, { n, 128, 64, 64 } }, { 4, { n, 2, 64, 64 } }, { 4, { 128, 128, 5, 5 } }, \
-                  { 4, { 25, 128, 1, 1 } }, { 1, { 25 } } }
+#define THREE(n) { { 4, { n, 256, 32, 32 } }, { 4, { n, 128, 32, 32 } }, { 4, { n, 2, 32, 32 } }, \
+                   { 4, { 128, 256, 3, 3 } }, { 4, { 9, 128, 1, 1 } }, { 1, { 9 } } }
+#define FIVE(n) { { 4, { n, 128, 64, 64 } }, { 4, { n, 128, 64, 64 } }, { 4, { n, 2, 64, 64 } }, \
+                  { 4, { 128, 128, 5, 5 } }, { 4, { 25, 128, 1, 1 } }, { 1, { 25 } } }
 
 const pn_bench_case bench_local_attention[] = {
     { "local_attention/3x3/1x256x32x32", run, .n_in = 6, .in = THREE(1), .role = ROLES, .flops = flops },

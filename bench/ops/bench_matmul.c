@@ -10,7 +10,9 @@ static double flops(const pn_bench *b)
 }
 
 const pn_bench_case bench_matmul[] = {
-    { "matmul/scores/8x704x64", scores, .n_in = 2, .in = { { 3, { 8, 704, 64 } }, { 3, { 8, 704, 64 } } }, .flops = flops },
-    { "matmul/values/8x704x704/64", values, .n_in = 2, .in = { { 3, { 8, 704, 704 } }, { 3, { 8, 704, 64 } } }, .flops = flops },
+    { "matmul/scores/8x704x64", scores, .n_in = 2, .in = { { 3, { 8, 704, 64 } }, { 3, { 8, 704, 64 } } },
+      .flops = flops },
+    { "matmul/values/8x704x704/64", values, .n_in = 2, .in = { { 3, { 8, 704, 704 } }, { 3, { 8, 704, 64 } } },
+      .flops = flops },
     { 0 },
 };

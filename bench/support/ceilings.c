@@ -11,7 +11,7 @@
 
 const char *const bench_place_name[BENCH_PLACES] = { "L1", "L2", "L3", "DRAM" };
 
-enum { SAMPLES = 3, PIECES = 4, GRAIN = 256 };          /* PIECES per thread; GRAIN floats divide every stretch */
+enum { SAMPLES = 3, PIECES = 4, GRAIN = 256 }; /* PIECES per thread; GRAIN floats divide every stretch */
 static const double sample_seconds = 0.015;
 
 /* ---- What the caches hold ---------------------------------------------------------------------------------------- */
@@ -27,7 +27,9 @@ static size_t cache_bytes(int level)
             snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", i, files[f]);
             FILE *in = fopen(path, "r");
             if (!in) continue;
-            const int got = f == 0 ? fscanf(in, "%d", &is) : f == 1 ? fscanf(in, "%15s", type) : fscanf(in, "%zu%c", &size, &unit);
+            const int got = f == 0   ? fscanf(in, "%d", &is)
+                            : f == 1 ? fscanf(in, "%15s", type)
+                                     : fscanf(in, "%zu%c", &size, &unit);
             fclose(in);
             if (got < 1) size = 0;
         }
@@ -37,15 +39,15 @@ static size_t cache_bytes(int level)
     return usual[level];
 }
 
-/* ---- One loop on one or all threads -------------------------------------------------------------------------------- */
+/* ---- One loop on one or all threads ------------------------------------------------------------------------------ */
 
 typedef enum { FMA, READ, WRITE } what;
 typedef struct {
     const bench_loops *loops;
     what kind;
-    float *memory;                  /* a stretch for each piece, one after another */
-    ptrdiff_t stretch, turns;       /* floats of it; how often to go over it */
-    double flops;                   /* of one piece */
+    float *memory;            /* a stretch for each piece, one after another */
+    ptrdiff_t stretch, turns; /* floats of it; how often to go over it */
+    double flops;             /* of one piece */
 } job;
 
 static void piece(void *at, ptrdiff_t item, int worker)
@@ -58,8 +60,10 @@ static void piece(void *at, ptrdiff_t item, int worker)
     }
     float *p = j->memory + item * j->stretch;
     for (ptrdiff_t i = 0; i < j->turns; i++) {
-        if (j->kind == READ) j->loops->read(p, j->stretch);
-        else j->loops->write(p, j->stretch, (float)i);
+        if (j->kind == READ)
+            j->loops->read(p, j->stretch);
+        else
+            j->loops->write(p, j->stretch, (float)i);
     }
 }
 
@@ -72,7 +76,7 @@ static double seconds(pn_pool *pool, ptrdiff_t pieces, job *j)
     return t.wall;
 }
 
-/* The best of some samples, each long enough: a ceiling is what can be reached, not what usually is. Per turn of all. */
+/* Per turn of all pieces; the best of some samples: a ceiling is what can be reached, not what usually is. */
 static double best(pn_pool *pool, ptrdiff_t pieces, job *j)
 {
     double took = 0, least = 1e9;
@@ -105,7 +109,7 @@ double bench_peak(pn_ctx *ctx)
     return (double)pieces * j.loops->fma(1) / best(pn_ctx_pool(ctx), pieces, &j);
 }
 
-/* ---- All of them ---------------------------------------------------------------------------------------------------- */
+/* ---- All of them ------------------------------------------------------------------------------------------------- */
 
 /* So many bytes in all as one piece per thread; each thread comes back to its own while it is in its cache. */
 static double rate(pn_ctx *ctx, what kind, float *memory, size_t bytes)
@@ -136,7 +140,7 @@ pn_status bench_ceilings_measure(pn_ctx *one, pn_ctx *ctx, bench_ceilings *out)
     const size_t bytes = working_set(out, BENCH_DRAM, 0);
     float *memory = pn_alloc_pages(ctx, bytes);
     if (!memory) return PN_ERR_NOMEM;
-    memset(memory, 0, bytes);       /* every page is there, and its own */
+    memset(memory, 0, bytes); /* every page is there, and its own */
     for (int t = 0; t < 2; t++) {
         for (int p = 0; p < BENCH_PLACES; p++)
             out->read[p][t] = rate(by[t], READ, memory, working_set(out, (bench_place)p, pn_ctx_threads(by[t])));
@@ -146,7 +150,7 @@ pn_status bench_ceilings_measure(pn_ctx *one, pn_ctx *ctx, bench_ceilings *out)
     return PN_OK;
 }
 
-/* ---- The roof ---------------------------------------------------------------------------------------------------------- */
+/* ---- The roof ---------------------------------------------------------------------------------------------------- */
 
 static bench_place place_of(const bench_ceilings *c, double bytes)
 {
@@ -160,7 +164,8 @@ const char *bench_bound(const bench_ceilings *c, const bench_work *w, double *se
 {
     const bench_place place = place_of(c, w->read + w->written);
     const double to_write = place == BENCH_DRAM ? c->write[1] : c->read[place][1];
-    const double moving = c->read[place][1] > 0 && to_write > 0 ? w->read / c->read[place][1] + w->written / to_write : 0;
+    const double moving = c->read[place][1] > 0 && to_write > 0 ? w->read / c->read[place][1] + w->written / to_write
+                                                                : 0;
     const double adding = c->flops[1] > 0 ? w->flops / c->flops[1] : 0;
     *seconds_at_least = adding > moving ? adding : moving;
     if (!(*seconds_at_least > 0)) return NULL;

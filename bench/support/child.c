@@ -31,7 +31,7 @@ static void become(const child_command *c, int in, int out)
 bool child_start(const child_command *c, child *out)
 {
     int to[2], from[2];
-    signal(SIGPIPE, SIG_IGN);       /* one that has ended is noticed by its silence */
+    signal(SIGPIPE, SIG_IGN); /* one that has ended is noticed by its silence */
     if (pipe2(to, O_CLOEXEC)) return false;
     if (pipe2(from, O_CLOEXEC)) return close(to[0]), close(to[1]), false;
     fflush(NULL);
@@ -71,7 +71,7 @@ double child_peak_memory(const child *c)
 static bool finished(child *c)
 {
     int status = -1;
-    if (c->to) fclose(c->to);       /* end of input: it ends by itself */
+    if (c->to) fclose(c->to); /* end of input: it ends by itself */
     if (c->from) fclose(c->from);
     if (c->pid > 0) waitpid(c->pid, &status, 0);
     *c = (child){ 0 };

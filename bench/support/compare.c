@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double floor_noise = 0.01;         /* of a deviation: nobody measures better than that here */
-static const double unknown_noise = 0.05;       /* of a file with one sample per entry */
-static const double sure = 2;                   /* deviations that a difference must be above */
+static const double floor_noise = 0.01;   /* of a deviation: nobody measures better than that here */
+static const double unknown_noise = 0.05; /* of a file with one sample per entry */
+static const double sure = 2;             /* deviations that a difference must be above */
 
-/* ---- Reading ------------------------------------------------------------------------------------------------------ */
+/* ---- Reading ----------------------------------------------------------------------------------------------------- */
 
 static const char *text_of(const cJSON *o, const char *key)
 {
@@ -26,7 +26,10 @@ static const char *text_of(const cJSON *o, const char *key)
 /* Seconds; NaN where the row has no such number. */
 static double seconds_of(const cJSON *row)
 {
-    static const struct { const char *name; double seconds; } units[] = { { "ns", 1e-9 }, { "us", 1e-6 }, { "ms", 1e-3 }, { "s", 1 } };
+    static const struct {
+        const char *name;
+        double seconds;
+    } units[] = { { "ns", 1e-9 }, { "us", 1e-6 }, { "ms", 1e-3 }, { "s", 1 } };
     const cJSON *time = cJSON_GetObjectItemCaseSensitive(row, "real_time");
     const char *unit = text_of(row, "time_unit");
     for (size_t i = 0; i < sizeof units / sizeof *units && cJSON_IsNumber(time); i++)
@@ -71,8 +74,10 @@ static pn_status take(pn_ctx *ctx, const char *path, const cJSON *root, bench_ea
 {
     const cJSON *rows = cJSON_GetObjectItemCaseSensitive(root, "benchmarks"), *row;
     if (!cJSON_IsArray(rows))
-        return pn_ctx_fail(ctx, PN_ERR_FORMAT, "%s has no array \"benchmarks\"; expected a file that posenet-bench --json or Google "
-                           "Benchmark's --benchmark_out wrote", path);
+        return pn_ctx_fail(ctx, PN_ERR_FORMAT,
+                           "%s has no array \"benchmarks\"; expected a file that posenet-bench --json or Google "
+                           "Benchmark's --benchmark_out wrote",
+                           path);
     const cJSON *context = cJSON_GetObjectItemCaseSensitive(root, "context");
     const cJSON *threads = cJSON_GetObjectItemCaseSensitive(context, "posenet_threads");
     if (cJSON_IsNumber(threads)) out->threads = threads->valueint;
@@ -80,12 +85,13 @@ static pn_status take(pn_ctx *ctx, const char *path, const cJSON *root, bench_ea
     cJSON_ArrayForEach(row, rows)
     {
         const char *name = text_of(row, "run_name"), *of = *name ? name : text_of(row, "name");
-        if (*of && seconds_of(row) >= 0 && !entry_for(out, of)) return pn_ctx_fail(ctx, PN_ERR_NOMEM, "no memory for %s", path);
+        if (*of && seconds_of(row) >= 0 && !entry_for(out, of))
+            return pn_ctx_fail(ctx, PN_ERR_NOMEM, "no memory for %s", path);
     }
     for (int i = 0; i < out->count; i++) summarise(&out->entry[i], rows);
     if (out->count) return PN_OK;
-    return pn_ctx_fail(ctx, PN_ERR_FORMAT, "%s holds no entry with a name and a real_time; write it anew with posenet-bench --json",
-                       path);
+    return pn_ctx_fail(ctx, PN_ERR_FORMAT,
+                       "%s holds no entry with a name and a real_time; write it anew with posenet-bench --json", path);
 }
 
 pn_status bench_earlier_read(pn_ctx *ctx, const char *path, bench_earlier *out)
@@ -95,8 +101,11 @@ pn_status bench_earlier_read(pn_ctx *ctx, const char *path, bench_earlier *out)
     pn_status status = pn_file_read(ctx, path, &file);
     if (status) return status;
     cJSON *root = cJSON_ParseWithLength((const char *)file.bytes, file.size);
-    if (root) status = take(ctx, path, root, out);
-    else status = pn_ctx_fail(ctx, PN_ERR_FORMAT, "%s is not JSON, or is cut off; write it anew with posenet-bench --json", path);
+    if (root)
+        status = take(ctx, path, root, out);
+    else
+        status = pn_ctx_fail(ctx, PN_ERR_FORMAT,
+                             "%s is not JSON, or is cut off; write it anew with posenet-bench --json", path);
     cJSON_Delete(root);
     pn_free(ctx, file.bytes);
     if (status) bench_earlier_free(out);
@@ -111,11 +120,12 @@ void bench_earlier_free(bench_earlier *e)
     *e = (bench_earlier){ 0 };
 }
 
-/* ---- Judging ------------------------------------------------------------------------------------------------------- */
+/* ---- Judging ----------------------------------------------------------------------------------------------------- */
 
 bench_change bench_change_of(const bench_old *old, const bench_stats *now)
 {
-    const double a = fmax(old->noise, floor_noise), b = fmax(now->n > 2 ? bench_noise(now) : unknown_noise, floor_noise);
+    const double a = fmax(old->noise, floor_noise),
+                 b = fmax(now->n > 2 ? bench_noise(now) : unknown_noise, floor_noise);
     bench_change c = { .ratio = old->seconds / now->median, .noise = sqrt(a * a + b * b) };
     const double change = log(c.ratio);
     if (fabs(change) > sure * c.noise) c.verdict = change > 0 ? BENCH_FASTER : BENCH_SLOWER;

@@ -17,7 +17,9 @@ static const pn_bench_case *const tables[] = {
 #undef BENCH
 };
 
-static const struct { const char *name, *inside; } passes[PN_BENCH_PASSES] = {
+static const struct {
+    const char *name, *inside;
+} passes[PN_BENCH_PASSES] = {
     [PN_BENCH_FORWARD] = { "forward", "inference: parameters packed before, activations in the op's own layout" },
     [PN_BENCH_BACKWARD] = { "backward", "all gradients; packing of parameters for backward" },
     [PN_BENCH_DATA] = { "backward-data", "the input's gradient; packing of parameters for backward" },
@@ -50,7 +52,7 @@ static bool add_case(bench_list *l, const pn_bench_case *of)
 }
 
 enum { MODEL_CASES = 64 };
-static pn_bench_case model_case[MODEL_CASES + 1];       /* made once from the registry; entries point into it */
+static pn_bench_case model_case[MODEL_CASES + 1]; /* made once from the registry; entries point into it */
 
 bench_list bench_list_all(void)
 {
@@ -80,7 +82,7 @@ bench_work *bench_begin(pn_ctx *ctx, const bench_entry *e)
 
 const char *bench_inside(const bench_entry *e) { return e->of->run ? passes[e->pass].inside : e->of->inside; }
 
-/* ---- Clocks ----------------------------------------------------------------------------------------------------- */
+/* ---- Clocks ------------------------------------------------------------------------------------------------------ */
 
 static double now(clockid_t clock)
 {

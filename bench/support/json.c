@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ---- The context ---------------------------------------------------------------------------------------------------- */
+/* ---- The context ------------------------------------------------------------------------------------------------- */
 
 /* The first line of a small file; "" if there is none. */
 static const char *line_of(const char *path, char line[128])
@@ -112,9 +112,12 @@ static void add_context(cJSON *root, const bench_ceilings *c)
     add_ceilings(context, c);
 }
 
-/* ---- The rows -------------------------------------------------------------------------------------------------------- */
+/* ---- The rows ---------------------------------------------------------------------------------------------------- */
 
-static const struct { const char *name; double per_second; } units[] = { { "ns", 1e9 }, { "us", 1e6 }, { "ms", 1e3 }, { "s", 1 } };
+static const struct {
+    const char *name;
+    double per_second;
+} units[] = { { "ns", 1e9 }, { "us", 1e6 }, { "ms", 1e3 }, { "s", 1 } };
 
 static int unit_for(double seconds) { return seconds < 1e-6 ? 0 : seconds < 1e-3 ? 1 : seconds < 1 ? 2 : 3; }
 
@@ -179,7 +182,7 @@ static void add_result(cJSON *rows, const bench_result *r)
     for (int i = 0; i < r->time.n; i++) {
         cJSON *o = row(rows, r, NULL);
         cJSON_AddNumberToObject(o, "repetition_index", i);
-        cJSON_AddNumberToObject(o, "threads", 1);       /* as Google Benchmark counts: callers, not our pool */
+        cJSON_AddNumberToObject(o, "threads", 1); /* as Google Benchmark counts: callers, not our pool */
         times(o, r->iterations, units[u].per_second * r->wall[i], units[u].per_second * r->cpu[i], units[u].name);
         counters(o, r, r->wall[i]);
     }
@@ -194,7 +197,8 @@ pn_status bench_json_write(pn_ctx *ctx, const char *path, const bench_ceilings *
     for (int i = 0; i < n; i++) add_result(rows, &results[i]);
     char *text = cJSON_Print(root);
     cJSON_Delete(root);
-    const pn_status status = text ? pn_file_write(ctx, path, text, strlen(text)) : pn_ctx_fail(ctx, PN_ERR_NOMEM, "no memory for %s", path);
+    const pn_status status = text ? pn_file_write(ctx, path, text, strlen(text))
+                                  : pn_ctx_fail(ctx, PN_ERR_NOMEM, "no memory for %s", path);
     cJSON_free(text);
     return status;
 }

@@ -6,7 +6,7 @@
 /* A pass may need another one before it that is not timed; a sample does not wait for that longer than patience. */
 static const double sample_seconds = 0.015, entry_seconds = 0.4, patience = 0.5;
 enum { LEAST_SAMPLES = 5, LEAST_OF_LONG = 3 };
-static const double long_seconds = 2;                   /* such iterations differ by little, and there is other work */
+static const double long_seconds = 2; /* such iterations differ by little, and there is other work */
 
 pn_status bench_sample(bench_work *w, double seconds, int64_t *iterations, double *wall, double *cpu)
 {

@@ -14,8 +14,8 @@ typedef struct {
     pn_params *params;
     pn_plan *plan;
     pn_bench_pass pass;
-    pn_real *values[PN_BENCH_IN];   /* of the parameters: set anew for each training pass, which makes them stale */
-    pn_real *gradient;              /* handed to the result */
+    pn_real *values[PN_BENCH_IN]; /* of the parameters: set anew for each training pass, which makes them stale */
+    pn_real *gradient;            /* handed to the result */
 } op_work;
 
 void pn_bench_keep(pn_bench *b, pn_tensor *out)
@@ -24,7 +24,7 @@ void pn_bench_keep(pn_bench *b, pn_tensor *out)
     pn_output(b->graph, out, PN_GRAD);
 }
 
-/* ---- Inputs ----------------------------------------------------------------------------------------------------- */
+/* ---- Inputs ------------------------------------------------------------------------------------------------------ */
 
 enum { FLOW_PIXELS = 4, CLASSES = 8 };
 
@@ -104,8 +104,10 @@ static void run_steps(pn_plan *p, const pn_step *steps, int n, bench_timer *time
         const pn_op *op = r.step->node->op;
         const bool timed = timer && !converts(r.step);
         if (timed) bench_start(timer);
-        if (r.step->backward) op->backward(&r, r.step->node);
-        else op->forward(&r, r.step->node);
+        if (r.step->backward)
+            op->backward(&r, r.step->node);
+        else
+            op->forward(&r, r.step->node);
         if (timed) bench_stop(timer);
     }
     pn_denormals_restore(mode);
@@ -113,7 +115,7 @@ static void run_steps(pn_plan *p, const pn_step *steps, int n, bench_timer *time
 
 static void forward(op_work *w, bench_timer *timer)
 {
-    w->plan->run.number++;          /* computed weights are new in every run */
+    w->plan->run.number++; /* computed weights are new in every run */
     run_steps(w->plan, w->plan->forward, w->plan->n_forward, timer);
 }
 
@@ -135,7 +137,7 @@ static pn_status once(bench_work *base, bench_timer *timer)
     return status;
 }
 
-/* ---- Begin and end ------------------------------------------------------------------------------------------------ */
+/* ---- Begin and end ----------------------------------------------------------------------------------------------- */
 
 static double bytes_of(const pn_tensor *t) { return (double)pn_shape_count(pn_tensor_shape(t)) * sizeof(pn_real); }
 
@@ -151,8 +153,9 @@ static void count(op_work *w, const pn_bench_case *c)
         in += bytes_of(w->bench.in[i]);
         if (learns || wanted(c->role[i], w->pass)) gradients += bytes_of(w->bench.in[i]);
     }
-    for (int i = 0; i < c->n_in && i < 2; i++)          /* a product costs as much again for each factor's gradient */
-        halves += (c->role[i] == PN_BENCH_PARAM ? trains && w->pass != PN_BENCH_DATA : wanted(c->role[i], w->pass) == PN_GRAD);
+    for (int i = 0; i < c->n_in && i < 2; i++) /* a product costs as much again for each factor's gradient */
+        halves += (c->role[i] == PN_BENCH_PARAM ? trains && w->pass != PN_BENCH_DATA
+                                                : wanted(c->role[i], w->pass) == PN_GRAD);
     const double flops = c->flops ? c->flops(&w->bench) : 0;
     const bool timed_forward = !trains || w->pass == PN_BENCH_TRAIN;
     w->base.flops = (timed_forward ? flops : 0) + (trains ? halves * flops : 0);
@@ -180,12 +183,13 @@ static pn_status prepare(op_work *w, const pn_bench_case *c)
     make_inputs(w, c);
     c->run(&w->bench);
     const bool learns = w->pass != PN_BENCH_FORWARD && w->pass != PN_BENCH_DATA;
-    const pn_plan_opt opt = { .mode = w->pass == PN_BENCH_FORWARD ? PN_INFER : PN_TRAIN, .learn = learns ? w->params : NULL };
+    const pn_plan_opt opt = { .mode = w->pass == PN_BENCH_FORWARD ? PN_INFER : PN_TRAIN,
+                              .learn = learns ? w->params : NULL };
     pn_status status = pn_params_init(w->params, 1);
     if (!status) w->plan = pn_plan_new(w->bench.graph, &opt);
     if (!w->plan) return pn_ctx_status(w->ctx);
     if (!status) status = set_inputs(w, c);
-    if (!status) status = pn_forward(w->plan);          /* checks that every input is set; what follows does not */
+    if (!status) status = pn_forward(w->plan); /* checks that every input is set; what follows does not */
     if (!status) count(w, c);
     w->base.bytes = pn_plan_describe(w->plan).arena_bytes;
     return status;

@@ -1,6 +1,6 @@
 /* bench/support/peers.c - see peers.h; what is compared lies in peer_rows.c, our side in turns.c
  *
- * The peer is taken as strong as it gets: every layout it has, its threads set, compiled where it can, and all that both as
+ * The peer is taken as strong as it gets: every layout it has, its threads set, compiled where it can, and all that as
  * shipped and with its allocator and instruction set tuned. What counts is the smallest of the median ratios.
  */
 #define _GNU_SOURCE
@@ -18,9 +18,12 @@
 #include <unistd.h>
 
 enum { MANY_ROUNDS = 7, FEW_ROUNDS = 5 };
-static const double long_turn = 0.5;                    /* seconds; from there on FEW_ROUNDS */
+static const double long_turn = 0.5; /* seconds; from there on FEW_ROUNDS */
 
-typedef struct { char python[256], version[CHILD_ROOM]; bool found; } interpreter;
+typedef struct {
+    char python[256], version[CHILD_ROOM];
+    bool found;
+} interpreter;
 typedef struct {
     pn_ctx *ctx;
     peers_opt opt;
@@ -28,7 +31,7 @@ typedef struct {
     interpreter torch, onnxruntime, openvino;
 } session;
 
-/* ---- Who is there ------------------------------------------------------------------------------------------------- */
+/* ---- Who is there ------------------------------------------------------------------------------------------------ */
 
 /* The first python3 in PATH that imports the modules; the first in PATH need not have them. */
 static interpreter find_python(const char *modules, const char *of)
@@ -58,10 +61,16 @@ static const interpreter *interpreter_of(const session *s, const char *script)
     return strstr(script, "openvino") ? &s->openvino : &s->torch;
 }
 
-/* ---- Commands --------------------------------------------------------------------------------------------------- */
+/* ---- Commands ---------------------------------------------------------------------------------------------------- */
 
-typedef struct { const char *layout; bool tuned, compiled; } variant;
-typedef struct { child_command command; char script[512], words[512]; } peer_command;
+typedef struct {
+    const char *layout;
+    bool tuned, compiled;
+} variant;
+typedef struct {
+    child_command command;
+    char script[512], words[512];
+} peer_command;
 
 static child_command our_command(const session *s, const peer_row *row, const char *threads)
 {
@@ -92,7 +101,8 @@ static void peer_command_make(const session *s, const peer_row *row, const char 
     int n = 0;
     snprintf(out->words, sizeof out->words, "%s", row->script);
     w[n++] = interpreter_of(s, row->script)->python;
-    for (char *state, *word = strtok_r(out->words, " ", &state); word && n < CHILD_WORDS - 6; word = strtok_r(NULL, " ", &state))
+    for (char *state, *word = strtok_r(out->words, " ", &state); word && n < CHILD_WORDS - 6;
+         word = strtok_r(NULL, " ", &state))
         w[n++] = word;
     find_script(w[1], out->script);
     w[1] = out->script;
@@ -112,7 +122,7 @@ static int variants_of(const session *s, const peer_row *row, variant out[VARIAN
     const bool torch = strncmp(row->script, "torch", 5) == 0, plain = strstr(row->script, " adam ") != NULL;
     const bool packs = strstr(row->script, " conv ") && strstr(row->script, "forward");
     const int layouts = !torch || plain ? 1 : packs ? 3 : 2, modes = torch && atoi(s->torch.version) >= 2 ? 2 : 1;
-    const int tunings = row->kind == PEER_FIRST ? 1 : 2;        /* nobody starts a program with a tuned allocator */
+    const int tunings = row->kind == PEER_FIRST ? 1 : 2; /* nobody starts a program with a tuned allocator */
     int n = 0;
     for (int tuned = 0; tuned < tunings; tuned++)
         for (int l = 0; l < layouts; l++)
@@ -120,9 +130,13 @@ static int variants_of(const session *s, const peer_row *row, variant out[VARIAN
     return n;
 }
 
-/* ---- Rounds ----------------------------------------------------------------------------------------------------- */
+/* ---- Rounds ------------------------------------------------------------------------------------------------------ */
 
-typedef struct { bench_stats ratio, ours, theirs; variant of; bool known; } outcome;    /* ratio: theirs over ours */
+typedef struct {
+    bench_stats ratio, ours, theirs;
+    variant of;
+    bool known;
+} outcome; /* ratio: theirs over ours */
 
 /* Threads that spin for a while after their work must not do so in the other's turn. */
 static double turn(child *c)
@@ -143,7 +157,8 @@ static outcome by_turns(child *a, child *b)
         if (ours[i] + theirs[i] > long_turn) rounds = FEW_ROUNDS;
         ratio[i] = theirs[i] / ours[i];
     }
-    o = (outcome){ bench_stats_of(ratio, rounds), bench_stats_of(ours, rounds), bench_stats_of(theirs, rounds), .known = true };
+    o = (outcome){ bench_stats_of(ratio, rounds), bench_stats_of(ours, rounds), bench_stats_of(theirs, rounds),
+                   .known = true };
     return o;
 }
 
@@ -174,8 +189,8 @@ static outcome first_by_turns(const child_command *a, const child_command *b)
         if (ours[i] < 0 || theirs[i] < 0) return (outcome){ 0 };
         ratio[i] = theirs[i] / ours[i];
     }
-    return (outcome){ bench_stats_of(ratio, FEW_ROUNDS), bench_stats_of(ours, FEW_ROUNDS), bench_stats_of(theirs, FEW_ROUNDS),
-                      .known = true };
+    return (outcome){ bench_stats_of(ratio, FEW_ROUNDS), bench_stats_of(ours, FEW_ROUNDS),
+                      bench_stats_of(theirs, FEW_ROUNDS), .known = true };
 }
 
 /* Peak memory after some turns; it does not scatter, so one process of each will do. */
@@ -184,7 +199,8 @@ static outcome memory_of(child *a, child *b)
     for (int i = 0; i < 3; i++)
         if (child_turn(a) < 0 || child_turn(b) < 0) return (outcome){ 0 };
     const double ours = child_peak_memory(a), theirs = child_peak_memory(b), ratio = ours > 0 ? theirs / ours : 0;
-    return (outcome){ bench_stats_of(&ratio, 1), bench_stats_of(&ours, 1), bench_stats_of(&theirs, 1), .known = ratio > 0 };
+    return (outcome){ bench_stats_of(&ratio, 1), bench_stats_of(&ours, 1), bench_stats_of(&theirs, 1),
+                      .known = ratio > 0 };
 }
 
 static outcome play(const session *s, const peer_row *row, variant v)
@@ -207,7 +223,7 @@ static outcome play(const session *s, const peer_row *row, variant v)
     return o;
 }
 
-/* ---- Rows ------------------------------------------------------------------------------------------------------- */
+/* ---- Rows -------------------------------------------------------------------------------------------------------- */
 
 static const char *amount(const peer_row *row, double v, char text[32])
 {
@@ -229,7 +245,9 @@ static void print_verdict(const peer_row *row, double reached)
 {
     if (!(row->must > 0)) return;
     printf("  must %.2f, aim %.2f: %.2f, %s\n", row->must, row->aim, reached,
-           reached >= row->aim ? "the aim is reached" : reached >= row->must ? "as it must be" : "MISSED");
+           reached >= row->aim    ? "the aim is reached"
+           : reached >= row->must ? "as it must be"
+                                  : "MISSED");
 }
 
 static const char *mode_name(bool tuned) { return tuned ? "tuned" : "as shipped"; }
@@ -244,8 +262,9 @@ static void compare_row(const session *s, const peer_row *row)
         if (o.known && s->opt.verbose) print_outcome(row, &o, mode_name(v[i].tuned));
         outcome *b = &best[v[i].tuned];
         if (o.known && (!b->known || o.ratio.median < b->ratio.median)) *b = o;
-        if (!o.known) pn_ctx_warn(s->ctx, "%s, %s: one side ended early; --verbose lets its messages through", row->what,
-                                  v[i].layout ? v[i].layout : "peer");
+        if (!o.known)
+            pn_ctx_warn(s->ctx, "%s, %s: one side ended early; --verbose lets its messages through", row->what,
+                        v[i].layout ? v[i].layout : "peer");
     }
     if (s->opt.verbose) printf("  the strongest of each:\n");
     for (int t = 0; t < 2; t++)
@@ -263,8 +282,9 @@ static void print_gain(const child_command *one, const child_command *all, const
     if (child_start(one, &b)) {
         const outcome o = by_turns(&a, &b);
         if (o.known)
-            printf("  %-11s one thread %9s  all %9s  %5.2fx (%.2f to %.2f)%s\n", who, bench_time_text(o.theirs.median, first),
-                   bench_time_text(o.ours.median, second), o.ratio.median, o.ratio.low, o.ratio.high,
+            printf("  %-11s one thread %9s  all %9s  %5.2fx (%.2f to %.2f)%s\n", who,
+                   bench_time_text(o.theirs.median, first), bench_time_text(o.ours.median, second), o.ratio.median,
+                   o.ratio.low, o.ratio.high,
                    o.ratio.median < 1 ? "  SLOWER: interference or threads that get in each other's way" : "");
         child_end(&b);
     }
@@ -295,7 +315,8 @@ static void ceiling_row(const session *s, const peer_row *row)
     if (measured) {
         const double rate = r.flops / r.time.median;
         printf("  %.1f of %.1f GFLOP/s\n", 1e-9 * rate, 1e-9 * peak);
-        if (fabs(after / before - 1) > 0.05) printf("  the peak moved by %+.0f %% meanwhile: repeat\n", 100 * (after / before - 1));
+        if (fabs(after / before - 1) > 0.05)
+            printf("  the peak moved by %+.0f %% meanwhile: repeat\n", 100 * (after / before - 1));
         print_verdict(row, rate / peak);
     }
     bench_list_free(&list);
@@ -305,18 +326,23 @@ static void do_row(const session *s, const peer_row *row)
 {
     printf("%s\n  %s\n", row->what, row->entry);
     fflush(stdout);
-    if (row->kind == PEER_CEILING) ceiling_row(s, row);
-    else if (row->kind == PEER_THREADS) threads_row(s, row);
-    else compare_row(s, row);
+    if (row->kind == PEER_CEILING)
+        ceiling_row(s, row);
+    else if (row->kind == PEER_THREADS)
+        threads_row(s, row);
+    else
+        compare_row(s, row);
     printf("\n");
 }
 
-/* ---- The table ---------------------------------------------------------------------------------------------------- */
+/* ---- The table --------------------------------------------------------------------------------------------------- */
 
 static void say(const session *s, const interpreter *p, const char *name, const char *remedy)
 {
-    if (p->found) printf("%s %s, %s threads (%s)\n", name, p->version, s->threads, p->python);
-    else printf("%s: no python3 in PATH imports it; its rows are left out (%s)\n", name, remedy);
+    if (p->found)
+        printf("%s %s, %s threads (%s)\n", name, p->version, s->threads, p->python);
+    else
+        printf("%s: no python3 in PATH imports it; its rows are left out (%s)\n", name, remedy);
 }
 
 static session introduce(pn_ctx *ctx, const peers_opt *opt)

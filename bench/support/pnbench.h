@@ -1,8 +1,8 @@
 /* pnbench.h - what can be timed: ops at the models' sizes, and whatever else begins, is done again and again, and ends
  *
- * A file bench/X/bench_X.c holds `const pn_bench_case bench_X[]`, ended by an empty entry; the build finds it. An op's
- * case says how to record the op and on what; each of its passes becomes an entry "op/shape/pass". The time of a pass is
- * that of the op's own steps: its inputs are there, in the layout the op works in, as in the middle of a network.
+ * A file bench/X/bench_X.c holds `const pn_bench_case bench_X[]`, ended by an empty entry; the build finds it. An
+ * op's case says how to record the op and on what; each of its passes becomes an entry "op/shape/pass". The time of a
+ * pass is that of the op's own steps: its inputs are there, in the op's layout, as in the middle of a network.
  */
 #ifndef PNBENCH_H
 #define PNBENCH_H
@@ -15,7 +15,7 @@ typedef struct pn_bench_case pn_bench_case;
 typedef struct bench_work bench_work;
 typedef struct bench_entry bench_entry;
 
-/* ---- Cases of ops ----------------------------------------------------------------------------------------------- */
+/* ---- Cases of ops ------------------------------------------------------------------------------------------------ */
 
 enum { PN_BENCH_IN = 6, PN_BENCH_NAME = 96 };
 
@@ -31,7 +31,9 @@ typedef enum {
 } pn_bench_role;
 
 /* The passes of an op. DATA and WEIGHTS are the two halves of backward, alone; TRAIN is forward and backward. */
-typedef enum { PN_BENCH_FORWARD, PN_BENCH_BACKWARD, PN_BENCH_DATA, PN_BENCH_WEIGHTS, PN_BENCH_TRAIN, PN_BENCH_PASSES } pn_bench_pass;
+typedef enum {
+    PN_BENCH_FORWARD, PN_BENCH_BACKWARD, PN_BENCH_DATA, PN_BENCH_WEIGHTS, PN_BENCH_TRAIN, PN_BENCH_PASSES
+} pn_bench_pass;
 #define PN_BENCH_PASS(p) (1u << (p))
 #define PN_BENCH_BOTH    (PN_BENCH_PASS(PN_BENCH_FORWARD) | PN_BENCH_PASS(PN_BENCH_BACKWARD))
 #define PN_BENCH_EVERY   ((1u << PN_BENCH_PASSES) - 1)
@@ -61,7 +63,7 @@ struct pn_bench_case {
     const char *inside;             /* what the time includes */
 };
 
-/* ---- Work ------------------------------------------------------------------------------------------------------- */
+/* ---- Work -------------------------------------------------------------------------------------------------------- */
 
 /* Time spent in what is measured; what lies between stop and start is not in it. */
 typedef struct { double wall, cpu, wall_from, cpu_from; } bench_timer;

@@ -5,8 +5,14 @@
 
 const char *bench_time_text(double seconds, char text[32])
 {
-    static const struct { double least, factor; const char *unit; } units[] = {
-        { 1, 1, "s " }, { 1e-3, 1e3, "ms" }, { 1e-6, 1e6, "us" }, { 0, 1e9, "ns" },
+    static const struct {
+        double least, factor;
+        const char *unit;
+    } units[] = {
+        { 1, 1, "s " },
+        { 1e-3, 1e3, "ms" },
+        { 1e-6, 1e6, "us" },
+        { 0, 1e9, "ns" },
     };
     int i = 0;
     while (seconds < units[i].least) i++;
@@ -32,10 +38,14 @@ void bench_print_head(int name_width)
 static void rate_text(const bench_result *r, char text[32])
 {
     const double t = r->time.median;
-    if (r->flops > 0) snprintf(text, 32, "%.1f GFLOP/s", 1e-9 * r->flops / t);
-    else if (r->bytes > 0) snprintf(text, 32, "%.1f GB/s", 1e-9 * r->bytes / t);
-    else if (r->items > 0) snprintf(text, 32, "%.4g %.12s/s", r->items / t, r->item);
-    else text[0] = 0;
+    if (r->flops > 0)
+        snprintf(text, 32, "%.1f GFLOP/s", 1e-9 * r->flops / t);
+    else if (r->bytes > 0)
+        snprintf(text, 32, "%.1f GB/s", 1e-9 * r->bytes / t);
+    else if (r->items > 0)
+        snprintf(text, 32, "%.4g %.12s/s", r->items / t, r->item);
+    else
+        text[0] = 0;
 }
 
 void bench_print_result(const bench_result *r, int name_width)
@@ -45,6 +55,7 @@ void bench_print_result(const bench_result *r, int name_width)
     snprintf(spread, sizeof spread, "%+.1f to %+.1f %%", 100 * (r->time.low / r->time.median - 1),
              100 * (r->time.high / r->time.median - 1));
     if (r->bound) snprintf(share, sizeof share, "%3.0f %% %s", 100 * r->share, r->bound);
-    printf("%-*s  %9s  %15s  %14s  %s\n", name_width, r->name, bench_time_text(r->time.median, median), spread, rate, share);
+    printf("%-*s  %9s  %15s  %14s  %s\n", name_width, r->name, bench_time_text(r->time.median, median), spread, rate,
+           share);
     fflush(stdout);
 }

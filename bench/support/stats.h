@@ -12,7 +12,7 @@ typedef struct {
 } bench_stats;
 
 bench_stats bench_stats_of(const double *values, int n);        /* n from 1 to 1024 */
-/* The deviation of a normal distribution with this mad, as a share of the median: what noise to expect of one sample. */
+/* The deviation of a normal distribution with this mad, as a share of the median: the noise of one sample. */
 double bench_noise(const bench_stats *s);
 
 #endif

@@ -2,7 +2,7 @@
  *
  *   posenet-bench --turns ENTRY THREADS [WARMUP]
  *
- * Does the entry WARMUP times (2), then for every line on stdin once more, for 15 ms at least, and prints {"seconds": S}.
+ * Does the entry WARMUP times (2), then for every line on stdin again, for 15 ms at least, and prints {"seconds": S}.
  */
 #include "support/measure.h"
 #include "support/peers.h"
@@ -36,8 +36,10 @@ int bench_turns(int argc, char **argv)
     pn_ctx *ctx = pn_ctx_new(&(pn_ctx_opt){ .threads = atoi(argv[3]) }, why);
     bench_work *w = ctx && e ? bench_begin(ctx, e) : NULL;
     const pn_status status = w ? take_turns(w, argc > 4 ? atoi(argv[4]) : USUAL_WARMUP) : PN_ERR_ARG;
-    if (!e) fprintf(stderr, "posenet-bench: there is no entry '%s'\n", argv[2]);
-    else if (status) fprintf(stderr, "posenet-bench: %s\n", ctx ? pn_ctx_message(ctx) : why);
+    if (!e)
+        fprintf(stderr, "posenet-bench: there is no entry '%s'\n", argv[2]);
+    else if (status)
+        fprintf(stderr, "posenet-bench: %s\n", ctx ? pn_ctx_message(ctx) : why);
     if (w) w->end(w);
     pn_ctx_free(ctx);
     bench_list_free(&list);

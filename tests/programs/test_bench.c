@@ -15,8 +15,9 @@
 static const cJSON *row(const cJSON *root, const char *name)
 {
     const cJSON *r;
-    cJSON_ArrayForEach(r, cJSON_GetObjectItem(root, "benchmarks"))
-        if (strcmp(cJSON_GetStringValue(cJSON_GetObjectItem(r, "name")), name) == 0) return r;
+    cJSON_ArrayForEach(
+        r, cJSON_GetObjectItem(root, "benchmarks")) if (strcmp(cJSON_GetStringValue(cJSON_GetObjectItem(r, "name")),
+                                                               name) == 0) return r;
     ck_abort_msg("there is no row '%s'", name);
 }
 
@@ -80,14 +81,15 @@ END_TEST
 /* Google Benchmark without repetitions writes one row for an entry, and older ones no run_name; with them, aggregates. */
 START_TEST(files_of_google_benchmark_are_understood)
 {
-    spill(world("foreign.json"),
-          "{\"context\": {\"num_cpus\": 4}, \"benchmarks\": [\n"
-          "{\"name\": \"sigmoid/1x1x64x64/forward\", \"real_time\": 3.5, \"cpu_time\": 3.5, \"time_unit\": \"s\"},\n"
-          "{\"name\": \"sigmoid/1x1x64x64/backward_median\", \"run_name\": \"sigmoid/1x1x64x64/backward\",\n"
-          " \"run_type\": \"aggregate\", \"aggregate_name\": \"median\", \"real_time\": 0.001, \"time_unit\": \"ns\"},\n"
-          "{\"name\": \"sigmoid/1x1x64x64/backward_stddev\", \"run_name\": \"sigmoid/1x1x64x64/backward\",\n"
-          " \"run_type\": \"aggregate\", \"aggregate_name\": \"stddev\", \"real_time\": 0.0001, \"time_unit\": \"ns\"},\n"
-          "{\"name\": \"BM_failed\", \"error_occurred\": true, \"error_message\": \"none\"}]}\n");
+    spill(
+        world("foreign.json"),
+        "{\"context\": {\"num_cpus\": 4}, \"benchmarks\": [\n"
+        "{\"name\": \"sigmoid/1x1x64x64/forward\", \"real_time\": 3.5, \"cpu_time\": 3.5, \"time_unit\": \"s\"},\n"
+        "{\"name\": \"sigmoid/1x1x64x64/backward_median\", \"run_name\": \"sigmoid/1x1x64x64/backward\",\n"
+        " \"run_type\": \"aggregate\", \"aggregate_name\": \"median\", \"real_time\": 0.001, \"time_unit\": \"ns\"},\n"
+        "{\"name\": \"sigmoid/1x1x64x64/backward_stddev\", \"run_name\": \"sigmoid/1x1x64x64/backward\",\n"
+        " \"run_type\": \"aggregate\", \"aggregate_name\": \"stddev\", \"real_time\": 0.0001, \"time_unit\": \"ns\"},\n"
+        "{\"name\": \"BM_failed\", \"error_occurred\": true, \"error_message\": \"none\"}]}\n");
     const result r = run(BENCH " --filter ^sigmoid/1x1x --compare %s", world("foreign.json"));
     exits(r, 0);
     says(r.out, "1 faster, 1 slower, 0 the same; 0 entries are not in ");
@@ -97,7 +99,11 @@ END_TEST
 
 /* ---- Mistakes ---------------------------------------------------------------------------------------------------- */
 
-static const struct { const char *more; int code; const char *message; } lines[] = {
+static const struct {
+    const char *more;
+    int code;
+    const char *message;
+} lines[] = {
     { "--filtre conv", 2, "unknown option --filtre; did you mean --filter?" },
     { "--filter [", 2, "--filter is '[', which is no extended regular expression" },
     { "--filter no-such-thing", 2, "no entry matches --filter 'no-such-thing'; they are named op/shape/pass" },
@@ -116,12 +122,15 @@ END_TEST
 
 START_TEST(a_file_to_compare_with_that_is_none_is_named_with_the_remedy)
 {
-    static const struct { const char *content, *message; } files[] = {
+    static const struct {
+        const char *content, *message;
+    } files[] = {
         { "", "bad.json is not JSON, or is cut off; write it anew with posenet-bench --json" },
         { "{\"benchmarks\": [", "bad.json is not JSON, or is cut off" },
         { "{\"context\": {}}", "bad.json has no array \"benchmarks\"; expected a file that posenet-bench --json" },
         { "[1, 2]", "bad.json has no array \"benchmarks\"" },
-        { "{\"benchmarks\": [1, {\"name\": 3}, {\"name\": \"x\", \"real_time\": \"fast\"}]}", "bad.json holds no entry with a name" },
+        { "{\"benchmarks\": [1, {\"name\": 3}, {\"name\": \"x\", \"real_time\": \"fast\"}]}",
+          "bad.json holds no entry with a name" },
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         spill(world("bad.json"), files[i].content);
