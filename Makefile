@@ -15,6 +15,7 @@
 #   make check-deps check-symbols     the layers include downwards only; what is exported is what is public
 #   make format       clang-format over everything
 #   make clean        remove build/
+#   make help         this page
 #
 # V=1 prints whole commands; BUILD=dir, CC=clang, OPT=-O3, WERROR= do what they say.
 
