@@ -1,4 +1,4 @@
-/* kernels/attention.h - part of kernels.h: flow-guided local attention and the two losses that act on flow */
+/* kernels/attention.h - part of kernels.h: flow-guided local attention, two losses that act on flow, full attention */
 #ifndef PN_KERNELS_ATTENTION_H
 #define PN_KERNELS_ATTENTION_H
 
@@ -37,6 +37,22 @@ typedef struct { size_t fwd, bwd; } pn_attention_scratch;
 typedef struct { pn_map feature, flow; } pn_correctness_dims;
 typedef struct { const pn_real *source, *target, *flow; } pn_correctness_inputs;
 
+/* Full attention, y = softmax(scale q k^T + bias) v: the queries x keys numbers never exist all at once. */
+typedef struct {
+    ptrdiff_t batch, queries, keys; /* B, Tq, Tk */
+    ptrdiff_t features, values;     /* D of q and k; Dv of v and y */
+    ptrdiff_t bias_batch, bias_row; /* from one of the batch, one query to the next in the bias; 0: it repeats */
+    pn_real scale;
+} pn_full_dims;
+
+typedef struct {
+    const pn_real *q, *k, *v;       /* [B,Tq,D], [B,Tk,D], [B,Tk,Dv] */
+    const pn_real *bias;            /* [B or 1,Tq or 1,Tk], or NULL */
+    const pn_real *y, *top, *log_sum;   /* backward only: what forward left; y is not read for v's gradient alone */
+} pn_full_inputs;
+
+typedef struct { pn_sink q, k, v, bias; } pn_full_sinks;
+
 typedef struct {
     pn_attention_scratch (*local_scratch)(pn_local_dims d, int threads);
     void (*local_fwd)(pn_pool *pool, pn_real *y, pn_real *a, pn_real *h, const pn_local_inputs *in, pn_local_dims d,
@@ -56,6 +72,14 @@ typedef struct {
     void (*regularisation_fwd)(pn_pool *pool, pn_real *loss, const pn_real *flow, pn_map m, ptrdiff_t k, void *scratch);
     void (*regularisation_bwd)(pn_pool *pool, pn_sink dflow, const pn_real *dloss, const pn_real *flow, pn_map m,
                                ptrdiff_t k, void *scratch);
+
+    pn_attention_scratch (*full_scratch)(pn_full_dims d, int threads);
+    /* top, log_sum [B,Tq]: each row's largest logit, and log sum exp(logit - top); -inf and 0 where all logits are
+     * -inf. Apart, for in their sum a large top leaves no digits to the second. */
+    void (*full_fwd)(pn_pool *pool, pn_real *y, pn_real *top, pn_real *log_sum, const pn_full_inputs *in,
+                     pn_full_dims d, void *scratch);
+    void (*full_bwd)(pn_pool *pool, const pn_full_sinks *out, const pn_real *dy, const pn_full_inputs *in,
+                     pn_full_dims d, void *scratch);
 } pn_attention_kernels;
 
 #endif

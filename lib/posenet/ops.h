@@ -47,6 +47,30 @@ typedef enum { PN_AS_IS, PN_TRANSPOSE_B } pn_matmul_mode;
 /* Batched product. a [B,M,K]  b [B,K,N]  returns [B,M,N] */
 PN_API pn_tensor *pn_matmul(pn_graph *g, pn_tensor *a, pn_tensor *b, pn_matmul_mode mode);
 
+/**
+ * Softmax attention: every query's mean of the values, weighted by how well the keys match it.
+ *
+ *   s_ij = scale sum_d q[b,i,d] k[b,j,d] + bias[b,i,j];  a_ij = exp(s_ij) / sum_j' exp(s_ij');  y[b,i] = sum_j a_ij v[b,j]
+ *
+ * q [B,Tq,D]   k [B,Tk,D]   v [B,Tk,Dv]; B counts pictures, or pictures times heads
+ * opt     NULL: all defaults. bias: a log prior, or a mask whose unwanted columns hold -INFINITY
+ * returns [B,Tq,Dv]; pn_saved_of(.., 0) is top_i = max_j s_ij, [B,Tq], pn_saved_of(.., 1) log sum_j exp(s_ij - top_i). The
+ *         Tq x Tk numbers are never stored: memory grows with Tq + Tk, and backward computes them again from these two.
+ *
+ * Edges:  a row whose every s_ij is -inf gives zeros and passes no gradient; where all columns hold the same finite
+ *         number instead, as -1e30, the weights are 1/Tk each. A column at -inf has weight 0 exactly, yet 0 times an
+ *         infinite v is NaN. An s_ij of +inf gives NaN.
+ * Grads:  q, k, v and the bias in each of its shapes, summed over what is repeated.
+ * Errors: PN_ERR_ARG also for a scale that is negative or no finite number.
+ * Source: Vaswani et al. 2017, eq. 1; row maximum and sum on the way: Milakov & Gimelshein 2018, alg. 3; backward in
+ *         blocks: Rabe & Staats 2021, sec. 3.
+ */
+typedef struct {
+    double scale;                   /* 0: 1 / sqrt(D). One that changes from step to step belongs into q, by pn_mul */
+    pn_tensor *bias;                /* [B or 1, Tq or 1, Tk], or NULL */
+} pn_attention_opt;
+PN_API pn_tensor *pn_attention(pn_graph *g, pn_tensor *q, pn_tensor *k, pn_tensor *v, const pn_attention_opt *opt);
+
 /* ---- Norms: y = (x - mean) / sqrt(variance + eps) * weight + bias, biased variance ------------------------------- */
 
 /* Over H, W of each (n, c); no running statistics. x [N,C,H,W], weight and bias [C] or both NULL. (Ulyanov et al. 2016) */

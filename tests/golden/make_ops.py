@@ -126,6 +126,30 @@ def products():
          n.normal(3, 5, 7), n.normal(3, 4, 7))
 
 
+def attention():
+    def attend(q, k, v, bias=None, scale=None):
+        s = (1 / math.sqrt(q.shape[2]) if scale is None else scale) * (q @ k.transpose(1, 2))
+        if bias is not None:
+            s = s + bias
+        top = s.max(-1)[0]
+        return torch.softmax(s, -1) @ v, {"top": top, "log_sum": torch.logsumexp(s - top[:, :, None], -1)}
+
+    def inputs(n, batch, queries, keys, features, values):
+        return n.normal(batch, queries, features), n.normal(batch, keys, features), n.normal(batch, keys, values)
+
+    formula = "torch.softmax(scale * in0 @ in1.transpose(1, 2){}, -1) @ in2, scale {}"
+    n = Numbers("attention/plain")
+    case("attention/plain", formula.format("", "1 / sqrt(5)"), attend, *inputs(n, 2, 7, 9, 5, 3))
+    n = Numbers("attention/prior")
+    prior = np.float32(np.log(n.uniform(2, 7, 9, low=1e-3)))
+    prior[:, :, 4] = prior[0, 2, 1:] = -1e30                    # columns without weight, and a row with one column
+    case("attention/prior", formula.format(" + in3", "1.5"), lambda *x: attend(*x, scale=1.5),
+         *inputs(n, 2, 7, 9, 5, 3), prior)
+    n = Numbers("attention/mask")
+    mask = np.float32([[[0, -1e30, 0.5, 0, 0, -1e30, 0, 0, -2]]])
+    case("attention/mask", formula.format(" + in3", "1 / sqrt(5)"), attend, *inputs(n, 2, 7, 9, 5, 3), mask)
+
+
 def norms():
     n = Numbers("norms")
 
@@ -284,7 +308,7 @@ def losses():
 
 
 def main():
-    for group in (convolutions, products, norms, pointwise, shaping, pooling_and_resizing, flows, spectral, losses):
+    for group in (convolutions, products, attention, norms, pointwise, shaping, pooling_and_resizing, flows, spectral, losses):
         group()
     if "--list" in sys.argv[1:]:
         for row in table:

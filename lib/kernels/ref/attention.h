@@ -1,4 +1,4 @@
-/* ref/attention.h - the parts of the reference attention kernels: one struct, three files */
+/* ref/attention.h - the parts of the reference attention kernels: one struct, four files */
 #ifndef PN_REF_ATTENTION_H
 #define PN_REF_ATTENTION_H
 
@@ -6,6 +6,7 @@
 
 void pn_ref_add_correctness(pn_attention_kernels *k);
 void pn_ref_add_regularisation(pn_attention_kernels *k);
+void pn_ref_add_full_attention(pn_attention_kernels *k);
 
 static inline pn_real pn_ref_into(pn_sink s, ptrdiff_t i, double v)
 {

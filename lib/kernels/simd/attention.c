@@ -529,4 +529,5 @@ void PN_SIMD(pn_simd_attention)(pn_kernels *k)
     PN_SIMD(pn_simd_local_attention)(&k->attention);
     PN_SIMD(pn_simd_correctness)(&k->attention);
     PN_SIMD(pn_simd_regularisation)(&k->attention);
+    PN_SIMD(pn_simd_full_attention)(&k->attention);
 }

@@ -20,20 +20,35 @@ static inline vec vec_sqrt(vec x)
     return x;
 }
 
-/* e^x = 2^n e^r, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r) to 3e-9. Beyond +-89 and -104 the result is Inf or 0 as
- * there. */
-static inline vec vec_exp(vec x)
+/* e^x = 2^n e^r, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r) to 3e-9. */
+typedef struct { vec shifted, r, q; } vec_exp_parts;    /* n is in the lowest bits of shifted */
+
+static inline vec_exp_parts vec_exp_split(vec x)
 {
     const float round = 12582912;                       /* 1.5 * 2^23: what is added to it rounds to a whole number */
     const float ln2_high = 0.693145752f, ln2_low = 1.42860677e-6f;      /* whole * ln2_high is exact */
-    x = vec_at_least(vec_at_most(x, 89), -104);
     const vec shifted = x * 1.44269504f + round, whole = shifted - round;
     const vec r = (x - whole * ln2_high) - whole * ln2_low;
     const vec q = (((1.381314470e-3f * r + 8.369418827e-3f) * r + 4.166845679e-2f) * r + 1.666651479e-1f) * r
                 + 4.999999305e-1f;
-    const veci n = (veci)shifted - (veci)vec_all(round), half = n >> 1;         /* in two steps: 2^128 is no float */
+    return (vec_exp_parts){ shifted, r, q };
+}
+
+/* Beyond +-89 and -104 the result is Inf or 0 as there. */
+static inline vec vec_exp(vec x)
+{
+    const vec_exp_parts e = vec_exp_split(vec_at_least(vec_at_most(x, 89), -104));
+    const veci n = (veci)e.shifted - (veci)vec_all(12582912), half = n >> 1;    /* in two steps: 2^128 is no float */
     const vec scale = (vec)((half + 127) << 23), rest = (vec)((n - half + 127) << 23);
-    return (q * (r * r) + r + 1.0f) * scale * rest;
+    return (e.q * (e.r * e.r) + e.r + 1.0f) * scale * rest;
+}
+
+/* The same for x of at most 0, in fewer steps: 2^-127, from -87.7 down, comes out as 0. */
+static inline vec vec_exp_down(vec x)
+{
+    const vec_exp_parts e = vec_exp_split(vec_at_least(x, -88));
+    const vec scale = (vec)(((veci)e.shifted << 23) + (127 << 23));
+    return ((e.q * e.r + 1.0f) * e.r + 1.0f) * scale;
 }
 
 /* An odd polynomial near 0, 1 - 2 / (e^2x + 1) beyond. */
