@@ -1,7 +1,8 @@
 /* bench/support/op_work.c - an op of a case as work: its plan, its inputs, and its own steps timed alone
  *
- * The only file here that looks inside a plan. Leaves are plain arrays, so a plan of one op converts them; in a network
- * the conversion is not there, and so it runs but is not timed.
+ * The only file here that looks inside a plan. In a network activations come out of convolutions, in blocks of channels;
+ * leaves are plain arrays. So what an op reads goes through a convolution by ones first, and only steps of nodes that the
+ * case has recorded are timed: neither those convolutions nor conversions.
  */
 #include "support/pnbench.h"
 
@@ -11,7 +12,9 @@ typedef struct {
     bench_work base;
     pn_ctx *ctx;
     pn_bench bench;
-    pn_params *params;
+    pn_params *params, *ones;
+    pn_tensor *leaf[PN_BENCH_IN]; /* what bench.in[i] is made from */
+    const pn_node *first;         /* of the nodes that the case recorded */
     pn_plan *plan;
     pn_bench_pass pass;
     pn_real *values[PN_BENCH_IN]; /* of the parameters: set anew for each training pass, which makes them stale */
@@ -56,18 +59,29 @@ static pn_want wanted(pn_bench_role role, pn_bench_pass pass)
     return takes && pass != PN_BENCH_FORWARD && pass != PN_BENCH_WEIGHTS ? PN_GRAD : PN_CONST;
 }
 
-static void make_inputs(op_work *w, const pn_bench_case *c)
+/* x as a network would hand it over; an output, so that nothing is folded into what makes it. */
+static pn_tensor *in_blocks(op_work *w, pn_tensor *x, const char *name)
 {
-    for (int i = 0; i < c->n_in; i++) {
-        const pn_init start = { PN_INIT_NORMAL, 0.05 };
-        switch (c->role[i]) {
-        case PN_BENCH_PARAM: w->bench.in[i] = pn_param(w->params, names[i], c->in[i], start); break;
-        case PN_BENCH_STATE:
-            w->bench.in[i] = pn_state(w->params, names[i], c->in[i], (pn_init){ PN_INIT_CONSTANT, 0.5 });
-            break;
-        default: w->bench.in[i] = pn_input(w->bench.graph, names[i], c->in[i], wanted(c->role[i], w->pass));
-        }
+    const ptrdiff_t c = pn_tensor_shape(x).dim[1];
+    pn_tensor *one = pn_param(w->ones, name, pn_shape4(c, 1, 1, 1), (pn_init){ PN_INIT_CONSTANT, 1 });
+    pn_tensor *y = pn_conv2d(w->bench.graph, x, one, NULL, &(pn_conv_opt){ .groups = (int)c });
+    pn_output(w->bench.graph, y, PN_CONST);
+    return y;
+}
+
+static bool comes_in_blocks(pn_shape shape, pn_bench_role role)
+{
+    return shape.rank == 4 && shape.dim[1] >= PN_BLOCK && (role == PN_BENCH_VALUE || role == PN_BENCH_FIXED);
+}
+
+static void make_input(op_work *w, int i, pn_shape shape, pn_bench_role role)
+{
+    switch (role) {
+    case PN_BENCH_PARAM: w->leaf[i] = pn_param(w->params, names[i], shape, (pn_init){ PN_INIT_NORMAL, 0.05 }); break;
+    case PN_BENCH_STATE: w->leaf[i] = pn_state(w->params, names[i], shape, (pn_init){ PN_INIT_CONSTANT, 0.5 }); break;
+    default: w->leaf[i] = pn_input(w->bench.graph, names[i], shape, wanted(role, w->pass));
     }
+    w->bench.in[i] = comes_in_blocks(shape, role) ? in_blocks(w, w->leaf[i], names[i]) : w->leaf[i];
 }
 
 static pn_status set_inputs(op_work *w, const pn_bench_case *c)
@@ -78,10 +92,10 @@ static pn_status set_inputs(op_work *w, const pn_bench_case *c)
         if (!v) return PN_ERR_NOMEM;
         if (c->role[i] == PN_BENCH_PARAM) {
             for (ptrdiff_t k = 0; k < pn_shape_count(c->in[i]); k++) v[k] *= (pn_real)0.05;
-            pn_param_set(w->bench.in[i], w->values[i] = v);
+            pn_param_set(w->leaf[i], w->values[i] = v);
             continue;
         }
-        const pn_status status = pn_set(w->plan, w->bench.in[i], v);
+        const pn_status status = pn_set(w->plan, w->leaf[i], v);
         pn_ctx_release(w->ctx, v);
         if (status) return status;
     }
@@ -92,17 +106,23 @@ static pn_status set_inputs(op_work *w, const pn_bench_case *c)
 
 /* ---- The op's own steps ------------------------------------------------------------------------------------------ */
 
-static bool converts(const pn_step *s) { return s->node->op == &pn_op_relayout || s->node->op == &pn_op_copy; }
+static bool owns(const op_work *w, const pn_step *s)
+{
+    const pn_node *n = w->first;
+    while (n && n != s->node) n = n->next;
+    return n;
+}
 
-/* One direction of a plan; timer NULL: nothing is timed. Conversions run with the clock stopped. */
-static void run_steps(pn_plan *p, const pn_step *steps, int n, bench_timer *timer)
+/* One direction of a plan up to the last own step; timer NULL: nothing is timed. The rest runs with the clock stopped. */
+static void run_steps(op_work *w, const pn_step *steps, int n, bench_timer *timer)
 {
     const unsigned mode = pn_denormals_flush();
-    pn_run r = p->run;
+    pn_run r = w->plan->run;
+    while (n && !owns(w, &steps[n - 1])) n--;
     for (int i = 0; i < n; i++) {
         r.step = &steps[i];
         const pn_op *op = r.step->node->op;
-        const bool timed = timer && !converts(r.step);
+        const bool timed = timer && owns(w, r.step);
         if (timed) bench_start(timer);
         if (r.step->backward)
             op->backward(&r, r.step->node);
@@ -116,13 +136,13 @@ static void run_steps(pn_plan *p, const pn_step *steps, int n, bench_timer *time
 static void forward(op_work *w, bench_timer *timer)
 {
     w->plan->run.number++; /* computed weights are new in every run */
-    run_steps(w->plan, w->plan->forward, w->plan->n_forward, timer);
+    run_steps(w, w->plan->forward, w->plan->n_forward, timer);
 }
 
 static void refresh_parameters(op_work *w)
 {
     for (int i = 0; i < PN_BENCH_IN; i++)
-        if (w->values[i]) pn_param_set(w->bench.in[i], w->values[i]);
+        if (w->values[i]) pn_param_set(w->leaf[i], w->values[i]);
     pn_params_zero_grad(w->params);
 }
 
@@ -133,7 +153,7 @@ static pn_status once(bench_work *base, bench_timer *timer)
     refresh_parameters(w);
     forward(w, w->pass == PN_BENCH_TRAIN ? timer : NULL);
     const pn_status status = pn_set_grad(w->plan, w->bench.out, w->gradient);
-    if (!status) run_steps(w->plan, w->plan->backward, w->plan->n_backward, timer);
+    if (!status) run_steps(w, w->plan->backward, w->plan->n_backward, timer);
     return status;
 }
 
@@ -170,25 +190,42 @@ static void end(bench_work *base)
     pn_plan_free(w->plan);
     pn_graph_free(w->bench.graph);
     pn_params_free(w->params);
+    pn_params_free(w->ones);
     for (int i = 0; i < PN_BENCH_IN; i++) pn_ctx_release(ctx, w->values[i]);
     pn_ctx_release(ctx, w->gradient);
     pn_ctx_release(ctx, w);
+}
+
+static bool is_there(const op_work *w)
+{
+    const bool forward = w->pass == PN_BENCH_FORWARD;
+    const pn_step *steps = forward ? w->plan->forward : w->plan->backward;
+    const int n = forward ? w->plan->n_forward : w->plan->n_backward;
+    int own = 0;
+    for (int i = 0; i < n; i++) own += owns(w, &steps[i]);
+    return own > 0;
 }
 
 static pn_status prepare(op_work *w, const pn_bench_case *c)
 {
     w->bench.graph = pn_graph_new(w->ctx);
     w->params = pn_params_new(w->ctx);
-    if (!w->bench.graph || !w->params) return PN_ERR_NOMEM;
-    make_inputs(w, c);
+    w->ones = pn_params_new(w->ctx);
+    if (!w->bench.graph || !w->params || !w->ones) return PN_ERR_NOMEM;
+    for (int i = 0; i < c->n_in; i++) make_input(w, i, c->in[i], c->role[i]);
+    const pn_node *before = w->bench.graph->last;
     c->run(&w->bench);
+    w->first = before ? before->next : w->bench.graph->first;
     const bool learns = w->pass != PN_BENCH_FORWARD && w->pass != PN_BENCH_DATA;
     const pn_plan_opt opt = { .mode = w->pass == PN_BENCH_FORWARD ? PN_INFER : PN_TRAIN,
                               .learn = learns ? w->params : NULL };
     pn_status status = pn_params_init(w->params, 1);
+    if (!status) status = pn_params_init(w->ones, 1);
     if (!status) w->plan = pn_plan_new(w->bench.graph, &opt);
     if (!w->plan) return pn_ctx_status(w->ctx);
     if (!status) status = set_inputs(w, c);
+    if (!status && !is_there(w))
+        status = pn_ctx_fail(w->ctx, PN_ERR_ARG, "%s: the plan has no step of this op left", c->name);
     if (!status) status = pn_forward(w->plan); /* checks that every input is set; what follows does not */
     if (!status) count(w, c);
     w->base.bytes = pn_plan_describe(w->plan).arena_bytes;
