@@ -5,6 +5,7 @@
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ENTRY "sigmoid/1x1x64x64/forward"
@@ -153,10 +154,21 @@ START_TEST(help_names_what_the_bench_takes)
 }
 END_TEST
 
+START_TEST(peers_that_are_not_there_are_left_out)
+{
+    setenv("PATH", "/nowhere", 1);
+    const result r = run(BENCH " --peers --filter gfla/generator");
+    exits(r, 0);
+    says(r.out, "PyTorch: no python3 in PATH imports it; its rows are left out");
+    says(r.out, "OpenVINO: no python3 in PATH imports it");
+}
+END_TEST
+
 TCase *program_bench_cases(void)
 {
     TCase *tc = tcase_create("bench");
     tcase_add_unchecked_fixture(tc, world_make, NULL);
+    tcase_add_test(tc, peers_that_are_not_there_are_left_out);
     tcase_add_test(tc, results_are_a_table_and_a_file_that_can_be_compared_with);
     tcase_add_test(tc, files_of_google_benchmark_are_understood);
     tcase_add_loop_test(tc, a_wrong_line_is_explained_before_anything_is_measured, 0, sizeof lines / sizeof *lines);

@@ -26,6 +26,7 @@ static const struct { const char *written, *run; } stand_ins[] = {
     { "run/checkpoints/step_0200000.safetensors", TRAINED },
     { "--weights FILE", "--weights " TRAINED },
     { "--people 40 --views 6 --size 256x192", "--people 4 --views 2 --size 64x48" },
+    { "--filter '^gfla/'", "--filter '^sigmoid/1x1x64x64/forward'" },       /* seconds, not minutes */
 };
 enum { STAND_INS = sizeof stand_ins / sizeof *stand_ins };
 
@@ -35,6 +36,9 @@ static const struct { const char *begins, *file, *says; } elsewhere[] = {
     { "make test", ".ci/run", "make CC=gcc test" },
     { "make help", "tests/meta/test_help.c", "make_help_lists" },
     { "make check-deps", ".ci/run", "make check-deps" },
+    { "make bench", ".ci/run", "make bench" },
+    { "build/bin/posenet-bench --peers", "tests/programs/test_bench.c", "--peers --filter gfla/generator" },
+    { "taskset -c 0,1 build/bin/posenet-bench", "tests/programs/test_bench.c", "posenet-bench --threads 1" },
     { "make install PREFIX=", ".ci/run", "make install PREFIX=" },
     { "cc minimal.c $(pkg-config --cflags --libs posenet)", ".ci/run", "minimal.c $(pkg-config --cflags --libs posenet)" },
 };
