@@ -1,8 +1,8 @@
 /* bench/support/op_work.c - an op of a case as work: its plan, its inputs, and its own steps timed alone
  *
- * The only file here that looks inside a plan. In a network activations come out of convolutions, in blocks of channels;
- * leaves are plain arrays. So what an op reads goes through a convolution by ones first, and only steps of nodes that the
- * case has recorded are timed: neither those convolutions nor conversions.
+ * The only file here that looks inside a plan. In a network activations come out of convolutions, in blocks of
+ * channels; leaves are plain arrays. So what an op reads goes through a convolution by ones first, and only steps of
+ * nodes that the case has recorded are timed: neither those convolutions nor conversions.
  */
 #include "support/pnbench.h"
 
@@ -113,7 +113,7 @@ static bool owns(const op_work *w, const pn_step *s)
     return n;
 }
 
-/* One direction of a plan up to the last own step; timer NULL: nothing is timed. The rest runs with the clock stopped. */
+/* One direction of a plan up to the last own step. Others run with the clock stopped; timer NULL: all of them do. */
 static void run_steps(op_work *w, const pn_step *steps, int n, bench_timer *timer)
 {
     const unsigned mode = pn_denormals_flush();
