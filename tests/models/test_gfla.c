@@ -8,14 +8,14 @@
 #include "posenet/data.h"
 #include "posenet/model.h"
 
-/* Output: 1e-5 of its largest value. Gradients: 2e-4 relative L2, for that of one bias of the flow net nearly cancels: off
- * by 1.5e-5 to 6e-5 with direct convolutions and by up to 1.0e-4 with tiled ones, depending on the instruction set, where the
- * geometric mean of all gradients is 8e-7 and 1e-6. Losses: as PyTorch's own float32 differs from its float64, where a smooth
- * flow's regularisation cancels (README of tests/golden). The double build must be right to the files' rounding. */
+/* Output: 1e-5 of its largest value. Gradients: 1e-4 relative L2; where products are rounded before they are added (base),
+ * those of two of the flow net's parameters nearly cancel and are off by up to 1.3e-4, while the geometric mean of all is
+ * 1e-6. Losses: as PyTorch's own float32 differs from its float64, where a smooth flow's regularisation cancels (README of
+ * tests/golden). The double build must be right to the files' rounding. */
 #ifdef PN_REAL_DOUBLE
 static const double tol_output = 1e-6, tol_loss = 1e-6, tol_grad = 2e-6;
 #else
-static const double tol_output = 1e-5, tol_loss = 2e-5, tol_grad = 2e-4;
+static const double tol_output = 1e-5, tol_loss = 2e-5, tol_grad = 1e-4;
 #endif
 
 static const formula_gain gains[] = {
@@ -115,8 +115,9 @@ static void expect_gradient(const char *key, const double *want, const pn_tensor
         most = fmax(most, fabs((double)got[i]));
     }
     const double size = length_of(want, n), off = length_of(difference, n);
+    const double allowed = pn_ctx_isa(pn_test_ctx()) == PN_ISA_BASE ? 2 * tol_grad : tol_grad;
     if (size == 0) ck_assert_msg(most <= 1e-5 * largest, "%s is %.3g of the largest gradient, zero in truth", key, most / largest);
-    else ck_assert_msg(off <= tol_grad * size, "%s is off by %.3g relative L2, %.3g allowed", key, off / size, tol_grad);
+    else ck_assert_msg(off <= allowed * size, "%s is off by %.3g relative L2, %.3g allowed", key, off / size, allowed);
     free(difference);
 }
 
