@@ -10,7 +10,7 @@
 #   make fuzz         every decoder under libFuzzer, FUZZ_SECONDS=20 each (needs clang)
 #   make fault        whole scenarios with every allocation and every write refused in turn
 #   make soak         random graphs, SOAK_ROUNDS=2000 of each kind
-#   make neon         the kernels' and ops' tests as ARM code, cross-built and run under qemu (fetches arm64 libraries into build/)
+#   make neon         the kernels' and ops' tests as ARM code under qemu (unpacks arm64 libraries in build/neon)
 #   make bench        what a convolution, an attention, a step cost here; BENCH_ARGS="--filter conv"
 #   make check-deps check-symbols     the layers include downwards only; what is exported is what is public
 #   make format       clang-format over everything

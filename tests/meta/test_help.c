@@ -44,10 +44,12 @@ static void add_from_rule(targets *t, const char *line)
 static void read_makefile(targets *help, targets *rules)
 {
     pn_bytes file;
-    if (pn_file_read(pn_test_ctx(), PN_TEST_DATA "/../Makefile", &file)) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
-    for (const char *line = (const char *)file.bytes; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+    if (pn_file_read(pn_test_ctx(), PN_TEST_DATA "/../Makefile", &file))
+        ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
+    for (const char *line = (const char *)file.bytes; *line; line += line[0] == '\n') {
         add_from_help(help, line);
         add_from_rule(rules, line);
+        line += strcspn(line, "\n");
     }
     pn_free(pn_test_ctx(), file.bytes);
 }
@@ -63,7 +65,7 @@ START_TEST(make_help_lists_every_target_and_no_other)
         add_words(&help, inner[i], strlen(inner[i]));
     }
     for (int i = 0; i < help.count; i++)
-        if (!has(&rules, help.name[i])) ck_abort_msg("make help speaks of %s, and there is no such target", help.name[i]);
+        if (!has(&rules, help.name[i])) ck_abort_msg("make help speaks of %s, which is no target", help.name[i]);
     for (int i = 0; i < rules.count; i++)
         if (!has(&help, rules.name[i])) ck_abort_msg("make help does not speak of %s", rules.name[i]);
 }

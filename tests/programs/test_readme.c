@@ -1,8 +1,8 @@
-/* tests/programs/test_readme.c - the commands of README.md and of docs: each is run as it is written, or names what runs it
+/* tests/programs/test_readme.c - the commands of README.md and of docs: each is run, or names what runs it
  *
- * A command is an indented line, or a `span of words`, whose first word can be run. Those of build/bin run in order in a folder where the files
- * they speak of exist, after the stand-ins below have made them small. A command without a rule fails, and so does a rule without a
- * command.
+ * A command is an indented line, or a `span of words`, whose first word can be run. Those of build/bin run in order, in
+ * a folder where the files they speak of exist, after the stand-ins below have made them small. A command without a
+ * rule fails, and so does a rule without a command.
  */
 #define _GNU_SOURCE
 #include "programs/programs.h"
@@ -40,13 +40,13 @@ static const struct { const char *begins, *file, *says; } elsewhere[] = {
     { "build/bin/posenet-bench --peers", "tests/programs/test_bench.c", "--peers --filter gfla/generator" },
     { "taskset -c 0,1 build/bin/posenet-bench", "tests/programs/test_bench.c", "posenet-bench --threads 1" },
     { "make install PREFIX=", ".ci/run", "make install PREFIX=" },
-    { "cc minimal.c $(pkg-config --cflags --libs posenet)", ".ci/run", "minimal.c $(pkg-config --cflags --libs posenet)" },
+    { "cc minimal.c $(pkg-config --", ".ci/run", "minimal.c $(pkg-config --cflags --libs posenet)" },
 };
 enum { ELSEWHERE = sizeof elsewhere / sizeof *elsewhere };
 
 typedef struct { int commands, stood_in[STAND_INS], elsewhere[ELSEWHERE]; } found;
 
-/* ---- What commands there are -------------------------------------------------------------------------------------- */
+/* ---- What commands there are ------------------------------------------------------------------------------------- */
 
 static bool begins(const char *text, const char *with) { return strncmp(text, with, strlen(with)) == 0; }
 
@@ -78,8 +78,10 @@ static char *replaced(char *text, const char *old, const char *by, int *times)
 static void run_here(const char *file, const char *written, found *f)
 {
     char *command = strdup(written), *line;
-    for (int i = 0; i < STAND_INS; i++) command = replaced(command, stand_ins[i].written, stand_ins[i].run, &f->stood_in[i]);
-    if (asprintf(&line, "cd %s && { %s; } > output 2>&1 < /dev/null", world("readme"), command) < 0) ck_abort_msg("no memory");
+    for (int i = 0; i < STAND_INS; i++)
+        command = replaced(command, stand_ins[i].written, stand_ins[i].run, &f->stood_in[i]);
+    if (asprintf(&line, "cd %s && { %s; } > output 2>&1 < /dev/null", world("readme"), command) < 0)
+        ck_abort_msg("no memory");
     const int status = system(line);
     if (status)
         ck_abort_msg("%s says '%s'; run as '%s' that ended with %d and said:\n%s", file, written, command, status,
@@ -98,7 +100,8 @@ static void check_command(const char *file, const char *command, found *f)
         says(slurp(world("top/%s", elsewhere[i].file), NULL), elsewhere[i].says);
         return;
     }
-    if (!begins(command, "build/bin/")) ck_abort_msg("%s says '%s': nothing runs it; give it a rule here", file, command);
+    if (!begins(command, "build/bin/"))
+        ck_abort_msg("%s says '%s': nothing runs it; give it a rule here", file, command);
     run_here(file, command, f);
 }
 
@@ -119,14 +122,14 @@ static void check_page(const char *file, found *f)
     }
 }
 
-/* ---- Where they are run ------------------------------------------------------------------------------------------- */
+/* ---- Where they are run ------------------------------------------------------------------------------------------ */
 
 static void write_pose(const char *path, int shift)
 {
     char text[1024];
     int n = snprintf(text, sizeof text, "{\"people\":[{\"pose_keypoints_2d\":[");
     for (int i = 0; i < 18; i++)
-        n += snprintf(text + n, sizeof text - (size_t)n, "%s%d,%d,0.9", i ? "," : "", 10 + i % 5 * 6 + shift, 4 + i * 3);
+        n += snprintf(text + n, sizeof text - (size_t)n, "%s%d,%d,1", i ? "," : "", 10 + i % 5 * 6 + shift, 4 + i * 3);
     snprintf(text + n, sizeof text - (size_t)n, "]}]}");
     spill(path, text);
 }
@@ -148,8 +151,9 @@ static void furnish(void)
     strtok(pairs, ",\n");
     strtok(NULL, ",\n");
     const char *me = strtok(NULL, ",\n");               /* the first name under from,to */
-    if (mkdir(world("readme"), 0777) || mkdir(world("readme/build"), 0777) || symlink(PN_TEST_BIN, world("readme/build/bin")) ||
-        symlink(PEOPLE, world("readme/fashion")) || symlink(TOP, world("top"))) ck_abort_msg("cannot furnish %s", world("readme"));
+    if (mkdir(world("readme"), 0777) || mkdir(world("readme/build"), 0777) || symlink(TOP, world("top")) ||
+        symlink(PN_TEST_BIN, world("readme/build/bin")) || symlink(PEOPLE, world("readme/fashion")))
+        ck_abort_msg("cannot furnish %s", world("readme"));
     copy_file(world("people/test/%s", me), world("readme/me.jpg"), (size_t)-1);
     write_pose(world("readme/me_keypoints.json"), 0);
     write_pose(world("readme/dancer_keypoints.json"), 5);
@@ -173,7 +177,8 @@ START_TEST(every_command_of_the_documents_works_or_is_run_elsewhere)
     for (int i = 0; i < ELSEWHERE; i++)
         if (!f.elsewhere[i]) ck_abort_msg("no command begins '%s' any more", elsewhere[i].begins);
     ck_assert_int_ge(f.commands, 13);
-    ck_assert(there(world("readme/run/report.html")) && there(world("readme/me_dancing.png")) && there(world("readme/people")));
+    static const char *const made[] = { "run/report.html", "me_dancing.png", "people" };
+    for (int i = 0; i < 3; i++) ck_assert(there(world("readme/%s", made[i])));
     ck_assert_int_gt(count_files(world("readme/made")), 0);
 }
 END_TEST
