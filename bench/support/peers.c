@@ -241,13 +241,37 @@ static void print_outcome(const peer_row *row, const outcome *o, const char *lab
     fflush(stdout);
 }
 
-static void print_verdict(const peer_row *row, double reached)
+static void print_verdict(double must, double aim, double reached)
 {
-    if (!(row->must > 0)) return;
-    printf("  must %.2f, aim %.2f: %.2f, %s\n", row->must, row->aim, reached,
-           reached >= row->aim    ? "the aim is reached"
-           : reached >= row->must ? "as it must be"
-                                  : "MISSED");
+    if (!(must > 0)) return;
+    printf("  must %.2f, aim %.2f: %.2f, %s\n", must, aim, reached,
+           reached >= aim    ? "the aim is reached"
+           : reached >= must ? "as it must be"
+                             : "MISSED");
+}
+
+static void print_limit(const peer_row *row, double ours)
+{
+    char is[32], most[32], hoped[32];
+    if (!(row->most > 0)) return;
+    printf("  at most %s, better %s: %s, %s\n", amount(row, row->most, most), amount(row, row->hoped, hoped),
+           amount(row, ours, is),
+           ours <= row->hoped  ? "the aim is reached"
+           : ours <= row->most ? "as it must be"
+                               : "MISSED");
+}
+
+static void print_verdicts(const peer_row *row, const outcome best[2])
+{
+    const bool tuned_wins = best[1].known && (!best[0].known || best[1].ratio.median < best[0].ratio.median);
+    const outcome *strongest = &best[tuned_wins];
+    if (row->tuned_must > 0) {
+        if (best[0].known) print_verdict(row->must, row->aim, best[0].ratio.median);
+        if (best[1].known) print_verdict(row->tuned_must, row->tuned_aim, best[1].ratio.median);
+    } else if (strongest->known) {
+        print_verdict(row->must, row->aim, strongest->ratio.median);
+    }
+    if (strongest->known) print_limit(row, strongest->ours.median);
 }
 
 static const char *mode_name(bool tuned) { return tuned ? "tuned" : "as shipped"; }
@@ -269,18 +293,19 @@ static void compare_row(const session *s, const peer_row *row)
     if (s->opt.verbose) printf("  the strongest of each:\n");
     for (int t = 0; t < 2; t++)
         if (best[t].known) print_outcome(row, &best[t], mode_name(t));
-    const bool tuned_wins = best[1].known && (!best[0].known || best[1].ratio.median < best[0].ratio.median);
-    if (best[tuned_wins].known) print_verdict(row, best[tuned_wins].ratio.median);
+    print_verdicts(row, best);
 }
 
 /* One thread's time over all threads' time, of one program against itself. */
-static void print_gain(const child_command *one, const child_command *all, const char *who)
+static double print_gain(const child_command *one, const child_command *all, const char *who)
 {
     child a, b;
     char first[32], second[32];
-    if (!child_start(all, &a)) return;
+    double gain = 0;
+    if (!child_start(all, &a)) return 0;
     if (child_start(one, &b)) {
         const outcome o = by_turns(&a, &b);
+        if (o.known) gain = o.ratio.median;
         if (o.known)
             printf("  %-11s one thread %9s  all %9s  %5.2fx (%.2f to %.2f)%s\n", who,
                    bench_time_text(o.theirs.median, first), bench_time_text(o.ours.median, second), o.ratio.median,
@@ -289,6 +314,7 @@ static void print_gain(const child_command *one, const child_command *all, const
         child_end(&b);
     }
     child_end(&a);
+    return gain;
 }
 
 static void threads_row(const session *s, const peer_row *row)
@@ -296,7 +322,8 @@ static void threads_row(const session *s, const peer_row *row)
     peer_command one, all;
     const variant v = { "nhwc", true, false };
     const child_command our_one = our_command(s, row, "1"), our_all = our_command(s, row, s->threads);
-    print_gain(&our_one, &our_all, "ours");
+    const double gain = print_gain(&our_one, &our_all, "ours");
+    if (gain > 0) print_verdict(row->must, row->aim, gain);
     if (!s->torch.found) return;
     peer_command_make(s, row, "1", v, &one);
     peer_command_make(s, row, s->threads, v, &all);
@@ -317,7 +344,7 @@ static void ceiling_row(const session *s, const peer_row *row)
         printf("  %.1f of %.1f GFLOP/s\n", 1e-9 * rate, 1e-9 * peak);
         if (fabs(after / before - 1) > 0.05)
             printf("  the peak moved by %+.0f %% meanwhile: repeat\n", 100 * (after / before - 1));
-        print_verdict(row, rate / peak);
+        print_verdict(row->must, row->aim, rate / peak);
     }
     bench_list_free(&list);
 }

@@ -23,6 +23,8 @@ typedef struct {
     const char *entry;              /* ours */
     const char *script;             /* the peer's: a file of bench/peers and its words */
     double must, aim;               /* ratios, or the share; 0: none set */
+    double tuned_must, tuned_aim;   /* against the tuned peer; 0: the first two are for the strongest of all */
+    double most, hoped;             /* bytes or seconds of ours; 0: none set */
 } peer_row;
 
 extern const peer_row peer_rows[];  /* ends with an empty one */
