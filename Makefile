@@ -219,7 +219,7 @@ fault: all $(SMALL_PROGRAMS) $(BUILD)/bin/tests
 # ---- the same with other instruments, in build folders of their own ------------------------------------------------
 
 # Instrumented code hides what is initialised from gcc: its warnings are the ordinary build's business.
-CHECKED := WERROR= OPT="-O1 -g -fno-omit-frame-pointer"
+CHECKED := WERROR= OPT="-O1 -g -fno-omit-frame-pointer" SIMD_CFLAGS=-O1
 asan:
 	@$(MAKE) BUILD=$(BUILD)/asan $(CHECKED) SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" run-tests
 ubsan:
