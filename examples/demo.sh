@@ -4,7 +4,7 @@
 # BIN is the folder of the programs, OUT gets everything. PN_DEMO_SHORT=1 trains a few steps only: to see that it all runs.
 set -eu
 : "${BIN:=build/bin}" "${OUT:=build/demo}"
-people=80 views=6 steps=2600
+people=160 views=6 steps=3400
 if [ "${PN_DEMO_SHORT:-}" = 1 ]; then people=5 views=3 steps=10; fi
 started=$(date +%s)
 part=$started
