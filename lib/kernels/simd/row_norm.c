@@ -142,7 +142,7 @@ static void put_columns(pn_sink s, const float *columns, ptrdiff_t n_blocks, ptr
 static void rows_bwd(pn_pool *pool, pn_norm_sinks out, const float *dy, const float *x, pn_norm_stats saved,
                      const float *weight, pn_row_norm_dims d, void *scratch)
 {
-    job j = { .d = d, .p = { weight, NULL }, .stats = saved, .out = out, .x = x, .dy = dy };
+    job j = { .d = d, .p = { .weight = weight }, .stats = saved, .out = out, .x = x, .dy = dy };
     if (out.weight.data || out.bias.data) j.columns = scratch;
     j.per_item = (d.rows + blocks(d) - 1) / blocks(d);
     const ptrdiff_t items = (d.rows + j.per_item - 1) / j.per_item;
