@@ -219,9 +219,9 @@ fault: all $(SMALL_PROGRAMS) $(BUILD)/bin/tests
 # ---- the same with other instruments, in build folders of their own ------------------------------------------------
 
 # Instrumented code hides what is initialised from gcc: its warnings are the ordinary build's business.
-CHECKED := WERROR= OPT="-O1 -g -fno-omit-frame-pointer" SIMD_CFLAGS=-O1
+CHECKED := WERROR= OPT="-O1 -g -fno-omit-frame-pointer"
 asan:
-	@$(MAKE) BUILD=$(BUILD)/asan $(CHECKED) SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" run-tests
+	@CK_DEFAULT_TIMEOUT=600 $(MAKE) BUILD=$(BUILD)/asan $(CHECKED) SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" run-tests
 ubsan:
 	@$(MAKE) BUILD=$(BUILD)/ubsan $(CHECKED) SANITIZE="-fsanitize=undefined -fno-sanitize-recover=all" test
 tsan:
