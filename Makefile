@@ -253,7 +253,7 @@ neon:
 	  $(MAKE) BUILD=$(BUILD)/neon CC="aarch64-linux-gnu-gcc --sysroot=$(abspath $(ARM_ROOT))" run-neon
 run-neon: $(BUILD)/bin/tests
 	@for isa in base neon; do for suite in $(or $(NEON_SUITES),kernels ops); do echo "PN_ISA=$$isa, $$suite:"; \
-	  PN_ISA=$$isa CK_RUN_SUITE=$$suite LD_LIBRARY_PATH=/usr/lib/aarch64-linux-gnu/openblas-pthread \
+	  PN_ISA=$$isa CK_RUN_SUITE=$$suite CK_DEFAULT_TIMEOUT=1200 LD_LIBRARY_PATH=/usr/lib/aarch64-linux-gnu/openblas-pthread \
 	    qemu-aarch64-static -L $(BUILD)/sysroot/root $< || exit 1; done; done
 
 # What the library exports is exactly what its public headers declare.
