@@ -2,21 +2,12 @@
 #include "support/pnbench.h"
 #include "gfla/gfla.h"
 
-typedef struct {
-    bench_work base;
-    pn_ctx *ctx;
-    pn_params *params;
-    pn_graph *graph;
-    pn_plan *plan;
-    pn_adam *adam;
-} d_work;
-
 /* Widths of the preset `full`; the others belong to the generator. */
 static const gfla_config published = { .d_base = 32, .d_cap = 128, .d_layers = 4 };
 
 static pn_status once(bench_work *base, bench_timer *t)
 {
-    d_work *w = (d_work *)base;
+    bench_training *w = (bench_training *)base;
     bench_start(t);
     pn_status status = pn_forward(w->plan);
     if (!status) status = pn_backward(w->plan);
@@ -25,18 +16,7 @@ static pn_status once(bench_work *base, bench_timer *t)
     return status;
 }
 
-static void end(bench_work *base)
-{
-    d_work *w = (d_work *)base;
-    pn_ctx *ctx = w->ctx;
-    pn_adam_free(w->adam);
-    pn_plan_free(w->plan);
-    pn_graph_free(w->graph);
-    pn_params_free(w->params);
-    pn_ctx_release(ctx, w);
-}
-
-static pn_status set_noise(d_work *w, const pn_tensor *t, pn_rng *rng)
+static pn_status set_noise(bench_training *w, const pn_tensor *t, pn_rng *rng)
 {
     const ptrdiff_t n = pn_shape_count(pn_tensor_shape(t));
     pn_real *v = pn_ctx_alloc(w->ctx, (size_t)n * sizeof *v);
@@ -47,7 +27,7 @@ static pn_status set_noise(d_work *w, const pn_tensor *t, pn_rng *rng)
     return status;
 }
 
-static pn_status prepare(d_work *w, const bench_model *m)
+static pn_status prepare(bench_training *w, const bench_model *m)
 {
     w->graph = pn_graph_new(w->ctx);
     w->params = pn_params_new(w->ctx);
@@ -75,12 +55,14 @@ static pn_status prepare(d_work *w, const bench_model *m)
 static bench_work *begin(pn_ctx *ctx, const bench_entry *e)
 {
     const bench_model *m = &e->of->model;
-    d_work *w = pn_ctx_alloc(ctx, sizeof *w);
+    bench_training *w = pn_ctx_alloc(ctx, sizeof *w);
     if (!w) return NULL;
-    *w = (d_work){ .base = { .once = once, .end = end, .items = (double)m->batch, .item = "pictures" }, .ctx = ctx };
+    *w = (bench_training){ .base = { .once = once, .end = bench_training_end }, .ctx = ctx };
+    w->base.items = (double)m->batch;
+    w->base.item = "pictures";
     w->base.flops = (double)m->batch * bench_model_flops(m);
     if (!prepare(w, m)) return &w->base;
-    end(&w->base);
+    bench_training_end(&w->base);
     return NULL;
 }
 

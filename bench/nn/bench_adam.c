@@ -5,18 +5,9 @@
  */
 #include "support/pnbench.h"
 
-typedef struct {
-    bench_work base;
-    pn_ctx *ctx;
-    pn_params *params;
-    pn_graph *graph;
-    pn_plan *plan;
-    pn_adam *adam;
-} adam_work;
-
 static pn_status once(bench_work *base, bench_timer *t)
 {
-    adam_work *w = (adam_work *)base;
+    bench_training *w = (bench_training *)base;
     pn_status status = pn_forward(w->plan);
     if (!status) status = pn_backward(w->plan);
     if (status) return status;
@@ -26,18 +17,7 @@ static pn_status once(bench_work *base, bench_timer *t)
     return status;
 }
 
-static void end(bench_work *base)
-{
-    adam_work *w = (adam_work *)base;
-    pn_ctx *ctx = w->ctx;
-    pn_adam_free(w->adam);
-    pn_plan_free(w->plan);
-    pn_graph_free(w->graph);
-    pn_params_free(w->params);
-    pn_ctx_release(ctx, w);
-}
-
-static pn_status prepare(adam_work *w, ptrdiff_t count)
+static pn_status prepare(bench_training *w, ptrdiff_t count)
 {
     w->graph = pn_graph_new(w->ctx);
     w->params = pn_params_new(w->ctx);
@@ -58,12 +38,14 @@ static pn_status prepare(adam_work *w, ptrdiff_t count)
 
 static bench_work *begin(pn_ctx *ctx, const bench_entry *e)
 {
-    adam_work *w = pn_ctx_alloc(ctx, sizeof *w);
+    bench_training *w = pn_ctx_alloc(ctx, sizeof *w);
     if (!w) return NULL;
     const double bytes = (double)e->of->count * sizeof(pn_real);
-    *w = (adam_work){ .base = { .once = once, .end = end, .read = 4 * bytes, .written = 3 * bytes }, .ctx = ctx };
+    *w = (bench_training){ .base = { .once = once, .end = bench_training_end }, .ctx = ctx };
+    w->base.read = 4 * bytes;
+    w->base.written = 3 * bytes;
     if (!prepare(w, e->of->count)) return &w->base;
-    end(&w->base);
+    bench_training_end(&w->base);
     return NULL;
 }
 

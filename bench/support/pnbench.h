@@ -81,6 +81,17 @@ struct bench_work {
     size_t bytes;                   /* of the plans; 0: not known */
 };
 
+/* Work that trains a graph of its own: what begins empty is made by the case, and all of it ends together. */
+typedef struct {
+    bench_work base;
+    pn_ctx *ctx;
+    pn_params *params;
+    pn_graph *graph;
+    pn_plan *plan;
+    pn_adam *adam;
+} bench_training;
+void bench_training_end(bench_work *w);
+
 struct bench_entry {
     char name[PN_BENCH_NAME];
     const pn_bench_case *of;

@@ -49,6 +49,16 @@ static inline ptrdiff_t conv_piece(ptrdiff_t left, ptrdiff_t most)
 
 static inline ptrdiff_t conv_ceil(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
 
+/* Onto the first of `chunks` sums of n numbers, `stride` apart, come the others in their order. */
+static inline void conv_add_chunks(float *sums, ptrdiff_t n, ptrdiff_t chunks, ptrdiff_t stride)
+{
+    for (ptrdiff_t i = 0; i < n; i += VLEN) {
+        vec v = vec_load(sums + i);
+        for (ptrdiff_t c = 1; c < chunks; c++) v += vec_load(sums + c * stride + i);
+        vec_store(sums + i, v);
+    }
+}
+
 /* Four rows of four numbers become columns; add: on top of what is there. */
 typedef float conv_quad __attribute__((vector_size(16)));
 static inline void conv_turn(const float *const from[4], float *const to[4], bool add)

@@ -231,11 +231,7 @@ static void add_chunks(void *arg, ptrdiff_t item, int worker)
     const part t = part_of(s, item);
     float *sums = j->partial + item * s->sums;
     const ptrdiff_t stride = products(s) * s->sums;
-    for (ptrdiff_t i = 0; i < s->sums; i += VLEN) {
-        vec v = vec_load(sums + i);
-        for (ptrdiff_t c = 1; c < s->chunks; c++) v += vec_load(sums + c * stride + i);
-        vec_store(sums + i, v);
-    }
+    conv_add_chunks(sums, s->sums, s->chunks, stride);
     deliver(j, &t, sums);
 }
 

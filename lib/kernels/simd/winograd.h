@@ -72,12 +72,13 @@ CONV_INLINE void wino_values(vec t[WINO], const vec *g, const int n)
     t[5] = g[n - 1];
 }
 
-/* y = E_n^T t: n results, or taps of a gradient after D. */
-CONV_INLINE void wino_results(vec *y, const vec t[WINO], const int n)
+/* y = E_n^T D t: n results, or taps of a gradient. D's entries ride on the powers of the points. */
+typedef struct { float at_zero, at_a, at_b; } wino_scales;
+CONV_INLINE void wino_results_of(vec *y, const vec t[WINO], const int n, const wino_scales d)
 {
     const vec ea = t[1] + t[2], oa = t[1] - t[2], eb = t[3] + t[4], ob = t[3] - t[4];
-    float pa = 1, pb = 1;
-    y[0] = t[0] + ea + eb;
+    float pa = d.at_a, pb = d.at_b;
+    y[0] = t[0] * d.at_zero + ea * pa + eb * pb;
     CONV_UNROLL
     for (int k = 1; k < n; k++) {
         pa *= wino_a;
@@ -85,6 +86,12 @@ CONV_INLINE void wino_results(vec *y, const vec t[WINO], const int n)
         y[k] = k % 2 ? oa * pa + ob * pb : ea * pa + eb * pb;
     }
     y[n - 1] += t[5];
+}
+
+/* y = E_n^T t: t has been scaled, or its weights were. */
+CONV_INLINE void wino_results(vec *y, const vec t[WINO], const int n)
+{
+    wino_results_of(y, t, n, (wino_scales){ 1, 1, 1 });
 }
 
 /* t = D t. */

@@ -437,27 +437,13 @@ static void multiply(const job *j, const part *t, const float *memory, float *su
 
 /* ---- From sums to dw ------------------------------------------------------------------------------------------- */
 
-/* y = E_n^T D t: D rides on the powers of the points. */
-CONV_INLINE void scaled_results(vec *y, const vec t[WINO], const int n)
-{
-    const vec ea = t[1] + t[2], oa = t[1] - t[2], eb = t[3] + t[4], ob = t[3] - t[4];
-    float pa = wino_da, pb = wino_db;
-    y[0] = t[0] * wino_d0 + ea * pa + eb * pb;
-    CONV_UNROLL
-    for (int k = 1; k < n; k++) {
-        pa *= wino_a;
-        pb *= wino_b;
-        y[k] = k % 2 ? oa * pa + ob * pb : ea * pa + eb * pb;
-    }
-    y[n - 1] += t[5];
-}
-
 /* How far apart the taps of a phase lie in a filter, in floats. */
 typedef struct { ptrdiff_t down, across; } comb;
 
 CONV_INLINE void filters_of(float *to, const float *sums, ptrdiff_t point, const comb *c, const int taps)
 {
     static const int third_of[WINO] = { 0, 1, 1, 2, 2, 0 }, row_of[WINO] = { 0, 0, 1, 0, 1, 1 };
+    const wino_scales scales = { wino_d0, wino_da, wino_db };
     vec rows[WINO][WINO];
     CONV_UNROLL
     for (int x = 0; x < WINO; x++) {
@@ -465,14 +451,14 @@ CONV_INLINE void filters_of(float *to, const float *sums, ptrdiff_t point, const
         CONV_UNROLL
         for (int i = 0; i < WINO; i++)
             column[i] = vec_load(sums + (third_of[i] * POINTS + row_of[i] * WINO + x) * point);
-        scaled_results(half, column, taps);
+        wino_results_of(half, column, taps, scales);
         CONV_UNROLL
         for (int i = 0; i < taps; i++) rows[i][x] = half[i];
     }
     CONV_UNROLL
     for (int i = 0; i < taps; i++) {
         vec y[WINO];
-        scaled_results(y, rows[i], taps);
+        wino_results_of(y, rows[i], taps, scales);
         CONV_UNROLL
         for (int x = 0; x < taps; x++) vec_store(to + i * c->down + x * c->across, y[x]);
     }
@@ -568,11 +554,7 @@ static void add_chunks(void *arg, ptrdiff_t item, int worker)
     const ptrdiff_t stride = products(s) * s->filters;
     const ptrdiff_t blocks = (t.cast.to - t.cast.from) / s->phases * (t.vectors.to - t.vectors.from);
     const ptrdiff_t used = blocks * PN_BLOCK * PN_BLOCK * s->wide.taps;
-    for (ptrdiff_t i = 0; i < used; i += VLEN) {
-        vec v = vec_load(filter + i);
-        for (ptrdiff_t c = 1; c < s->chunks; c++) v += vec_load(filter + c * stride + i);
-        vec_store(filter + i, v);
-    }
+    conv_add_chunks(filter, used, s->chunks, stride);
     part_deliver(j, &t, filter);
 }
 
