@@ -14,8 +14,6 @@
  * tests/golden). The double build must be right to the files' rounding. */
 #ifdef PN_REAL_DOUBLE
 static const double tol_output = 1e-6, tol_loss = 1e-6, tol_grad = 2e-6;
-#elif defined(__SANITIZE_ADDRESS__)                     /* instrumented code may round products first too */
-static const double tol_output = 1e-5, tol_loss = 2e-5, tol_grad = 2e-4;
 #else
 static const double tol_output = 1e-5, tol_loss = 2e-5, tol_grad = 1e-4;
 #endif
