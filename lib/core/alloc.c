@@ -14,8 +14,8 @@ static void *system_get(void *user, size_t bytes, size_t align)
     (void)user;
     if (bytes >= HUGE_PAGE) align = HUGE_PAGE;          /* madvise knows whole pages only */
     else if (align < sizeof(void *)) align = sizeof(void *);
-    if (bytes > PTRDIFF_MAX - ALIGN) return NULL;
-    void *memory = aligned_alloc(align, (bytes + ALIGN - 1) / ALIGN * ALIGN);
+    if (bytes > PTRDIFF_MAX - align) return NULL;
+    void *memory = aligned_alloc(align, (bytes + align - 1) / align * align);           /* C asks for whole multiples */
     if (memory && bytes >= HUGE_PAGE) (void)madvise(memory, bytes, MADV_HUGEPAGE);     /* a wish: refusal is fine */
     return memory;
 }

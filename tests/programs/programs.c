@@ -55,7 +55,9 @@ static void remove_world(void)
 
 void world_make(void)
 {
-    if (root[0]) return;
+    static bool furnished;
+    if (furnished) return;
+    if (root[0]) ck_abort_msg("%s was never furnished: see the first failure", root);
     strcpy(root, "/tmp/posenet-programs-XXXXXX");
     if (!mkdtemp(root)) ck_abort_msg("cannot make %s", root);
     owner = getpid();
@@ -65,6 +67,7 @@ void world_make(void)
               " --stage auto --data %s --out %s --steps %d --save-every 2 --sample-every 5 --log-every 1 --threads 2",
               PEOPLE, RUN, RUN_STEPS),
           0);
+    furnished = true;
 }
 
 /* ---- Commands --------------------------------------------------------------------------------------------------- */

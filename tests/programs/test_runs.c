@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -81,6 +82,12 @@ START_TEST(one_thread_ends_in_the_same_bits_as_two)
 }
 END_TEST
 
+static bool running(pid_t pid)
+{
+    siginfo_t ended = { .si_pid = 0 };
+    return waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0;
+}
+
 /* Start, send the signal once that checkpoint is there, go on. A process that was too quick is started again. */
 static void interrupt_and_resume(const char *name, int signal_number, int after, int code)
 {
@@ -91,7 +98,8 @@ static void interrupt_and_resume(const char *name, int signal_number, int after,
         snprintf(folder, sizeof folder, "%s%d", name, attempt);
         const started s = start(TRAIN " --data %s --out %s --steps %d --save-every 2 --log-every 1 --threads 2", PEOPLE,
                                 world("%s", folder), RUN_STEPS);
-        for (int wait = 0; wait < 60000 && !there(checkpoint(folder, after)); wait++) nanosleep(&moment, NULL);
+        const char *awaited = checkpoint(folder, after);
+        for (int wait = 0; wait < 60000 && !there(awaited) && running(s.pid); wait++) nanosleep(&moment, NULL);
         kill(s.pid, signal_number);
         r = finish(s);
         if (signal_number == SIGINT && !strstr(r.err, "asked to stop; saved step")) r.code = -1;
