@@ -8,10 +8,9 @@
 #include "posenet/data.h"
 #include "posenet/model.h"
 
-/* Output: 1e-5 of its largest value. Gradients: 1e-4 relative L2; where products are rounded before they are added (base),
- * those of two of the flow net's parameters nearly cancel and are off by up to 1.3e-4, while the geometric mean of all is
- * 1e-6. Losses: as PyTorch's own float32 differs from its float64, where a smooth flow's regularisation cancels (README of
- * tests/golden). The double build must be right to the files' rounding. */
+/* Output: 1e-5 of its largest value. Gradients: 1e-4 relative L2. Losses: as PyTorch's own float32 differs from its float64,
+ * where a smooth flow's regularisation cancels (README of tests/golden). The double build must be right to the files'
+ * rounding. */
 #ifdef PN_REAL_DOUBLE
 static const double tol_output = 1e-6, tol_loss = 1e-6, tol_grad = 2e-6;
 #else
@@ -32,11 +31,11 @@ static const variant market = { "gfla_market", NULL, { 16, 128, 8, 64, 32, { 0, 
 
 /* ---- The golden file ------------------------------------------------------------------------------------------------------ */
 
-typedef struct { pn_safetensors st; } golden;
+typedef struct { pn_safetensors st; ptrdiff_t deepest; } golden;        /* deepest: pixels of the smallest map */
 
-static golden golden_open(const char *name)
+static golden golden_open(const char *name, const variant *v)
 {
-    golden f;
+    golden f = { .deepest = v->h / 32 * (v->w / 32) };
     char path[512];
     snprintf(path, sizeof path, "%s/golden/%s.safetensors", PN_TEST_DATA, name);
     if (pn_safetensors_read(pn_test_ctx(), path, &f.st)) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
@@ -103,8 +102,16 @@ static double largest_gradient(const pn_params *p)
     return largest;
 }
 
+/* At 64x32 the flow net's deepest maps have two pixels. A norm over two gives 1 and -1 whatever they are, so that true gradients
+ * nearly cancel there: floats are off by 5e-5 to 1.3e-4 with the order of sums, all others by less than 3e-5. */
+static double allowed_of(const char *key, const golden *f)
+{
+    const bool over_two = f->deepest == 2 && (strstr(key, "flow_net.encoder3.") || strstr(key, "flow_net.decoder0."));
+    return over_two ? 2 * tol_grad : tol_grad;
+}
+
 /* Relative L2 of one gradient. One that is zero in truth (a bias before an instance norm) must stay below 1e-5 of the largest. */
-static void expect_gradient(const char *key, const double *want, const pn_tensor *t, double largest)
+static void expect_gradient(const golden *f, const char *key, const double *want, const pn_tensor *t, double largest)
 {
     const ptrdiff_t n = pn_shape_count(pn_tensor_shape(t));
     const pn_real *got = pn_param_grad(t);
@@ -115,7 +122,7 @@ static void expect_gradient(const char *key, const double *want, const pn_tensor
         most = fmax(most, fabs((double)got[i]));
     }
     const double size = length_of(want, n), off = length_of(difference, n);
-    const double allowed = pn_ctx_isa(pn_test_ctx()) == PN_ISA_BASE ? 2 * tol_grad : tol_grad;
+    const double allowed = allowed_of(key, f);
     if (size == 0) ck_assert_msg(most <= 1e-5 * largest, "%s is %.3g of the largest gradient, zero in truth", key, most / largest);
     else ck_assert_msg(off <= allowed * size, "%s is off by %.3g relative L2, %.3g allowed", key, off / size, allowed);
     free(difference);
@@ -136,7 +143,7 @@ static int expect_gradients(const golden *f, const char *prefix, const pn_params
         snprintf(key, sizeof key, "%s/%s", prefix, name);
         double *want = golden_find(f, key, &n);
         if (!want) continue;
-        expect_gradient(key, want, t, largest);
+        expect_gradient(f, key, want, t, largest);
         free(want);
         compared++;
     }
@@ -300,7 +307,7 @@ static void check_outputs(const golden *f, const pn_plan *gen, const gfla_output
 
 static void check_full_step(const variant *v)
 {
-    golden f = golden_open(v->file);
+    golden f = golden_open(v->file, v);
     fixture x = fixture_make(&f, v);
     const gfla_weights weights = { 5, 5, 0.5, 500, 0.0025, 2 };
     pn_graph *g = pn_test_graph(), *c = pn_graph_new(pn_test_ctx());
@@ -339,7 +346,7 @@ START_TEST(a_market_step_matches_torch) { check_full_step(&market); } END_TEST
 START_TEST(a_flow_step_matches_torch)
 {
     const variant *v = &fashion;
-    golden f = golden_open(v->file), stage1 = golden_open(v->stage1);
+    golden f = golden_open(v->file, v), stage1 = golden_open(v->stage1, v);
     fixture x = fixture_make(&f, v);
     pn_graph *g = pn_test_graph(), *c = pn_graph_new(pn_test_ctx());
     const gfla_input in = gfla_inputs(g, v->n, v->h, v->w);
