@@ -11,6 +11,7 @@ static const pn_conv_dims cases[] = {
     { .x = MAP(2, 32, 14, 19), .y = MAP(2, 50, 12, 17), SAME(3, 0), .groups = 1 },
     { .x = MAP(1, 256, 8, 16), .y = MAP(1, 80, 8, 16), SAME(3, 1), .groups = 1 },
     { .x = MAP(1, 32, 12, 17), .y = MAP(1, 32, 12, 17), SAME(5, 2), .groups = 1, .border = PN_BORDER_REPLICATE },
+    { .x = MAP(2, 20, 21, 26), .y = MAP(2, 130, 17, 22), SAME(5, 0), .groups = 1 },
     { .x = MAP(2, 35, 10, 9), .y = MAP(2, 48, 9, 8), SAME(4, 1), .groups = 1 },
     { .x = MAP(1, 40, 22, 16), .y = MAP(1, 48, 21, 15), SAME(4, 1), .groups = 1, .border = PN_BORDER_REFLECT },
     { .x = MAP(1, 64, 20, 15), .y = MAP(1, 60, 19, 14), SAME(2, 0), .groups = 1 },
@@ -22,14 +23,18 @@ static const pn_conv_dims cases[] = {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
+/* Tiles of eight, which 5x5 filters take, have larger powers in their transforms: 4.2e-6 rms and 4.6e-5 at most,
+ * without fused multiply-adds. */
+static double loss(const pn_conv_dims *d) { return d->kernel[0] == 5 && d->stride[0] == 1 ? 2.5 : 1; }
+
 /* Relative to the signal's rms. Measured: 1.4e-6 rms and 1.7e-5 at most up to 128 channels; 1.5e-6 and 2.3e-5 with 256,
  * for a sum of C products one after another loses digits as sqrt(C). Phases of a source are channels like others. */
 static double most_error(const pn_conv_dims *d, ptrdiff_t channels)
 {
     const ptrdiff_t products = channels * d->stride[0] * d->stride[1];
-    return PN_TOL_SUM * (products > 128 ? sqrt((double)products / 128) : 1);
+    return PN_TOL_SUM * (products > 128 ? sqrt((double)products / 128) : 1) * loss(d);
 }
-static const double most_rms = 2e-6;
+static double most_rms(const pn_conv_dims *d) { return 2e-6 * loss(d); }
 
 typedef struct { pn_real *y, *plain, *stats, *dx, *added; } results;
 
@@ -118,7 +123,7 @@ static void compare(const pn_real *got, const pn_real *expected, ptrdiff_t count
         if (e > most) most = e;
     }
     const double rms = sqrt(squares / (double)count), error = sqrt(errors / (double)count);
-    const bool good = most <= most_error(by.d, by.channels) * rms && error <= most_rms * rms;
+    const bool good = most <= most_error(by.d, by.channels) * rms && error <= most_rms(by.d) * rms;
     ck_assert_msg(good, "%s: %s is off by %.3g, rms %.3g, of its rms", pn_isa_name(by.isa), what, most / rms, error / rms);
 }
 

@@ -1,11 +1,11 @@
-/* simd/winograd.c - a correlation by minimal filtering: blocks of tiles for the threads, 36 products for each slot
+/* simd/winograd.c - a correlation by minimal filtering: blocks of tiles for the threads, 36 or 64 products for each slot
  *
  * A worker transforms the sources of a block of tiles, all input channels of it; then, for each slot of result
- * channels, 36 small matrix products (by the direct kernel's innermost loop, tiles taking the place of pixels) and the
+ * channels, 36 or 64 small matrix products (by the direct kernel's innermost loop, tiles taking the place of pixels) and the
  * transform back. V and the products of one slot stay near L2, and a panel of weights is read once per block. Phases of
  * a strided source are further input channels; phases of an adjoint's results are further slots.
  *
- * 3x3 takes 36 products where the direct convolution has 144, 5x5 36 for 100, 4x4 of stride 2 144 for 400. Of 64
+ * 3x3 takes 36 products where the direct convolution has 144, 5x5 64 for 400, 4x4 of stride 2 144 for 400. Of 64
  * channels at 256 x 256 the products are two thirds of the time, of 256 channels seven eighths.
  */
 #include "kernels/simd/winograd.h"
@@ -36,17 +36,17 @@ static void cut_blocks(wino_plan *w, ptrdiff_t images)
     w->blocks = w->parts > 1 ? w->parts * images : conv_ceil(images, w->images);
 }
 
-wino_plan PN_SIMD(pn_wino_plan)(const conv_pass *p)
+static wino_plan plan_of(const conv_pass *p, ptrdiff_t tile)
 {
     const conv_axis *rows = &p->rows, *cols = &p->cols;
-    wino_plan w = { .taps = axis_taps(rows), .in_phases = rows->step * cols->step,
-                    .out_phases = rows->phases * cols->phases };
-    w.results = WINO + 1 - w.taps;
+    wino_plan w = { .tile = tile, .points = tile * tile, .taps = axis_taps(rows),
+                    .in_phases = rows->step * cols->step, .out_phases = rows->phases * cols->phases };
+    w.results = tile + 1 - w.taps;
     w.down = conv_ceil(rows->to - rows->from, w.results);
     w.across = conv_ceil(cols->to - cols->from, w.results);
     w.pairs = p->in_blocks * w.in_phases;
-    const ptrdiff_t tile = WINO_POINTS * (w.pairs * PN_BLOCK + GROUP) * (ptrdiff_t)sizeof(float);
-    w.tiles = NEAR_L2 / tile / PIECE * PIECE;
+    const ptrdiff_t bytes = w.points * (w.pairs * PN_BLOCK + GROUP) * (ptrdiff_t)sizeof(float);
+    w.tiles = NEAR_L2 / bytes / PIECE * PIECE;
     if (w.tiles < LEAST_TILES) w.tiles = LEAST_TILES;
     if (w.tiles > MOST_TILES) w.tiles = MOST_TILES;
     cut_blocks(&w, p->out.n);
@@ -75,18 +75,35 @@ wino_plan PN_SIMD(pn_wino_plan)(const conv_pass *p)
  *   3x3   18->64 @256    2.1  1.9 2.5        3x3/2  64->128 @128    1.2  1.3 1.2
  *   3x3   3->64 @256     0.8  0.5 1.0 (not) 3x3/2  128->256 @64    1.0  1.0 1.0 (not)
  *   5x5   16 ch @64      1.2  1.5 1.5        3x3/2  transposed, 256->128 @64   1.2  1.2 1.2
- *   5x5   128 ch @64     2.2  2.4 2.5        3x3/2  transposed, 512->256 @32   1.0  1.1 1.1 (not)
+ *   5x5   128 ch @64     4.1  5.0 5.0        3x3/2  transposed, 512->256 @32   1.0  1.1 1.1 (not)
  *
  * Phases multiply the weights: 9 times the parameter of 4x4, 16 times that of 3x3 of stride 2. They must win more. */
-enum { TRANSFORM = 350, WAIT = 4, FEWEST_TILES = 4 };
-static bool worth(const conv_pass *p, const wino_plan *w)
+enum { TRANSFORM_SIX = 350, TRANSFORM_EIGHT = 700, WAIT = 4, FEWEST_TILES = 4, LARGE_FILTER = 5 };
+
+static ptrdiff_t cost(const conv_pass *p, const wino_plan *w)
 {
     const ptrdiff_t tiles = w->down * w->across * p->out.n, lanes_out = p->out_blocks * w->out_phases;
-    const ptrdiff_t products = WINO_POINTS * w->in_phases * p->in_c * lanes_out;
-    const ptrdiff_t here = (tiles + w->blocks * WAIT) * products + tiles * TRANSFORM * (w->pairs + lanes_out);
+    const ptrdiff_t products = w->points * w->in_phases * p->in_c * lanes_out;
+    const ptrdiff_t transform = w->tile == WINO_EIGHT ? TRANSFORM_EIGHT : TRANSFORM_SIX;
+    return (tiles + w->blocks * WAIT) * products + tiles * transform * (w->pairs + lanes_out);
+}
+
+static bool worth(const conv_pass *p, const wino_plan *w)
+{
+    const ptrdiff_t here = cost(p, w);
     const ptrdiff_t direct = p->out.n * p->out.h * p->out.w * p->taps / w->out_phases * p->in_c * p->out_blocks;
     const ptrdiff_t margin = w->in_phases * w->out_phases > 1 ? here / 5 : here / 10;
-    return tiles >= FEWEST_TILES && here + margin < direct;
+    return w->down * w->across * p->out.n >= FEWEST_TILES && here + margin < direct;
+}
+
+/* Eight loses half a digit more. That buys 5x5 filters half their time (128 channels at 64: 12.2 ms to 6.0), 3x3 ones
+ * only 5 to 10 % of it (64 channels at 256: 16.1 to 15.2; 256 at 64: 12.8 to 11.6). */
+wino_plan PN_SIMD(pn_wino_plan)(const conv_pass *p)
+{
+    const wino_plan six = plan_of(p, WINO_SIX);
+    if (six.taps != LARGE_FILTER) return six;
+    const wino_plan eight = plan_of(p, WINO_EIGHT);
+    return cost(p, &eight) < cost(p, &six) ? eight : six;
 }
 
 bool PN_SIMD(pn_wino_pays)(const conv_pass *p)
@@ -94,7 +111,7 @@ bool PN_SIMD(pn_wino_pays)(const conv_pass *p)
     const conv_axis *rows = &p->rows, *cols = &p->cols;
     const ptrdiff_t r = axis_taps(rows);
     if (p->groups > 1 || p->depth || p->thin || rows->dilation > 1 || cols->dilation > 1) return false;
-    if (r != axis_taps(cols) || r < 2 || r > WINO - 1 || rows->to <= rows->from || cols->to <= cols->from) return false;
+    if (r != axis_taps(cols) || r < 2 || r > WINO_SIX - 1 || rows->to <= rows->from || cols->to <= cols->from) return false;
     if (p->taps > MOST_TAPS) return false;
     const wino_plan w = PN_SIMD(pn_wino_plan)(p);
     return worth(p, &w);
@@ -113,7 +130,7 @@ static ptrdiff_t units(const conv_pass *p, const wino_plan *w) { return p->slots
 static size_t sums_floats(const wino_plan *w) { return (size_t)(w->images * 2 * GROUP); }
 static size_t room_floats(const wino_plan *w)
 {
-    return sums_floats(w) + (size_t)(WINO_POINTS * (w->v_plane + w->m_plane));
+    return sums_floats(w) + (size_t)(w->points * (w->v_plane + w->m_plane));
 }
 
 size_t PN_SIMD(pn_wino_bytes)(const conv_pass *p, int threads)
@@ -133,7 +150,7 @@ static wino_block block_of(const job *j, ptrdiff_t i)
     return (wino_block){ .n = n, .first = first, .count = left < w->tiles ? left : w->tiles };
 }
 
-/* The 36 products of a slot and phase: M = V times the transformed filters. */
+/* The products of a slot and phase: M = V times the transformed filters. */
 static void multiply(const job *j, float *m, const float *v, const float *weights, ptrdiff_t vecs, ptrdiff_t count)
 {
     static const float zeros[GROUP];
@@ -142,7 +159,7 @@ static void multiply(const job *j, float *m, const float *v, const float *weight
     const ptrdiff_t most = conv_most(vecs), panel = wino_panel(p, w, vecs * VLEN);
     conv_tile t = { .begin = zeros, .at = j->at, .pairs = w->pairs, .full = p->in_c / PN_BLOCK * w->in_phases,
                     .rest = p->in_c % PN_BLOCK, .plane = PN_BLOCK, .step = GROUP };
-    for (ptrdiff_t point = 0; point < WINO_POINTS; point++) {
+    for (ptrdiff_t point = 0; point < w->points; point++) {
         t.w = weights + point * panel;
         for (ptrdiff_t i = 0, piece; i < count; i += piece) {
             piece = conv_piece(count - i, most);
@@ -172,7 +189,7 @@ static void run_unit(const job *j, float *room, ptrdiff_t unit, ptrdiff_t index)
     const wino_plan *w = j->w;
     const wino_block block = block_of(j, index);
     const ptrdiff_t slot = unit / w->out_phases, phase = unit % w->out_phases;
-    float *v = room + sums_floats(w), *m = v + WINO_POINTS * w->v_plane;
+    float *v = room + sums_floats(w), *m = v + w->points * w->v_plane;
     wino_products s = { .p = p, .w = w, .c = &j->c, .m = m, .slot = slot, .vecs = wino_width(p, slot) / VLEN,
                         .row_phase = phase / p->cols.phases, .col_phase = phase % p->cols.phases };
     const float *bias = j->c.epi ? j->c.epi->bias : NULL;

@@ -1,4 +1,4 @@
-/* simd/winograd_pack.c - filters transformed: 36 numbers of each, in the order the products read them
+/* simd/winograd_pack.c - filters transformed: 36 or 64 numbers of each, in the order the products read them
  *
  * In the parameter the taps of a filter are neighbours; 16 filters at a time are turned over in registers so that
  * vectors hold one tap of many. This is part of every training step, and bound by memory: 4 (3x3) to 9 (4x4 of stride
@@ -40,7 +40,8 @@ static ptrdiff_t tap_of(const conv_axis *a, ptrdiff_t taps, ptrdiff_t in_phase, 
     return tap < a->kernel ? tap : -1;
 }
 
-CONV_INLINE void transform(float *to, ptrdiff_t panel, const float *const *taps, const int r, const way out)
+CONV_INLINE void transform(float *to, ptrdiff_t panel, const float *const *taps, const int r, const int tile,
+                           const way out)
 {
     for (ptrdiff_t lane = 0; lane < PN_BLOCK; lane += VLEN) {
         vec g[MOST_TAPS], t[WINO_POINTS];
@@ -48,36 +49,35 @@ CONV_INLINE void transform(float *to, ptrdiff_t panel, const float *const *taps,
         for (int i = 0; i < r; i++)
             CONV_UNROLL
             for (int k = 0; k < r; k++) g[i * r + k] = vec_load(taps[i * r + k] + lane);
-        wino_values_tile(t, g, r, WINO_SCALED);
+        wino_filter_tile(t, g, r, tile);
         CONV_UNROLL
-        for (int i = 0; i < WINO; i++)
-            CONV_UNROLL
-            for (int k = 0; k < WINO; k++) {
-                float *at = to + (i * WINO + k) * panel + lane;
-                if (out == PAST_CACHES) vec_stream(at, t[i * WINO + k]);
-                else vec_store(at, t[i * WINO + k]);
-            }
+        for (int i = 0; i < tile * tile; i++) {
+            float *at = to + i * panel + lane;
+            if (out == PAST_CACHES) vec_stream(at, t[i]);
+            else vec_store(at, t[i]);
+        }
     }
 }
 
-CONV_INLINE void transform_of(float *to, ptrdiff_t panel, const float *const *taps, ptrdiff_t r, const way out)
+CONV_INLINE void transform_of(float *to, ptrdiff_t panel, const float *const *taps, const wino_plan *w, const way out)
 {
-    switch (r) {
-    case 2: transform(to, panel, taps, 2, out); break;
-    case 3: transform(to, panel, taps, 3, out); break;
-    case 4: transform(to, panel, taps, 4, out); break;
-    default: transform(to, panel, taps, 5, out); break;
+    if (w->tile == WINO_EIGHT) transform(to, panel, taps, 5, WINO_EIGHT, out);
+    else switch (w->taps) {
+    case 2: transform(to, panel, taps, 2, WINO_SIX, out); break;
+    case 3: transform(to, panel, taps, 3, WINO_SIX, out); break;
+    case 4: transform(to, panel, taps, 4, WINO_SIX, out); break;
+    default: transform(to, panel, taps, 5, WINO_SIX, out); break;
     }
 }
 
-static void transform_here(float *to, ptrdiff_t panel, const float *const *taps, ptrdiff_t r)
+static void transform_here(float *to, ptrdiff_t panel, const float *const *taps, const wino_plan *w)
 {
-    transform_of(to, panel, taps, r, THROUGH_CACHES);
+    transform_of(to, panel, taps, w, THROUGH_CACHES);
 }
 
-static void transform_past(float *to, ptrdiff_t panel, const float *const *taps, ptrdiff_t r)
+static void transform_past(float *to, ptrdiff_t panel, const float *const *taps, const wino_plan *w)
 {
-    transform_of(to, panel, taps, r, PAST_CACHES);
+    transform_of(to, panel, taps, w, PAST_CACHES);
 }
 
 /* Where the taps of a pair of phases lie in a turned filter. */
@@ -103,8 +103,8 @@ static void all_phases(const job *j, const float *filter, float *to, ptrdiff_t s
         for (ptrdiff_t in = 0; in < plan->in_phases; in++) {
             float *at = to + wino_weights(j->p, plan, slot, out) + in * channels * width;
             find_taps(taps, j, filter, in, out);
-            if (j->way == PAST_CACHES) transform_past(at, panel, taps, plan->taps);
-            else transform_here(at, panel, taps, plan->taps);
+            if (j->way == PAST_CACHES) transform_past(at, panel, taps, plan);
+            else transform_here(at, panel, taps, plan);
         }
 }
 

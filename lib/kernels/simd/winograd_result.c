@@ -22,14 +22,14 @@ typedef struct {
 /* Those results of a tile that lie inside. */
 typedef struct { ptrdiff_t top, end, left, right; } window;
 
-CONV_INLINE void results_of(vec *y, const lanes *l, ptrdiff_t plane, const int m)
+CONV_INLINE void results_of(vec *y, const lanes *l, ptrdiff_t plane, const int m, const int tile)
 {
     vec t[WINO_POINTS];
     CONV_UNROLL
-    for (int i = 0; i < WINO; i++)
+    for (int i = 0; i < tile; i++)
         CONV_UNROLL
-        for (int k = 0; k < WINO; k++) t[i * WINO + k] = vec_load(l->m + (i * WINO + k) * plane);
-    wino_results_tile(y, t, m, WINO_PLAIN);
+        for (int k = 0; k < tile; k++) t[i * tile + k] = vec_load(l->m + (i * tile + k) * plane);
+    wino_results_tile(y, t, m, tile);
 }
 
 CONV_INLINE vec finished(const lanes *l, vec y, ptrdiff_t at)
@@ -54,11 +54,11 @@ CONV_INLINE void fetch_next(const lanes *l, const int m)
         for (int k = m; k < 2 * m; k++) __builtin_prefetch(l->to + i * l->row + k * l->pixel, 1);
 }
 
-CONV_INLINE void whole(const lanes *l, ptrdiff_t plane, const int m)
+CONV_INLINE void whole(const lanes *l, ptrdiff_t plane, const int m, const int tile)
 {
-    vec y[25], sum = { 0 }, squares = { 0 };
+    vec y[MOST_RESULTS], sum = { 0 }, squares = { 0 };
     fetch_next(l, m);
-    results_of(y, l, plane, m);
+    results_of(y, l, plane, m, tile);
     const bool bare = !l->residual && !l->add && !l->activate && !l->cut && !l->sums;
     if (bare) {
         const vec bias = vec_load(l->bias);
@@ -80,10 +80,10 @@ CONV_INLINE void whole(const lanes *l, ptrdiff_t plane, const int m)
     if (l->sums) add_sums(l, sum, squares);
 }
 
-CONV_INLINE void partly(const lanes *l, ptrdiff_t plane, const int m, const window *in)
+CONV_INLINE void partly(const lanes *l, ptrdiff_t plane, const window *in, const int m, const int tile)
 {
-    vec y[25], sum = { 0 }, squares = { 0 };
-    results_of(y, l, plane, m);
+    vec y[MOST_RESULTS], sum = { 0 }, squares = { 0 };
+    results_of(y, l, plane, m, tile);
     for (ptrdiff_t i = in->top; i < in->end; i++)
         for (ptrdiff_t k = in->left; k < in->right; k++) {
             const ptrdiff_t at = i * l->row + k * l->pixel;
@@ -95,23 +95,25 @@ CONV_INLINE void partly(const lanes *l, ptrdiff_t plane, const int m, const wind
     if (l->sums) add_sums(l, sum, squares);
 }
 
-static void write_whole(const lanes *l, ptrdiff_t plane, ptrdiff_t m)
+static void write_whole(const lanes *l, ptrdiff_t plane, const wino_plan *w)
 {
-    switch (m) {
-    case 2: whole(l, plane, 2); break;
-    case 3: whole(l, plane, 3); break;
-    case 4: whole(l, plane, 4); break;
-    default: whole(l, plane, 5); break;
+    if (w->tile == WINO_EIGHT) whole(l, plane, 4, WINO_EIGHT);
+    else switch (w->results) {
+    case 2: whole(l, plane, 2, WINO_SIX); break;
+    case 3: whole(l, plane, 3, WINO_SIX); break;
+    case 4: whole(l, plane, 4, WINO_SIX); break;
+    default: whole(l, plane, 5, WINO_SIX); break;
     }
 }
 
-static void write_partly(const lanes *l, ptrdiff_t plane, ptrdiff_t m, const window *in)
+static void write_partly(const lanes *l, ptrdiff_t plane, const wino_plan *w, const window *in)
 {
-    switch (m) {
-    case 2: partly(l, plane, 2, in); break;
-    case 3: partly(l, plane, 3, in); break;
-    case 4: partly(l, plane, 4, in); break;
-    default: partly(l, plane, 5, in); break;
+    if (w->tile == WINO_EIGHT) partly(l, plane, in, 4, WINO_EIGHT);
+    else switch (w->results) {
+    case 2: partly(l, plane, in, 2, WINO_SIX); break;
+    case 3: partly(l, plane, in, 3, WINO_SIX); break;
+    case 4: partly(l, plane, in, 4, WINO_SIX); break;
+    default: partly(l, plane, in, 5, WINO_SIX); break;
     }
 }
 
@@ -145,8 +147,8 @@ static void one_tile(const wino_products *s, lanes *l, ptrdiff_t n, ptrdiff_t ro
         l->sums = sums ? sums + v * VLEN : NULL;
         l->cut = real < VLEN;
         if (l->cut) for (int i = 0; i < VLEN; i++) l->keep[i] = i < real ? -1 : 0;
-        if (all) write_whole(l, s->w->m_plane, m);
-        else write_partly(l, s->w->m_plane, m, &in);
+        if (all) write_whole(l, s->w->m_plane, s->w);
+        else write_partly(l, s->w->m_plane, s->w, &in);
     }
     l->m = base;
     l->sums = sums;

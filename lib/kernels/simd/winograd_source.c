@@ -1,7 +1,7 @@
 /* simd/winograd_source.c - tiles of the source, with border and prologue, transformed
  *
  * A tile that lies inside is read where it is; one that touches the border is first copied to a patch of its own.
- * Overlaps are read twice: 36 pixels for 16 results (3x3), out of L1. About a tenth of a 64-channel convolution.
+ * Overlaps are read twice: 36 pixels for 16 results or 64 for 36 (3x3), out of L1. About a tenth of a 64-channel convolution.
  */
 #include "kernels/simd/winograd.h"
 
@@ -10,7 +10,6 @@ typedef struct { const float *scale, *shift; float slope; } reading;    /* of on
 /* Where a tile comes from and goes to: strides in floats. */
 typedef struct { const float *from; ptrdiff_t row, pixel; float *to; ptrdiff_t plane; } passage;
 
-enum { AHEAD = 10 };                /* pixels from a tile to those fetched meanwhile; they may lie anywhere */
 
 CONV_INLINE vec read_as(const float *from, const reading *r, ptrdiff_t lane, const bool scaled)
 {
@@ -20,41 +19,54 @@ CONV_INLINE vec read_as(const float *from, const reading *r, ptrdiff_t lane, con
     return vec_if(x > vec_all(0), x, x * vec_all(r->slope));
 }
 
-static inline void fetch_ahead(const passage *t)
+/* The pixels that the tile after the next adds; they may lie anywhere. */
+static inline void fetch_ahead(const passage *t, ptrdiff_t tile)
 {
-    for (int y = 0; y < WINO; y++)
-        for (int x = AHEAD; x < AHEAD + 4; x++) __builtin_prefetch(t->from + y * t->row + x * t->pixel);
+    for (ptrdiff_t y = 0; y < tile; y++)
+        for (ptrdiff_t x = tile + 4; x < tile + 8; x++) __builtin_prefetch(t->from + y * t->row + x * t->pixel);
 }
 
-CONV_INLINE void transform(const passage *t, const ptrdiff_t pixel, const reading *r, const bool scaled)
+CONV_INLINE void transform(const passage *t, const int tile, const ptrdiff_t pixel, const reading *r, const bool scaled)
 {
     for (ptrdiff_t lane = 0; lane < PN_BLOCK; lane += VLEN) {
         vec d[WINO_POINTS], v[WINO_POINTS];
         CONV_UNROLL
-        for (int y = 0; y < WINO; y++)
+        for (int y = 0; y < tile; y++)
             CONV_UNROLL
-            for (int x = 0; x < WINO; x++)
-                d[y * WINO + x] = read_as(t->from + y * t->row + x * pixel + lane, r, lane, scaled);
-        wino_source_tile(v, d);
+            for (int x = 0; x < tile; x++)
+                d[y * tile + x] = read_as(t->from + y * t->row + x * pixel + lane, r, lane, scaled);
+        wino_source_tile(v, d, tile);
         CONV_UNROLL
-        for (int y = 0; y < WINO; y++)
+        for (int y = 0; y < tile; y++)
             CONV_UNROLL
-            for (int x = 0; x < WINO; x++) vec_store(t->to + (y * WINO + x) * t->plane + lane, v[y * WINO + x]);
+            for (int x = 0; x < tile; x++) vec_store(t->to + (y * tile + x) * t->plane + lane, v[y * tile + x]);
     }
 }
 
-static void plain(const passage *t) { transform(t, PN_BLOCK, NULL, false); }
-static void plain_apart(const passage *t) { transform(t, t->pixel, NULL, false); }
-static void scaled(const passage *t, const reading *r) { transform(t, t->pixel, r, true); }
+static void plain_six(const passage *t) { transform(t, WINO_SIX, PN_BLOCK, NULL, false); }
+static void plain_eight(const passage *t) { transform(t, WINO_EIGHT, PN_BLOCK, NULL, false); }
+static void apart_six(const passage *t) { transform(t, WINO_SIX, t->pixel, NULL, false); }
+static void apart_eight(const passage *t) { transform(t, WINO_EIGHT, t->pixel, NULL, false); }
+static void scaled_six(const passage *t, const reading *r) { transform(t, WINO_SIX, t->pixel, r, true); }
+static void scaled_eight(const passage *t, const reading *r) { transform(t, WINO_EIGHT, t->pixel, r, true); }
 
-/* The pixels of a tile whose first is (row, col) of `map`, one block of an image. */
-static void patch(float *to, const conv_pass *p, const float *map, ptrdiff_t row, ptrdiff_t col, const reading *r)
+static void transform_tile(const passage *t, ptrdiff_t tile, const reading *r)
+{
+    const bool six = tile == WINO_SIX;
+    if (r->scale) (six ? scaled_six : scaled_eight)(t, r);
+    else if (t->pixel == PN_BLOCK) (six ? plain_six : plain_eight)(t);
+    else (six ? apart_six : apart_eight)(t);
+}
+
+/* The pixels of a tile, the first being (row, col) of `map`, one block of an image. */
+typedef struct { ptrdiff_t row, col, tile; } frame;
+static void patch(float *to, const conv_pass *p, const float *map, frame f, const reading *r)
 {
     const ptrdiff_t down = p->rows.step, across = p->cols.step;
-    for (ptrdiff_t y = 0; y < WINO; y++) {
-        const ptrdiff_t i = conv_stands_for(row + y * down, p->in.h, p->border);
-        for (ptrdiff_t x = 0; x < WINO; x++, to += PN_BLOCK) {
-            const ptrdiff_t j = conv_stands_for(col + x * across, p->in.w, p->border);
+    for (ptrdiff_t y = 0; y < f.tile; y++) {
+        const ptrdiff_t i = conv_stands_for(f.row + y * down, p->in.h, p->border);
+        for (ptrdiff_t x = 0; x < f.tile; x++, to += PN_BLOCK) {
+            const ptrdiff_t j = conv_stands_for(f.col + x * across, p->in.w, p->border);
             const float *from = map + (i * p->in.w + j) * PN_BLOCK;
             if (i < 0 || j < 0) memset(to, 0, PN_BLOCK * sizeof *to);
             else for (ptrdiff_t lane = 0; lane < PN_BLOCK; lane += VLEN)
@@ -63,25 +75,24 @@ static void patch(float *to, const conv_pass *p, const float *map, ptrdiff_t row
     }
 }
 
-/* Tile (ty, tx) of one phase of one block of an image. */
-static void one_tile(const conv_pass *p, const float *map, ptrdiff_t row, ptrdiff_t col, const reading *r, passage t)
+/* A tile of one phase of one block of an image. */
+static void one_tile(const conv_pass *p, const float *map, frame f, const reading *r, passage t)
 {
-    const ptrdiff_t down = p->rows.step, across = p->cols.step;
-    if (row >= 0 && col >= 0 && row + (WINO - 1) * down < p->in.h && col + (WINO - 1) * across < p->in.w) {
-        t.from = map + (row * p->in.w + col) * PN_BLOCK;
+    const ptrdiff_t down = p->rows.step, across = p->cols.step, far = f.tile - 1;
+    if (f.row >= 0 && f.col >= 0 && f.row + far * down < p->in.h && f.col + far * across < p->in.w) {
+        t.from = map + (f.row * p->in.w + f.col) * PN_BLOCK;
         t.row = p->in.w * down * PN_BLOCK;
         t.pixel = across * PN_BLOCK;
-        fetch_ahead(&t);
-        if (r->scale) scaled(&t, r);
-        else if (across == 1) plain(&t);
-        else plain_apart(&t);
+        fetch_ahead(&t, f.tile);
+        transform_tile(&t, f.tile, r);
         return;
     }
     float pixels[WINO_POINTS * PN_BLOCK];
-    patch(pixels, p, map, row, col, r);
+    patch(pixels, p, map, f, r);
     t.from = pixels;
-    t.row = WINO * PN_BLOCK;
-    plain(&t);
+    t.row = f.tile * PN_BLOCK;
+    t.pixel = PN_BLOCK;
+    transform_tile(&t, f.tile, &(reading){ 0 });
 }
 
 void PN_SIMD(pn_wino_sources)(float *v, const conv_pass *p, const wino_plan *w, const float *from,
@@ -99,7 +110,7 @@ void PN_SIMD(pn_wino_sources)(float *v, const conv_pass *p, const wino_plan *w, 
             const ptrdiff_t col = (p->cols.from + tx * w->results) * across + left;
             reading r = { 0 };
             if (pro && pro->scale) r = (reading){ pro->scale + at * PN_BLOCK, pro->shift + at * PN_BLOCK, pro->slope };
-            one_tile(p, from + at * image, row, col, &r, t);
+            one_tile(p, from + at * image, (frame){ row, col, w->tile }, &r, t);
             if (++tx < w->across) continue;
             tx = 0;
             if (++ty < w->down) continue;

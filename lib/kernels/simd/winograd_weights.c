@@ -27,7 +27,7 @@ enum {
     RUNS = 4,                       /* ... and how often for one third of the points before the next third */
     MOST_PIECES = 2,                /* products that share a transform of sources */
     SIDE = 4,                       /* blocks of 16 channels of either side in a product: its sums stay in L2 */
-    THIRDS = 3, POINTS = WINO_POINTS / THIRDS,
+    WINO = WINO_SIX, THIRDS = 3, POINTS = WINO * WINO / THIRDS,
     LEAST_ITEMS = 8, LEAST_TILES = 256,             /* of a chunk */
     MOST_STEP = 2, LINE = 16,
 };
@@ -91,7 +91,7 @@ static shape shape_of(pn_conv_dims d)
     s.filters = casts / s.phases * vectors * PN_BLOCK * PN_BLOCK * p->taps;
     s.tall_at = (size_t)(POINTS * s.wide_point);
     s.sums_at = s.tall_at + (size_t)(POINTS * s.tall_point);
-    s.filters_at = s.sums_at + (size_t)(s.pieces * WINO_POINTS * s.sums_point);
+    s.filters_at = s.sums_at + (size_t)(s.pieces * WINO * WINO * s.sums_point);
     s.worker_floats = s.filters_at + (size_t)(s.chunks == 1 ? s.filters : 0);
     return s;
 }
@@ -111,7 +111,7 @@ size_t PN_SIMD(pn_wino_weights_bytes)(pn_conv_dims d, int threads)
  *
  * With fewer than 16 channels on either side transforms work for lanes that are not there (16 -> 16 at 128: 2.2). A 3x3
  * of stride 2, as four phases of 2x2, gains 6 to 9 %: left to the direct gradient. */
-enum { LEAST_CHANNELS = 16, TILE_COST = WINO_POINTS * 14 / 10, TAPS_COST = 6 * TILE_COST };
+enum { LEAST_CHANNELS = 16, TILE_COST = WINO * WINO * 14 / 10, TAPS_COST = 6 * TILE_COST };
 
 bool PN_SIMD(pn_wino_weights_pays)(const pn_conv_dims *d)
 {
@@ -129,13 +129,14 @@ bool PN_SIMD(pn_wino_weights_pays)(const pn_conv_dims *d)
 /* Rows 0 and 5, 1 and 2, or 3 and 4 of B d: what a third of the points takes. */
 CONV_INLINE void source_rows(vec t[2], const vec d[WINO], const int third)
 {
+    const wino_points *p = &wino_six;
     if (third == 0) {
-        t[0] = (d[4] - d[2] * wino_sum) + d[0] * wino_product;
-        t[1] = (d[5] - d[3] * wino_sum) + d[1] * wino_product;
+        t[0] = d[4] + d[2] * p->all[1] + d[0] * p->all[0];
+        t[1] = d[5] + d[3] * p->all[1] + d[1] * p->all[0];
         return;
     }
-    const float own = third == 1 ? wino_a : wino_b, other = third == 1 ? wino_b2 : wino_a2;
-    const vec even = d[4] - d[2] * other, odd = (d[3] - d[1] * other) * own;
+    const float other = p->others[third - 1][0];
+    const vec even = d[4] + d[2] * other, odd = (d[3] + d[1] * other) * p->at[third - 1];
     t[0] = even + odd;
     t[1] = even - odd;
 }
@@ -146,19 +147,9 @@ CONV_INLINE void value_rows(vec t[2], const vec *g, const int n, const int third
     if (third == 0) {
         t[0] = g[0];
         t[1] = g[n - 1];
-        return;
+    } else {
+        wino_pair_values(t, g, n, wino_six.at[third - 1]);
     }
-    const float own = third == 1 ? wino_a : wino_b;
-    vec even = g[0], odd = { 0 };
-    float power = 1;
-    for (int k = 1; k < n; k++) {
-        power *= own;
-        if (k == 1) odd = g[k] * power;
-        else if (k % 2) odd += g[k] * power;
-        else even += g[k] * power;
-    }
-    t[0] = even + odd;
-    t[1] = even - odd;
 }
 
 CONV_INLINE vec read_as(const float *from, vec scale, vec shift, vec slope)
@@ -197,7 +188,7 @@ CONV_INLINE void wide_third(const passage *t, const int third, const int m, cons
             CONV_UNROLL
             for (int k = 0; k < 2; k++) {
                 vec v[WINO];
-                wino_source(v, rows[k]);
+                wino_source(v, rows[k], WINO);
                 CONV_UNROLL
                 for (int x = 0; x < WINO; x++) vec_store(to + (k * WINO + x) * t->point, v[x]);
                 CONV_UNROLL
@@ -228,7 +219,7 @@ CONV_INLINE void tall_third(const passage *t, const int third, const int m)
             CONV_UNROLL
             for (int k = 0; k < 2; k++) {
                 vec v[WINO];
-                wino_values(v, rows[k], m);
+                wino_values(v, rows[k], m, WINO);
                 CONV_UNROLL
                 for (int x = 0; x < WINO; x++) vec_store(to + (k * WINO + x) * t->point, v[x]);
             }
@@ -327,7 +318,7 @@ static void wide_points(const job *j, float *to, conv_span sources, const place 
             passage t = { .row = step * p->in.w * PN_BLOCK, .to = to, .point = j->s.wide_point };
             t.r = reading_of(j->on_wide, at);
             t.count = tile[i].wide_inside ? tile[i].wide_inside : 1;
-            float pixels[WINO_POINTS * MOST_STEP * PN_BLOCK];
+            float pixels[WINO * WINO * MOST_STEP * PN_BLOCK];
             if (tile[i].wide_inside) t.from = map + (row * p->in.w + col) * PN_BLOCK;
             else {
                 patch(pixels, p, map, (frame){ row, col, WINO, step }, &t.r);
@@ -351,7 +342,7 @@ static void tall_points(const job *j, float *to, conv_span blocks, const place *
             const float *map = j->tall + at * p->in.h * p->in.w * PN_BLOCK;
             const reading r = reading_of(j->on_tall, at);
             passage t = { .row = p->in.w * PN_BLOCK, .to = to, .point = j->s.tall_point };
-            float pixels[WINO_POINTS * PN_BLOCK];
+            float pixels[WINO * WINO * PN_BLOCK];
             const bool inside = tile[i].tall_inside && !r.scale;
             t.count = inside ? tile[i].tall_inside : 1;
             if (inside) t.from = map + (row * p->in.w + col) * PN_BLOCK;
@@ -443,7 +434,6 @@ typedef struct { ptrdiff_t down, across; } comb;
 CONV_INLINE void filters_of(float *to, const float *sums, ptrdiff_t point, const comb *c, const int taps)
 {
     static const int third_of[WINO] = { 0, 1, 1, 2, 2, 0 }, row_of[WINO] = { 0, 0, 1, 0, 1, 1 };
-    const wino_scales scales = { wino_d0, wino_da, wino_db };
     vec rows[WINO][WINO];
     CONV_UNROLL
     for (int x = 0; x < WINO; x++) {
@@ -451,14 +441,14 @@ CONV_INLINE void filters_of(float *to, const float *sums, ptrdiff_t point, const
         CONV_UNROLL
         for (int i = 0; i < WINO; i++)
             column[i] = vec_load(sums + (third_of[i] * POINTS + row_of[i] * WINO + x) * point);
-        wino_results_of(half, column, taps, scales);
+        wino_results(half, column, taps, WINO, WINO_SCALED);
         CONV_UNROLL
         for (int i = 0; i < taps; i++) rows[i][x] = half[i];
     }
     CONV_UNROLL
     for (int i = 0; i < taps; i++) {
         vec y[WINO];
-        wino_results_of(y, rows[i], taps, scales);
+        wino_results(y, rows[i], taps, WINO, WINO_SCALED);
         CONV_UNROLL
         for (int x = 0; x < taps; x++) vec_store(to + i * c->down + x * c->across, y[x]);
     }
