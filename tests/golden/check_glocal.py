@@ -1,4 +1,5 @@
-"""Checks glocal_ref.py: parameters and multiply-adds of the presets, and, given a folder, a case that somebody else computed.
+"""Checks glocal_ref.py: parameters and multiply-adds of the presets, properties that hold whatever the weights are, and, given a
+folder, a case that somebody else computed.
 
     python3 tests/golden/check_glocal.py [FOLDER]
 
@@ -56,6 +57,90 @@ def check_counts():
 def digits(number):
     return 4 if number < 0.01 else 3 if number < 0.1 else 2
 
+
+# ---- properties ------------------------------------------------------------------------------------------------------
+
+def graph(kind, c=16):
+    torch.manual_seed(3)
+    ggr = glocal_ref.Ggr(glocal_ref.Config(w=c // 8, ggr_graph=kind)).double()
+    for p in (ggr.embed, ggr.prior, ggr.mix):
+        p.data = torch.randn_like(p)
+    v = torch.tensor([[1.0, 0, 1, 1, 0, 1, 1, 1]]).double()
+    return ggr, torch.randn(1, 8, c).double() * v[..., None], v, torch.randn(1, c).double()
+
+
+def graph_properties(kind):
+    ggr, s, v, whole = graph(kind)
+    before, _ = ggr(s, v, whole)
+    garbage = s + (1 - v[..., None]) * 1e3
+    yield f"{kind}: what an invisible code holds changes nothing", torch.equal(before, ggr(garbage, v, whole)[0])
+    moved = ggr(s + (torch.arange(8) == 0)[:, None] * 0.1, v, whole)[0]
+    yield f"{kind}: a visible code reaches an invisible one", (kind == "none") == torch.equal(before[:, 1], moved[:, 1])
+    order = torch.tensor([3, 1, 7, 0, 2, 5, 6, 4, 8])
+    ggr.embed.data, ggr.prior.data = ggr.embed.data[order], ggr.prior.data[order][:, order]
+    far = (ggr(s[:, order[:8]], v[:, order[:8]], whole)[0] - before[:, order[:8]]).abs().max()
+    yield f"{kind}: permuted regions give permuted codes", far < 1e-12
+    ggr.mix.data.zero_()
+    kept = ggr(s, v, whole)[0][0, v[0] == 1]
+    yield f"{kind}: without a, visible codes stay", torch.equal(kept, s[0, v[0] == 1])
+    seen = torch.cat([v, torch.ones(1, 1).double()], 1)
+    a = ggr.adjacency(torch.randn(1, 9, 16).double(), seen)
+    if kind == "attn":
+        yield "attn: rows sum to 1, invisible nodes send nothing", (a.sum(2) - 1).abs().max() < 1e-12 and a[..., 1].abs().max() == 0
+    if kind == "static":
+        a = ggr.adjacency(torch.zeros(1, 9, 16).double(), torch.ones_like(seen))[0]
+        yield "static: symmetric, eigenvalues up to 1", (a - a.T).abs().max() < 1e-12 and torch.linalg.eigvalsh(a).max() < 1 + 1e-12
+
+
+def hole_properties(mode):
+    """Pixels under the mask do not matter, also where everything is masked; gradients are finite there."""
+    torch.manual_seed(4)
+    g = glocal_ref.Generator(glocal_ref.tiny(task="inpaint", lst_mode=mode)).double()
+    image, pose = torch.rand(2, 3, 32, 32).double() * 2 - 1, torch.rand(2, 18, 32, 32).double()
+    layout = glocal_ref.one_hot(torch.arange(8)[None, :, None].repeat(2, 4, 32).sort(1).values, torch.float64)
+    mask = torch.zeros(2, 1, 32, 32).double()
+    mask[0, 0, 3:20, 5:17] = 1
+    mask[1] = 1
+    first, second = (g(glocal_ref.Sample(x, layout, pose, mask, pose), layout) for x in (image, image + mask * torch.randn_like(image)))
+    yield f"{mode}: what is under the mask does not matter", torch.equal(first["image"], second["image"])
+    first["image"].sum().backward()
+    yield f"{mode}: finite gradients", all(p.grad is None or p.grad.isfinite().all() for p in g.parameters())
+    if mode != "none":
+        a = first["a"]
+        hidden = glocal_ref.valid_cells(mask)[0].flatten() == 0
+        yield f"{mode}: masked cells are not read, unseen pictures evenly", a[0][:, hidden].max() == 0 and (a[1] == 1 / 64).all()
+
+
+def transfer_properties():
+    torch.manual_seed(5)
+    f = torch.randn(1, 6, 9, 7).double()
+    s = glocal_ref.local_structure(f, 5)
+    yield "structure: in [-1, 1] and free of scale", s.abs().max() <= 1 and \
+        (glocal_ref.local_structure(f * (1 + torch.rand(1, 1, 9, 7).double()), 5) - s).abs().max() < 1e-5
+    right, left = glocal_ref.offsets(5, False).index((0, 1)), glocal_ref.offsets(5, False).index((0, -1))
+    yield "structure: S(p, d) = S(p + d, -d)", (s[:, right, :, :-1] - s[:, left, :, 1:]).abs().max() < 1e-12
+    order = torch.randperm(63)
+    yield "a permutation carries exactly", torch.equal(glocal_ref.carry(torch.eye(63).double()[order][None], s).flatten(2),
+                                                       s.flatten(2)[..., order])
+    layer = glocal_ref.Conv(5, 3, 3, sn=True, up=True).double()
+    layer.power_iteration(200)
+    m = layer.weight_orig.detach().permute(1, 0, 2, 3).reshape(3, -1)
+    sigma = layer.weight_u @ m @ layer.weight_v
+    yield "spectral norm of a transposed convolution", (sigma - torch.linalg.svdvals(m)[0]).abs() < 1e-9
+    x = torch.rand(1, 3, 32, 32).double()
+    yield "structure loss of a picture with itself", glocal_ref.structure_loss(x, x) == 0
+
+
+def check_properties():
+    found = [result for kind in ("none", "static", "glore", "attn") for result in graph_properties(kind)]
+    found += [result for mode in ("none", "point", "mod", "assemble") for result in hole_properties(mode)]
+    found += transfer_properties()
+    bad = [name for name, holds in found if not bool(holds)]
+    print(f"{len(found)} properties: {'; '.join('NOT ' + name for name in bad) or 'all hold'}")
+    return not bad
+
+
+# ---- a case from elsewhere -------------------------------------------------------------------------------------------
 
 def config_of(weights, metadata):
     """Widths and switches from the tensors that are there."""
@@ -133,5 +218,5 @@ def check_case(folder):
 
 
 if __name__ == "__main__":
-    results = [check_counts()] + [check_case(folder) for folder in sys.argv[1:]]
+    results = [check_counts(), check_properties()] + [check_case(folder) for folder in sys.argv[1:]]
     sys.exit(0 if all(results) else 1)
