@@ -1,4 +1,4 @@
-"""GLocal in PyTorch: the generator with its parsing network, the discriminator, every loss and one training step, for golden numbers.
+"""GLocal in PyTorch: the generator with its parsing network, the discriminator, losses and one training step, for golden numbers.
 
 Ma et al., "GLocal: Global Graph Reasoning and Local Structure Transfer for Person Image Generation", arXiv 2112.00263. Only the
 abstract names the parts; the networks below are our reconstruction, and the C code is written from the same description, not from
