@@ -36,6 +36,7 @@ static inline void pn_put(pn_sink s, ptrdiff_t i, double v)
 #include "kernels/resample.h"
 #include "kernels/attention.h"
 #include "kernels/losses.h"
+#include "kernels/regions.h"
 #include "kernels/optim.h"
 
 typedef struct pn_kernels {
@@ -47,6 +48,7 @@ typedef struct pn_kernels {
     pn_resample_kernels resample;
     pn_attention_kernels attention;
     pn_loss_kernels loss;
+    pn_region_kernels region;
     pn_optim_kernels optim;
 } pn_kernels;
 
@@ -59,6 +61,7 @@ void pn_ref_add_shaping(pn_kernels *k);
 void pn_ref_add_resample(pn_kernels *k);
 void pn_ref_add_attention(pn_kernels *k);
 void pn_ref_add_losses(pn_kernels *k);
+void pn_ref_add_regions(pn_kernels *k);
 void pn_ref_add_optim(pn_kernels *k);
 
 /* The same from simd/, once per level that this build holds. */

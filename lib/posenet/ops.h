@@ -191,6 +191,55 @@ PN_API pn_tensor *pn_gauss_sample(pn_graph *g, pn_tensor *x, pn_tensor *flow, in
 PN_API pn_tensor *pn_local_attention(pn_graph *g, pn_tensor *source, pn_tensor *source_hidden, pn_tensor *target_hidden,
                                      pn_tensor *flow, pn_tensor *w1, pn_tensor *b1);
 
+/* ---- Regions and graphs: K region weights w [N,K,H,W], codes [N,K,C]; M nodes of a graph ------------------------------ */
+
+/**
+ * The code of each region: the mean of x, weighted by w.
+ *
+ *   y[n,k,c] = sum_p w[n,k,p] x[n,c,p] / max(sum_p w[n,k,p], least)
+ *
+ * x [N,C,H,W]   w [N,K,H,W]   least > 0
+ * returns [N,K,C]; pn_saved_of(.., 0) is sum_p w[n,k,p], [N,K]
+ *
+ * Edges:  a region without weight has the code 0; below `least` the divisor is constant.
+ * Grads:  x and w.                                                                     Source: Zhu et al. 2020 (SEAN).
+ */
+PN_API pn_tensor *pn_region_pool(pn_graph *g, pn_tensor *x, pn_tensor *w, double least);
+/* y[n,c,p] = sum_k w[n,k,p] codes[n,k,c]: every region's code where the region is. codes [N,K,C]  w [N,K,H,W]
+ * returns [N,C,H,W]                                                                           (Zhu et al. 2020, SEAN) */
+PN_API pn_tensor *pn_region_spread(pn_graph *g, pn_tensor *codes, pn_tensor *w);
+/* Each of K rows by a matrix of its own: y[n,k,o] = sum_d w[k,o,d] x[n,k,d] + bias[k,o].
+ * x [N,K,D]  w [K,O,D]  bias [K,O] or NULL  returns [N,K,O] */
+PN_API pn_tensor *pn_grouped_linear(pn_graph *g, pn_tensor *x, pn_tensor *w, pn_tensor *bias);
+/**
+ * Softmax over the columns that count, those whose mask is not 0, of every row of the last axis.
+ *
+ * x [...,M]   mask [N,M], one row for all that belongs to x's first index, or of x's own shape
+ * returns the shape of x; where the mask is 0 exactly 0, whatever x holds there, NaN too
+ *
+ * Edges:  a row without a column that counts, or with -inf in all of them, is all 0 and passes no gradient.
+ * Grads:  x; the mask gets none.
+ */
+PN_API pn_tensor *pn_masked_softmax(pn_graph *g, pn_tensor *x, pn_tensor *mask);
+/**
+ * The normalised adjacency of a graph with a learned prior, from which invisible nodes send nothing.
+ *
+ *   S_ij = visible_j (softplus((B_ij + B_ji) / 2) + [i = j]),  D_i = sum_j S_ij,  A_ij = S_ij / sqrt(D_i D_j)
+ *
+ * prior B [M,M]   visible [N,M], 0 or not
+ * returns A [N,M,M], symmetric with eigenvalues of at most 1 where all nodes are visible; pn_saved_of(.., 0) is D [N,M]
+ *
+ * Edges:  a node with D = 0, as all are where none is visible, has zeros in its row and its column.
+ * Grads:  prior.                                                              Source: Kipf & Welling 2017, eq. 2.
+ */
+PN_API pn_tensor *pn_graph_normalise(pn_graph *g, pn_tensor *prior, pn_tensor *visible);
+/* Recorded as several ops. Attention adjacency: masked softmax over j of q_i . k_j / sqrt(D) + prior_ij; nodes whose visible
+ * is 0 send nothing. q, k [N,M,D]  prior [M,M]  visible [N,M], no gradient  returns [N,M,M]  (Velickovic et al. 2018) */
+PN_API pn_tensor *pn_graph_attention(pn_graph *g, pn_tensor *q, pn_tensor *k, pn_tensor *prior, pn_tensor *visible);
+/* Recorded as several ops. Graph convolution without its activation, (A h) W^T + bias.
+ * h [N,M,D]  a [N,M,M], or [M,M] for all samples  w [O,D]  bias [O] or NULL  returns [N,M,O]  (Kipf & Welling 2017, eq. 2) */
+PN_API pn_tensor *pn_graph_conv(pn_graph *g, pn_tensor *h, pn_tensor *a, pn_tensor *w, pn_tensor *bias);
+
 /* ---- Spectral norm ----------------------------------------------------------------------------------------------- */
 
 /**

@@ -1,4 +1,5 @@
-/* tests/support/golden.c - comparing with the numbers PyTorch gave: tests/golden/ops.safetensors */
+/* tests/support/golden.c - comparing with the numbers PyTorch gave: tests/golden/ops.safetensors, for cases called graph/…
+ * graph.safetensors */
 #include "support/pass.h"
 
 #include "io/io.h"
@@ -6,10 +7,15 @@
 static pn_safetensors file;
 static bool is_open;
 
+static const char *path_of(const char *name)
+{
+    return strncmp(name, "graph/", 6) == 0 ? PN_TEST_DATA "/golden/graph.safetensors" : PN_TEST_DATA "/golden/ops.safetensors";
+}
+
 static const pn_st_tensor *find(const char *name, const char *key)
 {
     if (!is_open) {
-        if (pn_safetensors_read(pn_test_ctx(), PN_TEST_DATA "/golden/ops.safetensors", &file))
+        if (pn_safetensors_read(pn_test_ctx(), path_of(name), &file))
             ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
         is_open = true;
     }
@@ -21,7 +27,7 @@ static const pn_st_tensor *find(const char *name, const char *key)
 static const pn_st_tensor *expect(const char *name, const char *key)
 {
     const pn_st_tensor *t = find(name, key);
-    if (!t) ck_abort_msg("there is no %s/%s in golden/ops.safetensors; see golden/README.md for the cases", name, key);
+    if (!t) ck_abort_msg("there is no %s/%s in %s; see golden/README.md for the cases", name, key, path_of(name));
     return t;
 }
 

@@ -11,5 +11,6 @@ void PN_SIMD(pn_simd_add)(pn_kernels *k)
     PN_SIMD(pn_simd_resample)(k);
     PN_SIMD(pn_simd_attention)(k);
     PN_SIMD(pn_simd_losses)(k);
+    PN_SIMD(pn_simd_regions)(k);
     PN_SIMD(pn_simd_optim)(k);
 }
