@@ -3,9 +3,11 @@
  * Lanes are channels. Codes are read as [n][k][blocks][16], padded with zeros: they are packed first.
  */
 #include "kernels/simd/regions.h"
+#include "kernels/simd/transpose.h"
 
 enum { CHUNK = 1024, NEAR = 256, RUN = 128 };           /* pixels: of a partial sum, kept in L1, of an item that writes them */
-enum { REGIONS = VLEN == 16 ? 9 : VLEN == 8 ? 5 : 3 };  /* sums of VECS vectors each that stay in registers */
+/* Regions taken at once, in gather VECS vectors each: as many as registers hold, or one more that would be left alone. */
+enum { GATHERED = VLEN == 16 ? 8 : VLEN == 8 ? 4 : 2, MATCHED = 8 };
 enum { PIXELS = VLEN == 16 ? 12 : VLEN == 8 ? 6 : 3 };  /* the same for spread */
 
 typedef struct {
@@ -20,6 +22,8 @@ static ptrdiff_t at_most(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 static ptrdiff_t area_of(pn_map m) { return m.h * m.w; }
 static ptrdiff_t chunks(pn_map m) { return (area_of(m) + CHUNK - 1) / CHUNK; }
 static ptrdiff_t runs(pn_map m) { return (area_of(m) + RUN - 1) / RUN; }
+
+static int next_regions(ptrdiff_t left, int most) { return left == most + 1 ? most + 1 : left >= most ? most : 1; }
 
 static size_t scratch_of(pn_region_dims d)
 {
@@ -56,10 +60,10 @@ static void area(pn_pool *pool, pn_real *result, const pn_real *w, pn_region_dim
 
 /* ---- Gather: partial sums of CHUNK pixels, added in double ---------------------------------------------------------------------- */
 
-/* part[k][lane] += sum over pixels of w[k][pixel] x[pixel][lane], for `regions` (at most REGIONS) rows of w. */
+/* part[k][lane] += sum over pixels of w[k][pixel] x[pixel][lane], for `regions` rows of w. */
 static inline void add_products(float *part, const float *x, const float *w, ptrdiff_t apart, ptrdiff_t pixels, int regions)
 {
-    vec sum[REGIONS][VECS];
+    vec sum[GATHERED + 1][VECS];
     for (int k = 0; k < regions; k++)
         for (int v = 0; v < VECS; v++) sum[k][v] = vec_load(part + k * PN_BLOCK + v * VLEN);
     for (ptrdiff_t p = 0; p < pixels; p++) {
@@ -84,10 +88,14 @@ static void gather_item(void *arg, ptrdiff_t item, int worker)
     memset(part, 0, (size_t)(j->d.k * PN_BLOCK) * sizeof *part);
     for (ptrdiff_t p = first; p < end; p += NEAR) {
         const ptrdiff_t pixels = at_most(NEAR, end - p);
-        ptrdiff_t k = 0;
-        for (; k + REGIONS <= j->d.k; k += REGIONS)
-            add_products(part + k * PN_BLOCK, x + p * PN_BLOCK, w + k * area + p, area, pixels, REGIONS);
-        for (; k < j->d.k; k++) add_products(part + k * PN_BLOCK, x + p * PN_BLOCK, w + k * area + p, area, pixels, 1);
+        for (ptrdiff_t k = 0, regions; k < j->d.k; k += regions) {
+            float *to = part + k * PN_BLOCK;
+            const float *values = x + p * PN_BLOCK, *weights = w + k * area + p;
+            regions = next_regions(j->d.k - k, GATHERED);
+            if (regions == GATHERED) add_products(to, values, weights, area, pixels, GATHERED);
+            else if (regions == 1) add_products(to, values, weights, area, pixels, 1);
+            else add_products(to, values, weights, area, pixels, GATHERED + 1);
+        }
     }
 }
 
@@ -176,42 +184,76 @@ static void spread(pn_pool *pool, pn_sink x, const pn_real *codes, const pn_real
     pn_parallel(pool, d.x.n * pn_map_blocks(d.x) * runs(d.x), spread_item, &j);
 }
 
-/* ---- Match: a pixel's products over its lanes, summed at the end ------------------------------------------------------------------ */
+/* ---- Match: products of a few blocks at a time, over lanes; these are summed at the end ---------------------------------------------- */
 
-/* to[k * apart] for `regions` rows of codes, one pixel. */
-static inline void match_pixel(pn_sink to, ptrdiff_t at, ptrdiff_t apart, const float *codes, ptrdiff_t room, const float *x,
-                               ptrdiff_t step, const float *shift, int regions)
+/* Pixels in an item; blocks whose products are added before a sum goes back to memory. All blocks at once would be as many
+ * streams, and where the map's area is a multiple of 64 pixels all of them in one set of the cache. */
+enum { SPAN = 32, BLOCKS = 4 };
+
+/* sum[k][pixel][lane] += codes[k][block][lane] x[block][pixel][lane] over `blocks` blocks. */
+static inline void match_blocks(float (*sum)[SPAN][PN_BLOCK], const float *codes, ptrdiff_t room, const float *x, ptrdiff_t step,
+                                ptrdiff_t blocks, ptrdiff_t pixels, int regions)
 {
-    vec sum[REGIONS][VECS] = { { { 0 } } };
-    for (ptrdiff_t c = 0; c < room; c += PN_BLOCK, x += step)
-        for (int v = 0; v < VECS; v++) {
-            const vec value = vec_load(x + v * VLEN);
-            for (int k = 0; k < regions; k++) sum[k][v] += vec_load(codes + k * room + c + v * VLEN) * value;
+    for (ptrdiff_t p = 0; p < pixels; p++)
+        for (int v = 0; v < PN_BLOCK; v += VLEN) {
+            vec part[MATCHED + 1];
+            for (int k = 0; k < regions; k++) part[k] = vec_load(sum[k][p] + v);
+            for (ptrdiff_t b = 0; b < blocks; b++) {
+                const vec value = vec_load(x + b * step + p * PN_BLOCK + v);
+                for (int k = 0; k < regions; k++) part[k] += vec_load(codes + k * room + b * PN_BLOCK + v) * value;
+            }
+            for (int k = 0; k < regions; k++) vec_store(sum[k][p] + v, part[k]);
         }
-    for (int k = 0; k < regions; k++) {
-        vec all = sum[k][0];
-        for (int v = 1; v < VECS; v++) all += sum[k][v];
-        const float result = vec_sum(all) + (shift ? shift[k] : 0);
-        float *here = to.data + at + k * apart;
-        *here = to.add ? *here + result : result;
-    }
 }
+
+/* Sums over the lanes of VLEN pixels, in order. */
+static inline vec lane_sums(const float (*sum)[PN_BLOCK])
+{
+    vec v[VLEN];
+    for (int i = 0; i < VLEN; i++) {
+        v[i] = vec_load(sum[i]);
+        for (int more = VLEN; more < PN_BLOCK; more += VLEN) v[i] += vec_load(sum[i] + more);
+    }
+    vec_transpose(v);
+    for (int half = VLEN / 2; half; half /= 2)
+        for (int i = 0; i < half; i++) v[i] += v[i + half];
+    return v[0];
+}
+
+static void put_sums(pn_sink to, ptrdiff_t at, const float (*sum)[PN_BLOCK], ptrdiff_t pixels, float shift)
+{
+    float result[SPAN];
+    for (ptrdiff_t p = 0; p < pixels; p += VLEN) vec_store(result + p, lane_sums(sum + p) + shift);
+    for (ptrdiff_t p = 0; p < pixels; p++) to.data[at + p] = to.add ? to.data[at + p] + result[p] : result[p];
+}
+
+static inline void match_regions(const job *j, ptrdiff_t n, ptrdiff_t k, ptrdiff_t first, ptrdiff_t pixels, int regions)
+{
+    const ptrdiff_t area = area_of(j->d.x), step = area * PN_BLOCK, blocks = pn_map_blocks(j->d.x), room = blocks * PN_BLOCK;
+    const ptrdiff_t row = n * j->d.k + k;
+    float sum[MATCHED + 1][SPAN][PN_BLOCK];
+    memset(sum, 0, (size_t)regions * sizeof *sum);
+    for (ptrdiff_t b = 0; b < blocks; b += BLOCKS) {
+        const float *x = j->x + (n * blocks + b) * step + first * PN_BLOCK, *codes = j->scratch + row * room + b * PN_BLOCK;
+        if (b + BLOCKS <= blocks) match_blocks(sum, codes, room, x, step, BLOCKS, pixels, regions);
+        else match_blocks(sum, codes, room, x, step, blocks - b, pixels, regions);
+    }
+    for (int i = 0; i < regions; i++)
+        put_sums(j->to, (row + i) * area + first, (const float (*)[PN_BLOCK])sum[i], pixels, j->shift ? j->shift[row + i] : 0);
+}
+
+static ptrdiff_t spans(pn_map m) { return (area_of(m) + SPAN - 1) / SPAN; }
 
 static void match_item(void *arg, ptrdiff_t item, int worker)
 {
     (void)worker;
     const job *j = arg;
-    const pn_map m = j->d.x;
-    const ptrdiff_t area = area_of(m), step = area * PN_BLOCK, room = pn_map_blocks(m) * PN_BLOCK, n = item / runs(m);
-    const ptrdiff_t first = item % runs(m) * RUN, end = at_most(first + RUN, area), of = n * j->d.k;
-    const float *x = j->x + n * pn_map_blocks(m) * step, *codes = j->scratch + of * room;
-    for (ptrdiff_t p = first; p < end; p++) {
-        const float *shift = j->shift ? j->shift + of : NULL;
-        ptrdiff_t k = 0;
-        for (; k + REGIONS <= j->d.k; k += REGIONS, shift = shift ? shift + REGIONS : NULL)
-            match_pixel(j->to, (of + k) * area + p, area, codes + k * room, room, x + p * PN_BLOCK, step, shift, REGIONS);
-        for (; k < j->d.k; k++, shift = shift ? shift + 1 : NULL)
-            match_pixel(j->to, (of + k) * area + p, area, codes + k * room, room, x + p * PN_BLOCK, step, shift, 1);
+    const ptrdiff_t n = item / spans(j->d.x), first = item % spans(j->d.x) * SPAN, pixels = at_most(SPAN, area_of(j->d.x) - first);
+    for (ptrdiff_t k = 0, regions; k < j->d.k; k += regions) {
+        regions = next_regions(j->d.k - k, MATCHED);
+        if (regions == MATCHED) match_regions(j, n, k, first, pixels, MATCHED);
+        else if (regions == 1) match_regions(j, n, k, first, pixels, 1);
+        else match_regions(j, n, k, first, pixels, MATCHED + 1);
     }
 }
 
@@ -224,7 +266,7 @@ static void match(pn_pool *pool, pn_sink w, const pn_real *codes, const pn_real 
         return;
     }
     pack(&j);
-    pn_parallel(pool, d.x.n * runs(d.x), match_item, &j);
+    pn_parallel(pool, d.x.n * spans(d.x), match_item, &j);
 }
 
 void PN_SIMD(pn_simd_regions)(pn_kernels *k)
