@@ -95,6 +95,36 @@ PN_API void pn_merge_apply(const pn_merge *merge, pn_image *labels);
 /* [classes,H,W], 1 where a label is the class */
 PN_API void pn_labels_to_onehot(const pn_image *labels, const pn_merge *merge, float *out);
 
+/* ---- Holes: what is missing of a picture that is to be completed ------------------------------------------------------ */
+
+/* Uniform numbers in [0,1): the next of a generator, or of splitmix64, which any program can repeat. */
+typedef struct { pn_rng *rng; uint64_t state; } pn_uniforms;    /* rng NULL: splitmix64 from state */
+/* splitmix64 from the FNV-1a 64 of a picture's file name: masks that depend on nothing else, for scores. */
+PN_API pn_uniforms pn_uniforms_named(const char *file_name);
+PN_API double pn_uniforms_next(pn_uniforms *u);
+
+/* RECT: a square of about half the height. STROKE: one to three thick broken lines. REGION: every pixel of one or two classes
+ * of the person. MIXED: rect and stroke (1/2), stroke (1/4) or region (1/4). */
+typedef enum { PN_HOLE_MIXED, PN_HOLE_RECT, PN_HOLE_STROKE, PN_HOLE_REGION } pn_hole_kind;
+typedef enum { PN_HOLE_ANYWHERE, PN_HOLE_ON_PERSON } pn_hole_place;
+/* By name: "mixed", "rect", "stroke", "region". */
+PN_API pn_status pn_hole_kind_find(pn_ctx *ctx, const char *name, pn_hole_kind *out);
+/**
+ * Draw the hole of a picture: 1 where it is missing, else 0. All lengths scale with the height.
+ *
+ * mask     an image of one channel; every pixel is written
+ * classes  of its size, one channel, 0 the background (pn_merge_apply)
+ * place    ON_PERSON: only on the person, grown by a square of radius 8 H / 256, rounded half up
+ * u        moves on by what is drawn
+ *
+ * Edges:   a hole without a pixel is drawn again, eight times in all; then it stays empty, as it does where there is
+ *          no person at all and the hole must lie on one.
+ * Errors:  PN_ERR_ARG: other sizes or channels.
+ * Source:  Yu et al. 2019 (free-form masks), with the figures and the order of random numbers set down for GLocal.
+ */
+PN_API pn_status pn_hole_draw(pn_ctx *ctx, pn_image *mask, const pn_image *classes, pn_hole_kind kind, pn_hole_place place,
+                              pn_uniforms *u);
+
 /* ---- Data sets ------------------------------------------------------------------------------------------------- */
 
 typedef struct pn_dataset pn_dataset;   /* a folder's lists, key points and where its pictures are; no pixels */
