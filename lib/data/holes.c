@@ -177,7 +177,7 @@ static void draw_kind(pn_image *mask, const pn_image *classes, pn_hole_kind kind
     }
     if (rect) draw_rect(mask, u);
     if (stroke) draw_strokes(mask, u);
-    if (!rect && !stroke) draw_regions(mask, classes, u);
+    if (!rect && !stroke && kind != PN_HOLE_NONE) draw_regions(mask, classes, u);
 }
 
 pn_status pn_hole_draw(pn_ctx *ctx, pn_image *mask, const pn_image *classes, pn_hole_kind kind, pn_hole_place place,
@@ -200,11 +200,11 @@ pn_status pn_hole_draw(pn_ctx *ctx, pn_image *mask, const pn_image *classes, pn_
 
 pn_status pn_hole_kind_find(pn_ctx *ctx, const char *name, pn_hole_kind *out)
 {
-    static const char *const names[] = { "mixed", "rect", "stroke", "region" };
-    for (int i = 0; i < 4; i++)
+    static const char *const names[] = { "none", "mixed", "rect", "stroke", "region" };
+    for (int i = 0; i < 5; i++)
         if (strcmp(name, names[i]) == 0) {
             *out = (pn_hole_kind)i;
             return PN_OK;
         }
-    return pn_fail(ctx, PN_ERR_ARG, "'%s' is no kind of hole; take mixed, rect, stroke or region", name);
+    return pn_fail(ctx, PN_ERR_ARG, "'%s' is no kind of hole; take none, mixed, rect, stroke or region", name);
 }

@@ -16,6 +16,7 @@ static const size_t RING_BYTES = (size_t)256 << 20, CACHE_BYTES = (size_t)256 <<
 
 typedef struct {
     float *picture[SIDES], *heatmaps[SIDES], *parsing[SIDES];           /* source, target */
+    float *hole;
     const pn_pair **pair;
     uint64_t number;                /* of the batch; slots begin unopened */
     bool opened;
@@ -26,7 +27,7 @@ typedef struct {
     char message[PN_MESSAGE_MAX];
 } slot;
 
-typedef struct { pn_ctx *ctx; pn_image moved[2]; } helper;      /* scratch of one thread; channels 3 and 1 */
+typedef struct { pn_ctx *ctx; pn_image moved[2], classes, hole; } helper;       /* scratch of one thread; channels 3 and 1 */
 
 struct pn_loader {
     pn_dataset *data;
@@ -92,11 +93,32 @@ static pn_status fetch(pn_loader *l, pn_ctx *ctx, const pn_person *person, layer
 /* What will be written: one side (source, target) of item i of slot s. */
 typedef struct { slot *s; ptrdiff_t item; int side; const pn_person *person; const pn_motion *motion; } request;
 
+/* The name of random numbers for item i of slot s. */
+static pn_rng rng_of(const pn_loader *l, const char *what, const slot *s, ptrdiff_t item)
+{
+    char stream[64];
+    snprintf(stream, sizeof stream, "%s/%llu/%llu", what, (unsigned long long)s->epoch,
+             (unsigned long long)s->first + (unsigned long long)item);
+    return pn_rng_named(l->opt.seed, stream);
+}
+
+static pn_status draw_hole(pn_loader *l, helper *h, const request *r, const pn_image *labels)
+{
+    const ptrdiff_t plane = l->opt.height * l->opt.width;
+    pn_rng rng = rng_of(l, "hole", r->s, r->item);
+    pn_uniforms u = { .rng = &rng };
+    memcpy(h->classes.pixels, labels->pixels, (size_t)plane);
+    pn_merge_apply(&l->merge, &h->classes);
+    const pn_status status = pn_hole_draw(h->ctx, &h->hole, &h->classes, l->opt.hole, l->opt.place, &u);
+    for (ptrdiff_t i = 0; i < plane; i++) r->s->hole[r->item * plane + i] = h->hole.pixels[i];
+    return status;
+}
+
 static pn_status load_layer(pn_loader *l, helper *h, const request *r, layer which)
 {
     pn_image image;
     bool owned;
-    const pn_status status = fetch(l, h->ctx, r->person, which, &image, &owned);
+    pn_status status = fetch(l, h->ctx, r->person, which, &image, &owned);
     if (status) return status;
     const pn_image *final = &image;
     if (r->motion) {
@@ -106,8 +128,9 @@ static pn_status load_layer(pn_loader *l, helper *h, const request *r, layer whi
     const ptrdiff_t plane = l->opt.height * l->opt.width;
     if (which == PICTURE) pn_image_to_floats(final, r->s->picture[r->side] + r->item * 3 * plane);
     else pn_labels_to_onehot(final, &l->merge, r->s->parsing[r->side] + r->item * l->merge.classes * plane);
+    if (which == LABELS && r->side == 0 && r->s->hole) status = draw_hole(l, h, r, final);
     if (owned) pn_image_free(h->ctx, &image);
-    return PN_OK;
+    return status;
 }
 
 static pn_status load_side(pn_loader *l, helper *h, const request *r)
@@ -127,10 +150,7 @@ static pn_status load_side(pn_loader *l, helper *h, const request *r)
 
 static pn_status load_pair(pn_loader *l, helper *h, slot *s, ptrdiff_t item)
 {
-    char stream[64];
-    snprintf(stream, sizeof stream, "augment/%llu/%llu", (unsigned long long)s->epoch,
-             (unsigned long long)s->first + (unsigned long long)item);
-    pn_rng rng = pn_rng_named(l->opt.seed, stream);
+    pn_rng rng = rng_of(l, "augment", s, item);
     pn_status status = PN_OK;
     for (int side = 0; side < SIDES && !status; side++) {
         const pn_motion motion = pn_motion_draw(&rng, side == 0 ? PN_AUGMENT_SOURCE : PN_AUGMENT_TARGET);
@@ -239,6 +259,7 @@ pn_status pn_loader_next(pn_loader *l, pn_batch *out)
         .pose_target = s->heatmaps[1],
         .parsing_source = s->parsing[0],
         .parsing_target = s->parsing[1],
+        .hole = s->hole,
         .pair = s->pair,
         .epoch = s->epoch,
     };
@@ -265,7 +286,9 @@ static pn_status check_options(pn_loader *l)
         return pn_fail(ctx, PN_ERR_ARG,
                        "pn_loader_new: a batch of %td is more than the %td pairs there are; take --batch %td or less",
                        o->batch, n, n);
-    const pn_status status = pn_picture_size_check(ctx, "pn_loader_new", o->height, o->width);
+    pn_status status = pn_picture_size_check(ctx, "pn_loader_new", o->height, o->width);
+    if (!status && o->hole != PN_HOLE_NONE && !o->merge)
+        status = pn_fail(ctx, PN_ERR_ARG, "pn_loader_new: holes are drawn on persons, which takes parsing; give a merge, or \"\"");
     if (status || !o->merge) return status;
     const char *merge = o->merge[0] ? o->merge : pn_dataset_parsing(l->data);
     if (!merge[0])
@@ -273,12 +296,16 @@ static pn_status check_options(pn_loader *l)
                        "%s has no parsing maps, and this model needs them; expected a folder such as train_lip20",
                        l->data->folder);
     l->parsing = true;
-    return pn_merge_find(ctx, merge, &l->merge);
+    status = pn_merge_find(ctx, merge, &l->merge);
+    if (!status && o->classes && l->merge.classes != o->classes)
+        status = pn_fail(ctx, PN_ERR_ARG, "the labels %s have %d classes, and this model needs %d; name a merge of as many", merge,
+                         l->merge.classes, o->classes);
+    return status;
 }
 
 static size_t floats_of(const pn_loader *l)
 {
-    const size_t maps = (size_t)(3 + PN_JOINTS + (l->parsing ? l->merge.classes : 0));
+    const size_t maps = (size_t)(3 + PN_JOINTS + (l->parsing ? l->merge.classes : 0) + (l->opt.hole != PN_HOLE_NONE));
     return (size_t)l->opt.batch * (size_t)(l->opt.height * l->opt.width) * maps * SIDES;
 }
 
@@ -292,6 +319,7 @@ static pn_status make_slots(pn_loader *l)
         slot *s = &l->slots[i];
         s->pair = pn_alloc(ctx, n, sizeof *s->pair);
         if (!s->pair) return PN_ERR_NOMEM;
+        if (l->opt.hole != PN_HOLE_NONE && !(s->hole = pn_alloc(ctx, n * plane, sizeof *s->hole))) return PN_ERR_NOMEM;
         for (int side = 0; side < SIDES; side++) {
             s->picture[side] = pn_alloc(ctx, n * plane, 3 * sizeof(float));
             s->heatmaps[side] = pn_alloc(ctx, n * plane, PN_JOINTS * sizeof(float));
@@ -336,8 +364,14 @@ static pn_status make_helpers(pn_loader *l)
     for (int i = 0; i < l->helper_count; i++) {
         l->helpers[i].ctx = pn_ctx_child(ctx);
         if (!l->helpers[i].ctx) return PN_ERR_NOMEM;
+        pn_status status = PN_OK;
+        if (l->opt.hole != PN_HOLE_NONE) {
+            status = pn_image_new(ctx, l->opt.height, l->opt.width, 1, &l->helpers[i].classes);
+            if (!status) status = pn_image_new(ctx, l->opt.height, l->opt.width, 1, &l->helpers[i].hole);
+        }
+        if (status) return status;
         if (l->opt.augment == PN_AUGMENT_NONE) continue;
-        pn_status status = pn_image_new(ctx, l->opt.height, l->opt.width, 3, &l->helpers[i].moved[PICTURE]);
+        status = pn_image_new(ctx, l->opt.height, l->opt.width, 3, &l->helpers[i].moved[PICTURE]);
         if (!status) status = pn_image_new(ctx, l->opt.height, l->opt.width, 1, &l->helpers[i].moved[LABELS]);
         if (status) return status;
     }
@@ -383,6 +417,7 @@ static void free_slot(pn_ctx *ctx, slot *s)
         pn_free(ctx, s->heatmaps[side]);
         pn_free(ctx, s->parsing[side]);
     }
+    pn_free(ctx, s->hole);
     pn_free(ctx, s->pair);
 }
 
@@ -406,6 +441,8 @@ void pn_loader_free(pn_loader *l)
     for (int i = 0; l->helpers && i < l->helper_count; i++) {
         pn_image_free(ctx, &l->helpers[i].moved[PICTURE]);
         pn_image_free(ctx, &l->helpers[i].moved[LABELS]);
+        pn_image_free(ctx, &l->helpers[i].classes);
+        pn_image_free(ctx, &l->helpers[i].hole);
         pn_ctx_free(l->helpers[i].ctx);
     }
     for (int i = 0; i < l->slot_count; i++) free_slot(ctx, &l->slots[i]);
@@ -437,5 +474,20 @@ pn_status pn_person_load(pn_ctx *ctx, const pn_person *person, ptrdiff_t height,
                                            (double)height, (double)width);
         pn_pose_heatmaps(&pose, height, width, 6.0, heatmaps);
     }
+    return PN_OK;
+}
+
+pn_status pn_person_parsing(pn_ctx *ctx, const pn_person *person, const pn_merge *merge, ptrdiff_t height, ptrdiff_t width,
+                            float *parsing)
+{
+    pn_image read, sized;
+    if (!person->parsing) return pn_fail(ctx, PN_ERR_FORMAT, "%s has no parsing map, and this model needs one", person->name);
+    pn_status status = pn_labels_read(ctx, person->parsing, &read);
+    if (status) return status;
+    status = pn_image_resize(ctx, &read, height, width, PN_FILTER_NEAREST, &sized);
+    pn_image_free(ctx, &read);
+    if (status) return status;
+    pn_labels_to_onehot(&sized, merge, parsing);
+    pn_image_free(ctx, &sized);
     return PN_OK;
 }

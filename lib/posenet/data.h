@@ -103,11 +103,11 @@ typedef struct { pn_rng *rng; uint64_t state; } pn_uniforms;    /* rng NULL: spl
 PN_API pn_uniforms pn_uniforms_named(const char *file_name);
 PN_API double pn_uniforms_next(pn_uniforms *u);
 
-/* RECT: a square of about half the height. STROKE: one to three thick broken lines. REGION: every pixel of one or two classes
+/* NONE: nothing is missing. RECT: a square of about half the height. STROKE: one to three thick broken lines. REGION: every pixel of one or two classes
  * of the person. MIXED: rect and stroke (1/2), stroke (1/4) or region (1/4). */
-typedef enum { PN_HOLE_MIXED, PN_HOLE_RECT, PN_HOLE_STROKE, PN_HOLE_REGION } pn_hole_kind;
+typedef enum { PN_HOLE_NONE, PN_HOLE_MIXED, PN_HOLE_RECT, PN_HOLE_STROKE, PN_HOLE_REGION } pn_hole_kind;
 typedef enum { PN_HOLE_ANYWHERE, PN_HOLE_ON_PERSON } pn_hole_place;
-/* By name: "mixed", "rect", "stroke", "region". */
+/* By name: "none", "mixed", "rect", "stroke", "region". */
 PN_API pn_status pn_hole_kind_find(pn_ctx *ctx, const char *name, pn_hole_kind *out);
 /**
  * Draw the hole of a picture: 1 where it is missing, else 0. All lengths scale with the height.
@@ -223,15 +223,20 @@ typedef struct {
     uint64_t seed;
     double sigma;                   /* of the heat maps; 0: 6 */
     const char *merge; /* parsing wanted, merged by this table; "": by the data set's labelling; NULL: not wanted */
+    int classes;                    /* that the merge must have; 0: any */
+    pn_hole_kind hole;              /* drawn for every source, where it is not NONE; needs parsing */
+    pn_hole_place place;
     int threads;                    /* 0: as many as the context has */
     size_t cache_bytes;             /* resized pictures kept when all of them fit; 0: 256 MiB */
 } pn_loader_opt;
 
-/* B pairs; pictures [B,3,H,W] in [-1,1], heat maps [B,18,H,W], parsing [B,K,H,W] or NULL. */
+/* B pairs; pictures [B,3,H,W] in [-1,1], heat maps [B,18,H,W], parsing [B,K,H,W] or NULL, hole [B,1,H,W], 1 where the source
+ * is missing, or NULL. */
 typedef struct {
     ptrdiff_t size;                 /* B */
     int classes;                    /* K; 0 when parsing is not wanted */
     const float *source, *target, *pose_source, *pose_target, *parsing_source, *parsing_target;
+    const float *hole;
     const pn_pair *const *pair;     /* [B] */
     uint64_t epoch;
 } pn_batch;
@@ -258,5 +263,8 @@ PN_API ptrdiff_t pn_loader_epoch_batches(const pn_loader *l);
 /* One pair by hand: the arrays of a batch of one, as generation uses them. Any pointer may be NULL. */
 PN_API pn_status pn_person_load(pn_ctx *ctx, const pn_person *person, ptrdiff_t height, ptrdiff_t width,
                                 pn_filter filter, float *picture, float *heatmaps);
+/* Its label map as [classes,H,W], by nearest pixels. Errors: also PN_ERR_FORMAT, it has none. */
+PN_API pn_status pn_person_parsing(pn_ctx *ctx, const pn_person *person, const pn_merge *merge, ptrdiff_t height,
+                                   ptrdiff_t width, float *parsing);
 
 #endif

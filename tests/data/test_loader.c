@@ -254,10 +254,12 @@ START_TEST(no_memory_at_any_moment_is_an_error)
 {
     const char *folder = write_set();
     const size_t before = scratch_live();
+    pn_loader_opt opt = usual;
+    opt.hole = PN_HOLE_MIXED;
     for (long k = 1;; k++) {
         scratch_fail_at(k);
         pn_dataset *d = pn_dataset_open(scratch_ctx(), folder, "train", NULL);
-        pn_loader *l = d ? pn_loader_new(d, &usual, NULL) : NULL;
+        pn_loader *l = d ? pn_loader_new(d, &opt, NULL) : NULL;
         pn_batch b;
         const pn_status status = l ? pn_loader_next(l, &b) : PN_ERR_NOMEM;
         pn_loader_free(l);
@@ -267,6 +269,56 @@ START_TEST(no_memory_at_any_moment_is_an_error)
         if (!reached) break;
         ck_assert(status == PN_OK || status == PN_ERR_NOMEM);
     }
+}
+END_TEST
+
+START_TEST(holes_lie_on_the_source_and_depend_on_seed_and_place_alone)
+{
+    static float expected[12][2 * H * W];
+    pn_dataset *d = open_set(NULL);
+    for (int threads = 1; threads <= 3; threads++) {
+        pn_loader_opt opt = usual;
+        opt.threads = threads;
+        opt.hole = PN_HOLE_REGION;
+        pn_loader *l = open_loader(d, opt, NULL);
+        for (int i = 0; i < 12; i++) {
+            pn_batch b;
+            assert_works(pn_loader_next(l, &b));
+            for (int p = 0; p < 2 * H * W; p++) {       /* a region: nothing of the background */
+                const bool background = b.parsing_source[(p / (H * W)) * 8 * H * W + p % (H * W)] == 1;
+                ck_assert(b.hole[p] == 0 || (b.hole[p] == 1 && !background));
+            }
+            if (threads == 1) memcpy(expected[i], b.hole, sizeof expected[i]);
+            else ck_assert_mem_eq(expected[i], b.hole, sizeof expected[i]);
+        }
+        pn_loader_free(l);
+    }
+    for (int i = 1; i < 12; i++) ck_assert_mem_ne(expected[i], expected[0], sizeof expected[0]);
+    pn_loader *l = open_loader(d, usual, NULL);
+    pn_batch b;
+    assert_works(pn_loader_next(l, &b));
+    ck_assert_ptr_null(b.hole);
+    pn_loader_free(l);
+    pn_dataset_free(d);
+}
+END_TEST
+
+START_TEST(a_persons_parsing_is_that_of_the_loader)
+{
+    static float parsing[8 * H * W];
+    pn_dataset *d = open_set(NULL);
+    pn_merge merge;
+    assert_works(pn_merge_find(scratch_ctx(), pn_dataset_parsing(d), &merge));
+    pn_loader *l = open_loader(d, (pn_loader_opt){ .batch = 1, .height = H, .width = W, .merge = "", .classes = 8 }, NULL);
+    pn_batch b;
+    assert_works(pn_loader_next(l, &b));
+    assert_works(pn_person_parsing(scratch_ctx(), b.pair[0]->source, &merge, H, W, parsing));
+    ck_assert_mem_eq(parsing, b.parsing_source, sizeof parsing);
+    pn_person without = *b.pair[0]->source;
+    without.parsing = NULL;
+    assert_fails(pn_person_parsing(scratch_ctx(), &without, &merge, H, W, parsing), PN_ERR_FORMAT, "has no parsing map");
+    pn_loader_free(l);
+    pn_dataset_free(d);
 }
 END_TEST
 
@@ -281,6 +333,14 @@ START_TEST(what_a_loader_cannot_do_it_says)
     opt.merge = "lip21";
     ck_assert_ptr_null(pn_loader_new(d, &opt, NULL));
     ck_assert_ptr_nonnull(strstr(pn_ctx_message(scratch_ctx()), "'lip21' is no labelling"));
+    opt.merge = "none20";
+    opt.classes = 8;
+    ck_assert_ptr_null(pn_loader_new(d, &opt, NULL));
+    ck_assert_ptr_nonnull(strstr(pn_ctx_message(scratch_ctx()), "the labels none20 have 20 classes, and this model needs 8"));
+    opt.merge = NULL;
+    opt.hole = PN_HOLE_RECT;
+    ck_assert_ptr_null(pn_loader_new(d, &opt, NULL));
+    ck_assert_ptr_nonnull(strstr(pn_ctx_message(scratch_ctx()), "which takes parsing; give a merge"));
     pn_dataset_free(d);
 }
 END_TEST
@@ -376,6 +436,8 @@ TCase *loader_cases(void)
     tcase_add_test(tc, a_broken_picture_reaches_next_with_its_name);
     tcase_add_test(tc, everything_taken_is_given_back);
     tcase_add_test(tc, no_memory_at_any_moment_is_an_error);
+    tcase_add_test(tc, holes_lie_on_the_source_and_depend_on_seed_and_place_alone);
+    tcase_add_test(tc, a_persons_parsing_is_that_of_the_loader);
     tcase_add_test(tc, what_a_loader_cannot_do_it_says);
     tcase_add_test(tc, pairs_without_key_points_are_skipped_once_told_and_strictly_refused);
     tcase_add_test(tc, a_folder_that_is_none_or_lacks_lists_says_what_was_looked_for);
