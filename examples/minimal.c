@@ -35,7 +35,8 @@ static bool generate(pn_ctx *ctx, char **arg)
               !pn_image_resize(ctx, &picture, H, W, PN_FILTER_TRIANGLE, &small);
     if (ok) {
         pn_image_to_floats(&small, source);
-        ok = !pn_generation_run(gen, &(pn_model_input){ source, NULL, pose_source, pose_target }, made);
+        const pn_model_input in = { .source = source, .pose_source = pose_source, .pose_target = pose_target };
+        ok = !pn_generation_run(gen, &in, made);
     }
     if (ok) {
         pn_image_from_floats(made, &small);

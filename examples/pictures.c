@@ -48,32 +48,64 @@ pn_status painter_new(painter *p, pn_model *model, ptrdiff_t height, ptrdiff_t w
 {
     *p = (painter){ .ctx = pn_model_ctx(model), .height = height, .width = width };
     const size_t plane = (size_t)(height * width) * sizeof(float);
+    p->needs = pn_model_needs_at(model, height);
     p->generation = pn_generation_new(model, 1, height, width);
     if (!p->generation) return pn_ctx_status(p->ctx);
     float **pictures[] = { &p->source, &p->target, &p->image }, **poses[] = { &p->pose_source, &p->pose_target };
     bool ok = true;
     for (int i = 0; i < 3; i++) ok = (*pictures[i] = pn_ctx_alloc(p->ctx, 3 * plane)) && ok;
     for (int i = 0; i < 2; i++) ok = (*poses[i] = pn_ctx_alloc(p->ctx, PN_JOINTS * plane)) && ok;
-    if (ok) return PN_OK;
-    painter_free(p);
-    return PN_ERR_NOMEM;
+    if (p->needs.classes) ok = (p->parsing = pn_ctx_alloc(p->ctx, (size_t)p->needs.classes * plane)) && ok;
+    const pn_status status = ok ? painter_labelling(p, "") : PN_ERR_NOMEM;
+    if (status) painter_free(p);
+    return status;
+}
+
+pn_status painter_labelling(painter *p, const char *labelling)
+{
+    if (!p->needs.classes) return PN_OK;
+    const char *name = *p->needs.labelling ? p->needs.labelling : *labelling ? labelling : "lip20";
+    const pn_status status = pn_merge_find(p->ctx, name, &p->merge);
+    if (status || p->merge.classes == p->needs.classes) return status;
+    return pn_ctx_fail(p->ctx, PN_ERR_ARG, "the labels %s have %d classes, and this model needs %d; name a merge of as many", name,
+                       p->merge.classes, p->needs.classes);
 }
 
 void painter_free(painter *p)
 {
-    float *const arrays[] = { p->source, p->target, p->image, p->pose_source, p->pose_target };
+    float *const arrays[] = { p->source, p->target, p->image, p->pose_source, p->pose_target, p->parsing };
     if (!p->ctx) return;
-    for (int i = 0; i < 5; i++) pn_ctx_release(p->ctx, arrays[i]);
+    for (int i = 0; i < 6; i++) pn_ctx_release(p->ctx, arrays[i]);
     pn_generation_free(p->generation);
     *p = (painter){ 0 };
 }
 
+void painter_heatmaps(const painter *p, const pn_pose *pose, ptrdiff_t grid_height, ptrdiff_t grid_width, float *heatmaps)
+{
+    const pn_pose scaled = pn_pose_scale(pose, (double)grid_height, (double)grid_width, (double)p->height, (double)p->width);
+    pn_pose_heatmaps(&scaled, p->height, p->width, p->needs.sigma, heatmaps);
+}
+
+static pn_status load_person(const painter *p, const pn_person *person, float *picture, float *heatmaps)
+{
+    const pn_status status = pn_person_load(p->ctx, person, p->height, p->width, PN_FILTER_TRIANGLE, picture, NULL);
+    if (!status) painter_heatmaps(p, &person->pose, person->grid_height, person->grid_width, heatmaps);
+    return status;
+}
+
+pn_status painter_run(painter *p)
+{
+    const pn_model_input in = { .source = p->source, .pose_source = p->pose_source, .pose_target = p->pose_target,
+                                .parsing_source = p->parsing };
+    return pn_generation_run(p->generation, &in, p->image);
+}
+
 pn_status painter_paint(painter *p, const pn_pair *pair)
 {
-    pn_status status = pn_person_load(p->ctx, pair->source, p->height, p->width, PN_FILTER_TRIANGLE, p->source, p->pose_source);
-    if (!status) status = pn_person_load(p->ctx, pair->target, p->height, p->width, PN_FILTER_TRIANGLE, p->target, p->pose_target);
-    const pn_model_input in = { .source = p->source, .pose_source = p->pose_source, .pose_target = p->pose_target };
-    return status ? status : pn_generation_run(p->generation, &in, p->image);
+    pn_status status = load_person(p, pair->source, p->source, p->pose_source);
+    if (!status) status = load_person(p, pair->target, p->target, p->pose_target);
+    if (!status && p->parsing) status = pn_person_parsing(p->ctx, pair->source, &p->merge, p->height, p->width, p->parsing);
+    return status ? status : painter_run(p);
 }
 
 static pn_status paint_row(painter *p, const pn_pair *pair, pn_image *sheet, int row)

@@ -17,10 +17,17 @@ typedef struct {
     pn_ctx *ctx;
     pn_generation *generation;
     ptrdiff_t height, width;
-    float *source, *target, *pose_source, *pose_target, *image;
+    pn_model_needs needs;
+    pn_merge merge;                 /* of label maps; needs.classes 0: none */
+    float *source, *target, *pose_source, *pose_target, *image, *parsing;
 } painter;
 pn_status painter_new(painter *p, pn_model *model, ptrdiff_t height, ptrdiff_t width);
 void painter_free(painter *p);
+/* Label maps are of this labelling, where the model's options do not say otherwise; "": lip20. */
+pn_status painter_labelling(painter *p, const char *labelling);
+/* Heat maps of a pose in a grid, and the generated picture of what the painter's arrays hold. */
+void painter_heatmaps(const painter *p, const pn_pose *pose, ptrdiff_t grid_height, ptrdiff_t grid_width, float *heatmaps);
+pn_status painter_run(painter *p);
 /* Fill source and poses from the pair, and the picture from the model; truth too, where the target has a picture. */
 pn_status painter_paint(painter *p, const pn_pair *pair);
 

@@ -76,7 +76,12 @@ static pn_status open_model(session *s)
     s->size = size_for(s);
     const pn_status status = pn_model_load(s->model, s->weights);
     if (status) return status;
-    if (r->source_parsing) pn_ctx_warn(s->ctx, "%s reads no label map; --source-parsing is not used", pn_model_kind_of(s->model)->name);
+    const bool reads_labels = pn_model_needs_at(s->model, s->size.height).classes > 0;
+    if (r->source_parsing && !reads_labels)
+        pn_ctx_warn(s->ctx, "%s reads no label map; --source-parsing is not used", pn_model_kind_of(s->model)->name);
+    if (r->source && !r->source_parsing && reads_labels)
+        return pn_ctx_fail(s->ctx, PN_ERR_ARG, "%s reads a label map of the source; name it with --source-parsing",
+                           pn_model_kind_of(s->model)->name);
     const pn_status planned = painter_new(&s->painter, s->model, s->size.height, s->size.width);
     if (!planned && !r->common.quiet)
         fprintf(stderr, "%s: size %tdx%td, %.1f MiB for all values and packed weights\n", s->program->name, s->size.height,
@@ -149,9 +154,15 @@ static pn_status read_pose(session *s, const char *kp, const pn_image *frame, fl
     const cli_size said = s->ask->kp_size;
     const ptrdiff_t h = said.height ? said.height : grid[0] ? grid[0] : frame->height;
     const ptrdiff_t w = said.height ? said.width : grid[0] ? grid[1] : frame->width;
-    const pn_pose scaled = pn_pose_scale(&pose, (double)h, (double)w, (double)s->size.height, (double)s->size.width);
-    pn_pose_heatmaps(&scaled, s->size.height, s->size.width, 6, heatmaps);
+    painter_heatmaps(&s->painter, &pose, h, w, heatmaps);
     return PN_OK;
+}
+
+static pn_status read_parsing(session *s)
+{
+    painter *p = &s->painter;
+    const pn_person source = { .name = s->ask->source, .parsing = s->ask->source_parsing };
+    return p->parsing ? pn_person_parsing(s->ctx, &source, &p->merge, p->height, p->width, p->parsing) : PN_OK;
 }
 
 static pn_status one_picture(session *s)
@@ -163,9 +174,8 @@ static pn_status one_picture(session *s)
     if (!status) status = read_pose(s, r->source_pose, &picture, s->painter.pose_source);
     if (!status) status = read_pose(s, r->target_pose, &picture, s->painter.pose_target);
     if (!status) pn_image_to_floats(&resized, s->painter.source);
-    const pn_model_input in = { .source = s->painter.source, .pose_source = s->painter.pose_source,
-                                .pose_target = s->painter.pose_target };
-    if (!status) status = pn_generation_run(s->painter.generation, &in, s->painter.image);
+    if (!status) status = read_parsing(s);
+    if (!status) status = painter_run(&s->painter);
     if (!status) status = write_result(s, r->out);
     make_folder(r->dump);
     if (!status) status = dump(s, "");
@@ -205,7 +215,7 @@ static pn_status list_of_pairs(session *s)
     make_folder(r->dump);
     const ptrdiff_t n = pn_dataset_pairs(d);
     cli_progress progress = cli_progress_begin(s->program, 0, n);
-    pn_status status = PN_OK;
+    pn_status status = painter_labelling(&s->painter, pn_dataset_parsing(d));
     for (ptrdiff_t i = 0; !status && i < n; i++) {
         status = one_pair(s, pn_dataset_pair(d, i));
         cli_progress_show(&progress, i + 1, "%s", "");

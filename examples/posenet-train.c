@@ -226,7 +226,9 @@ static pn_status write_config(const session *s)
 static pn_status open_data(session *s)
 {
     const request *r = s->ask;
-    const pn_dataset_opt opt = { .kp_height = r->kp_size.height, .kp_width = r->kp_size.width };
+    const pn_model_needs needs = pn_model_needs_at(s->model, r->size.height);
+    const pn_dataset_opt opt = { .kp_height = r->kp_size.height, .kp_width = r->kp_size.width,
+                                 .parsing = *needs.labelling ? needs.labelling : NULL };
     s->data = pn_dataset_open(s->ctx, r->data, "train", &opt);
     if (!s->data) return pn_ctx_status(s->ctx);
     s->shown = pn_dataset_open(s->ctx, r->data, "test", &opt);         /* held-out pairs to look at, where there are some */
@@ -238,6 +240,7 @@ static pn_status open_data(session *s)
     const pn_loader_opt load = {
         .batch = (ptrdiff_t)r->batch, .height = r->size.height, .width = r->size.width, .order = PN_SHUFFLED, .seed = r->common.seed,
         .augment = r->augment && strcmp(r->augment, "market") == 0 ? PN_AUGMENT_MARKET : PN_AUGMENT_NONE,
+        .sigma = needs.sigma, .merge = needs.classes ? "" : NULL, .classes = needs.classes, .hole = needs.hole, .place = needs.place,
     };
     const pn_weights *w = s->checkpoint;
     const pn_loader_state from = w ? (pn_loader_state){ (uint64_t)noted(w, "pn.loader.seed"), (uint64_t)noted(w, "pn.loader.epoch"),
@@ -340,7 +343,8 @@ static pn_status one_step(session *s, double losses[PN_MAX_LOSSES])
     const pn_status status = pn_loader_next(s->loader, &batch);
     if (status) return status;
     const pn_model_input in = { .source = batch.source, .target = batch.target, .pose_source = batch.pose_source,
-                                .pose_target = batch.pose_target };
+                                .pose_target = batch.pose_target, .parsing_source = batch.parsing_source,
+                                .parsing_target = batch.parsing_target, .hole = batch.hole };
     const int64_t left = s->ask->steps - s->step;
     if (left < s->ask->decay) pn_training_scale_lr(s->training, (double)left / (double)s->ask->decay);
     return pn_training_step(s->training, &in, losses);
@@ -444,6 +448,7 @@ static int train(session *s, const stage stages[], int n)
     while (i < n && s->step >= stages[i].to) i++;
     if (i == n) return already_done(s);
     pn_status status = painter_new(&s->painter, s->model, s->ask->size.height, s->ask->size.width);
+    if (!status) status = painter_labelling(&s->painter, pn_dataset_parsing(s->shown));
     if (!status) status = begin_stage(s, &stages[i]);
     if (!status) status = begin_writing(s);
     if (status) return cli_failed(s->program, s->ctx);

@@ -50,6 +50,7 @@ typedef struct pn_model_face {
     void (*train_free)(pn_training *t);
     pn_status (*describe)(pn_generation *gen, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width);     /* record into gen->graph */
     pn_status (*feed)(pn_generation *gen, const pn_model_input *in);
+    pn_model_needs (*needs)(const pn_model *m, ptrdiff_t height);      /* NULL: heat maps of sigma 6, and nothing else */
 } pn_model_face;
 
 /* For models: options as numbers and words. A value that does not parse fails with the option's name. */

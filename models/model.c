@@ -226,6 +226,11 @@ int pn_model_notes(const pn_model *m, pn_note notes[8])
     return 4;
 }
 
+pn_model_needs pn_model_needs_at(const pn_model *m, ptrdiff_t height)
+{
+    return m->kind->face->needs ? m->kind->face->needs(m, height) : (pn_model_needs){ .sigma = 6, .labelling = "" };
+}
+
 /* ---- Training -------------------------------------------------------------------------------------------------------------- */
 
 static const char *last_stage(const pn_model_kind *kind)

@@ -6,6 +6,7 @@
 #define POSENET_MODEL_H
 
 #include "posenet.h"
+#include "posenet/data.h"
 #include "posenet/train.h"
 
 /* ---- What there is ------------------------------------------------------------------------------------------------- */
@@ -65,7 +66,20 @@ PN_API int pn_model_notes(const pn_model *m, pn_note notes[8]);
 typedef struct {
     const pn_real *source, *target;             /* [count,3,H,W] in [-1,1]; target only to train */
     const pn_real *pose_source, *pose_target;   /* [count,18,H,W] heat maps */
+    /* For models that need them, else NULL. */
+    const pn_real *parsing_source, *parsing_target;     /* [count,classes,H,W], 1 where a pixel is of the class; target only to train */
+    const pn_real *hole;                        /* [count,1,H,W], 1 where the source is missing; NULL: nothing is */
 } pn_model_input;
+
+/* What a program must make these from. */
+typedef struct {
+    double sigma;                               /* of the heat maps, in pixels of the given height */
+    int classes;                                /* of the label maps; 0: the model reads none */
+    const char *labelling;                      /* of the label maps, as pn_merge_find has it; "": their folder's, else lip20 */
+    pn_hole_kind hole;                          /* to train with */
+    pn_hole_place place;
+} pn_model_needs;
+PN_API pn_model_needs pn_model_needs_at(const pn_model *m, ptrdiff_t height);
 
 /* ---- Training -------------------------------------------------------------------------------------------------------------- */
 

@@ -61,7 +61,8 @@ static pn_status make_inputs(model_work *w, const bench_model *m)
             pn_pose_heatmaps(&pose, m->height, m->width, 6, v + b * channels * plane);
         }
     }
-    w->in = (pn_model_input){ w->array[0], w->array[1], w->array[2], w->array[3] };
+    w->in = (pn_model_input){ .source = w->array[0], .target = w->array[1], .pose_source = w->array[2],
+                              .pose_target = w->array[3] };
     return PN_OK;
 }
 

@@ -170,6 +170,19 @@ START_TEST(what_was_set_before_the_first_plan_stays_and_the_rest_begins_as_the_s
 }
 END_TEST
 
+START_TEST(gfla_needs_heat_maps_alone)
+{
+    pn_model *m = pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = "gfla", .preset = "tiny" });
+    ck_assert_msg(m != NULL, "%s", pn_ctx_message(pn_test_ctx()));
+    for (ptrdiff_t height = 64; height <= 256; height += 192) {
+        const pn_model_needs needs = pn_model_needs_at(m, height);
+        ck_assert(needs.sigma == 6 && needs.classes == 0 && needs.hole == PN_HOLE_NONE);
+        ck_assert_str_eq(needs.labelling, "");
+    }
+    pn_model_free(m);
+}
+END_TEST
+
 TCase *training_cases(void)
 {
     TCase *tc = tcase_create("training");
@@ -177,6 +190,7 @@ TCase *training_cases(void)
     tcase_add_loop_test(tc, steady_training_asks_for_no_memory, 0, 2);
     tcase_add_loop_test(tc, one_thread_and_two_end_in_the_same_bits, 0, 2);
     tcase_add_test(tc, three_threads_too);
+    tcase_add_test(tc, gfla_needs_heat_maps_alone);
     tcase_add_test(tc, recomputing_blocks_changes_no_bit);
     tcase_add_test(tc, a_loss_that_is_not_finite_stops_before_it_is_learnt);
     tcase_add_test(tc, what_was_set_before_the_first_plan_stays_and_the_rest_begins_as_the_seed_says);
