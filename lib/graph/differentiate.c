@@ -54,20 +54,26 @@ static bool makes(const pn_step *step, int value)
     return made && !step->node->op->updates_state;
 }
 
+static void repeat_makers(const pn_plan *p, int first, int s, int value, bool *repeat)
+{
+    for (int q = first; q < s; q++)
+        if (makes(&p->forward[q], value)) repeat[q] = true;
+}
+
 /* Which steps of the region must run again: those whose results or saved values a backward of the region reads, and what
  * these are computed from inside it. */
 static void find_repeated(const pn_plan *p, int first, int last, bool *repeat)
 {
     for (int s = last; s >= first; s--) {
         const pn_step *step = &p->forward[s];
-        const unsigned reads = step->wanted ? pn_step_reads(step) : 0;
+        const pn_step *joined = step->joined;
+        const unsigned reads = step->wanted ? pn_step_reads(step) : 0, also = joined && step->wanted ? pn_step_reads(joined) : 0;
         if (step->wanted && ((reads & PN_OUTPUT) || step->node->n_saved)) repeat[s] = true;
         if (step->node->op->updates_state) repeat[s] = false;
-        for (int i = 0; i < step->n_in; i++) {
-            if (!repeat[s] && !(reads & PN_INPUT(i))) continue;
-            for (int q = first; q < s; q++)
-                if (makes(&p->forward[q], step->in[i])) repeat[q] = true;
-        }
+        for (int i = 0; i < step->n_in; i++)
+            if (repeat[s] || (reads & PN_INPUT(i))) repeat_makers(p, first, s, step->in[i], repeat);
+        for (int i = 0; joined && i < joined->n_in; i++)
+            if (repeat[s] || (also & PN_INPUT(i))) repeat_makers(p, first, s, joined->in[i], repeat);
     }
 }
 
@@ -97,6 +103,18 @@ static void copy_folds(pn_step *to, const pn_step *from)
     to->slope = from->slope;
 }
 
+/* A joined step over the twins. */
+static pn_step *joined_again(pn_plan *p, const pn_step *joined, const int *twin)
+{
+    pn_step *again = pn_arena_alloc(&p->arena, 1, sizeof *again);
+    int *in = pn_arena_alloc(&p->arena, (size_t)joined->n_in, sizeof *in);
+    if (!again || !in) return NULL;
+    *again = *joined;
+    again->in = in;
+    for (int i = 0; i < joined->n_in; i++) in[i] = now(twin, joined->in[i]);
+    return again;
+}
+
 static pn_status repeat_region(pn_plan *p, int first, int last, int *twin)
 {
     bool *repeat = pn_arena_alloc(&p->arena, (size_t)p->n_forward, sizeof *repeat);
@@ -115,6 +133,7 @@ static pn_status repeat_region(pn_plan *p, int first, int last, int *twin)
         bool ok = again->out >= 0;
         if (step->sums_left >= 0) ok = (again->sums_left = twin_of(p, twin, step->sums_left)) >= 0 && ok;
         for (int k = 0; k < step->node->n_saved; k++) ok = (again->saved[k] = twin_of(p, twin, step->saved[k])) >= 0 && ok;
+        if (step->joined) ok = (again->joined = joined_again(p, step->joined, twin)) != NULL && ok;
         if (!ok) return PN_ERR_NOMEM;
         p->stats.recomputed++;
     }
@@ -146,7 +165,11 @@ pn_status pn_plan_differentiate(pn_plan *p)
 {
     if (p->mode != PN_TRAIN) return PN_OK;
     mark_seeds(p);
-    for (int s = 0; s < p->n_forward; s++) p->forward[s].wanted = gradients_wanted(p, &p->forward[s]);
+    for (int s = 0; s < p->n_forward; s++) {
+        pn_step *step = &p->forward[s];
+        step->wanted = gradients_wanted(p, step);
+        if (step->joined) step->joined->wanted = gradients_wanted(p, step->joined);
+    }
     int *twin = pn_arena_alloc(&p->arena, (size_t)p->n_values + 1, sizeof *twin);
     if (!twin) return PN_ERR_NOMEM;
     for (int v = 0; v < p->n_values; v++) twin[v] = -1;
@@ -166,6 +189,8 @@ pn_status pn_plan_differentiate(pn_plan *p)
             repeated_down_to = first;
         }
         if (add_backward(p, step, twin)) return PN_ERR_NOMEM;
+        const pn_step *joined = step->joined;           /* what arrived at the sum has been passed on to its result */
+        if (joined && joined->wanted && add_backward(p, joined, twin)) return PN_ERR_NOMEM;
     }
     return PN_OK;
 }

@@ -8,6 +8,7 @@
  *   norm ─► act ─► conv      the normalised map is never stored: its value is read from the raw one, through the lines
  *   norm ─► conv, act ─► conv       (scale and shift) that the norm leaves; backward goes through act and norm in one pass
  *   conv ─► norm             the norm finds its sums made
+ *   conv + conv              of one geometry: one convolution over the channels of both
  *
  * A value that somebody else reads, or that is an output, is stored as ever. What is folded away is a node without a
  * step; its tensor keeps no value of its own, and the gradient passes through the step that took it over.
@@ -151,6 +152,41 @@ static pn_status give_sums(folding *f, int s)
     return PN_OK;
 }
 
+/* The summand that step s takes, if it is made by the same op, for this sum alone, and nothing is folded into it. */
+static int joinable(const folding *f, int s)
+{
+    const pn_step *step = step_of(f, s);
+    const pn_node *node = step->node;
+    if (!node->op->joins || step->n_in == node->n_in) return -1;
+    const int value = step->in[node->n_in], m = f->maker[value];
+    if (m < 0 || op_of(f, m) != node->op || !passes_on(f, value)) return -1;
+    const pn_step *other = step_of(f, m);
+    const bool bare = other->slope == 1 && other->sums_left < 0 && other->n_in == other->node->n_in;
+    return bare && other->node->block == node->block && node->op->joins(node, other->node) ? m : -1;
+}
+
+/* Both are computed where the later one is. Its packed memory holds the weights of both, and is shared by like pairs. */
+static pn_status join(folding *f, int s)
+{
+    pn_plan *p = f->p;
+    const int m = joinable(f, s);
+    if (m < 0) return PN_OK;
+    pn_step *step = step_of(f, s), *joined = pn_arena_alloc(&p->arena, 1, sizeof *joined);
+    pn_packed_slot *packed = pn_arena_alloc(&p->arena, 2, sizeof *packed);
+    if (!joined || !packed) return PN_ERR_NOMEM;
+    *joined = *step_of(f, m);
+    packed[0].buffer = packed[1].buffer = -1;
+    for (int q = 0; q < s; q++) {
+        const pn_step *earlier = step_of(f, q);
+        if (f->gone[q] || !earlier->joined || !pn_step_packs_alike(p, earlier, step)) continue;
+        if (pn_step_packs_alike(p, earlier->joined, joined)) packed = earlier->packed;
+    }
+    step->joined = joined;
+    step->packed = packed;
+    fold_away(f, m);
+    return PN_OK;
+}
+
 static void close_ranks(folding *f)
 {
     int n = 0;
@@ -182,6 +218,8 @@ pn_status pn_plan_fuse(pn_plan *p)
         if (op_of(&f, s)->takes_sums && give_sums(&f, s)) return PN_ERR_NOMEM;
         if (op_of(&f, s)->folds && fold_reading(&f, s)) return PN_ERR_NOMEM;
     }
+    for (int s = 0; s < p->n_forward; s++)
+        if (!f.gone[s] && join(&f, s)) return PN_ERR_NOMEM;
     close_ranks(&f);
     return PN_OK;
 }

@@ -77,6 +77,8 @@ struct pn_op {
     bool writes_folded;             /* writes through pn_epilogue_out, and takes its gradient from pn_grad_unfolded */
     bool takes_sums;                /* the sums of its input 0 per (n, c), which writing it can leave: pn_sums_given */
     bool folds_sum;                 /* y = in 0 + in 1, where these have one shape */
+    /* The sum of two results, the other's as well read by it alone, can be one step: run with pn_joined. */
+    bool (*joins)(const pn_node *node, const pn_node *other);
     const pn_real *(*folds_slope)(const pn_node *node);     /* y = x > 0 ? x : slope x */
     /* y = x scale + shift per (n, c): instead of forward, leave [N][C rounded up to PN_BLOCK] of each. */
     void (*folds)(const pn_run *r, const pn_node *node, pn_real *scale, pn_real *shift);
@@ -120,6 +122,9 @@ const pn_real *pn_grad_unfolded(const pn_run *r, const pn_node *node);
 const pn_prologue *pn_prologue_out(const pn_run *r, pn_prologue *room);
 /* Sum and sum of squares of input 0, [2][N][C rounded up to PN_BLOCK]; NULL: nobody left them. */
 const pn_real *pn_sums_given(const pn_run *r);
+/* The step of the same op that is computed with this one, its result added; false: none. `other` runs nothing: it
+ * answers pn_in, pn_map_in and pn_prologue_in for that step. Backward goes through each on its own. */
+bool pn_joined(const pn_run *r, pn_run *other);
 /* Packed memory `slot`; *stale: input i has changed since it was last filled, so fill it now. */
 pn_real *pn_packed(const pn_run *r, const pn_node *node, int slot, int i, bool *stale);
 /* The map behind input i or the output, in the layout of this step; [T,D] and the like come as n = c = h = 1. */
@@ -184,6 +189,7 @@ struct pn_step {
     uint32_t adds;                  /* PN_INPUT(i): and adds it to what earlier steps left */
     bool backward, recompute;
     int scratch;                    /* buffer or -1 */
+    pn_step *joined;                /* forward: a step computed with this one; its result is in[node->n_in], never stored */
     pn_packed_slot *packed;         /* two, shared by all steps that pack the same; brief ones by none */
 };
 
@@ -222,6 +228,7 @@ int pn_plan_add_value(pn_plan *p, pn_tensor *t, pn_shape shape, int block);
 pn_step *pn_plan_add_step(pn_plan *p, bool backward, const pn_node *node);
 int pn_plan_add_buffer(pn_plan *p, size_t bytes);
 unsigned pn_step_reads(const pn_step *step);            /* PN_INPUT(i) | PN_OUTPUT: what its backward reads */
+bool pn_step_packs_alike(const pn_plan *p, const pn_step *a, const pn_step *b);
 int pn_value_of(const pn_plan *p, const pn_tensor *t);  /* its first value; -1: not part of this plan */
 bool pn_tensor_wants(const pn_plan *p, const pn_tensor *t);     /* a gradient is wanted and a seed reaches it */
 

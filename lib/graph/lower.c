@@ -198,21 +198,24 @@ static bool same_values(const pn_plan *p, int a, int b)
     return p->values[a].block == p->values[b].block && pn_shape_equal(p->values[a].shape, p->values[b].shape);
 }
 
-/* The step packs what an earlier one does: the same op with the same options, over the same parameters and equal maps. A
- * network that is called three times keeps its packed weights once. */
+/* The same op with the same options, over the same parameters and equal maps. */
+bool pn_step_packs_alike(const pn_plan *p, const pn_step *a, const pn_step *b)
+{
+    const pn_node *node = a->node, *other = b->node;
+    const size_t options = node->op->node_bytes > sizeof *node ? node->op->node_bytes - sizeof *node : 0;
+    if (other->op != node->op || other->n_in != node->n_in || memcmp(other + 1, node + 1, options) != 0) return false;
+    if (!same_values(p, a->in[0], b->in[0]) || !same_values(p, a->out, b->out)) return false;
+    bool same = true;
+    for (int i = 1; i < node->n_in; i++) same = same && a->in[i] == b->in[i];
+    return same;
+}
+
+/* A network that is called three times keeps its packed weights once. */
 static void share_packed(pn_plan *p, pn_step *step)
 {
-    const pn_node *node = step->node;
-    const size_t options = node->op->node_bytes > sizeof *node ? node->op->node_bytes - sizeof *node : 0;
-    for (int s = 0; node->op->sizes && node->n_in > 1 && &p->forward[s] != step; s++) {
-        const pn_step *earlier = &p->forward[s];
-        const pn_node *other = earlier->node;
-        if (other->op != node->op || other->n_in != node->n_in || memcmp(other + 1, node + 1, options) != 0) continue;
-        if (!same_values(p, earlier->in[0], step->in[0]) || !same_values(p, earlier->out, step->out)) continue;
-        bool same = true;
-        for (int i = 1; i < node->n_in; i++) same = same && earlier->in[i] == step->in[i];
-        if (!same) continue;
-        step->packed = earlier->packed;
+    for (int s = 0; step->node->op->sizes && step->node->n_in > 1 && &p->forward[s] != step; s++) {
+        if (!pn_step_packs_alike(p, &p->forward[s], step)) continue;
+        step->packed = p->forward[s].packed;
         return;
     }
 }

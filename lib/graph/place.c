@@ -63,7 +63,9 @@ static pn_status add_value_buffers(pn_plan *p)
 
 static void touch_forward(pn_plan *p, const pn_step *step, int tick)
 {
-    for (int i = 0; i < step->n_in; i++) touch_value(p, step->in[i], tick);
+    const pn_step *joined = step->joined;
+    for (int i = 0; i < (joined ? step->node->n_in : step->n_in); i++) touch_value(p, step->in[i], tick);
+    for (int i = 0; joined && i < joined->n_in; i++) touch_value(p, joined->in[i], tick);
     touch_value(p, step->out, tick);
     touch_value(p, step->sums_left, tick);
     touch_value(p, step->sums_given, tick);
@@ -91,7 +93,7 @@ static bool packs_anew(const pn_plan *p, const pn_step *step)
         const pn_tensor *t = step->node->in[i];
         if (t->graph || (p->mode == PN_TRAIN && p->learn && t->owner == p->learn)) return true;
     }
-    return false;
+    return step->joined && packs_anew(p, step->joined);
 }
 
 static pn_status add_packed(pn_plan *p, pn_step *step, const pn_sizes *sizes, int tick)

@@ -34,11 +34,18 @@ const pn_real *pn_sums_given(const pn_run *r)
     return r->step->sums_given < 0 ? NULL : r->plan->values[r->step->sums_given].data;
 }
 
+bool pn_joined(const pn_run *r, pn_run *other)
+{
+    *other = *r;
+    other->step = r->step->joined;
+    return other->step != NULL;
+}
+
 pn_epilogue pn_epilogue_out(const pn_run *r, const pn_node *node)
 {
     const pn_step *s = r->step;
     pn_epilogue e = { .slope = s->slope };
-    if (s->n_in > node->n_in) e.residual = value_in(r, node->n_in)->data;
+    if (s->n_in > node->n_in && !s->joined) e.residual = value_in(r, node->n_in)->data;
     if (s->sums_left >= 0) e.stats = r->plan->values[s->sums_left].data;
     return e;
 }
@@ -79,13 +86,17 @@ pn_real *pn_state_in(const pn_run *r, const pn_node *node, int i)
     return r->training && !r->recompute && t->kind == PN_TENSOR_STATE ? t->data : NULL;
 }
 
+/* A computed weight is new in every run. */
+static uint64_t key_of(const pn_run *r, const pn_tensor *t) { return t->graph ? r->number : t->version; }
+
 pn_real *pn_packed(const pn_run *r, const pn_node *node, int slot, int i, bool *stale)
 {
-    const pn_tensor *t = node->in[i];
+    const pn_step *joined = r->step->joined;
     pn_packed_slot *packed = &r->step->packed[slot];
     *stale = false;
     if (packed->buffer < 0) return NULL;
-    const uint64_t key = t->graph ? r->number : t->version;     /* a computed weight is new in every run */
+    uint64_t key = key_of(r, node->in[i]);
+    if (joined) key += key_of(r, joined->node->in[i]);  /* both only grow */
     *stale = packed->brief || packed->key != key;
     packed->key = key;
     return (pn_real *)(void *)(r->plan->memory + r->plan->buffers[packed->buffer].offset);

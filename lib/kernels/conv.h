@@ -10,6 +10,7 @@ typedef struct { const pn_real *scale, *shift; pn_real slope; } pn_prologue;    
  * (n, c) are left there for a norm that follows. slope 1: no activation; zero-initialised it would be ReLU: set it. */
 typedef struct {
     const pn_real *bias;            /* [O] or NULL */
+    const pn_real *more_bias;       /* the same, of a second source */
     const pn_real *residual;        /* a map like y, or NULL */
     pn_real slope;
     pn_real *stats;                 /* [2][N][O rounded up to 16] or NULL */
@@ -21,7 +22,12 @@ typedef struct {
     ptrdiff_t groups;
     pn_border border;               /* beyond x; transposed: ZERO only */
     bool transposed;                /* weights [C,O/groups,kh,kw] instead of [O,C/groups,kh,kw] */
+    ptrdiff_t more;                 /* forward: channels of a second source, 0: none. With it, x.c fills blocks; groups is 1 */
 } pn_conv_dims;
+
+/* What is convolved. A second source, of x's n, h and w and d.more channels with weights of their own, is convolved
+ * likewise, and the results are added: one convolution over the channels of both. */
+typedef struct { const pn_real *x, *w; const pn_prologue *pro; } pn_conv_source;
 
 /* Bytes a plan sets aside: packed weights live from plan to plan end, scratch for one call. */
 typedef struct { size_t packed_fwd, packed_bwd, scratch_fwd, scratch_bwd; } pn_conv_sizes;
@@ -29,10 +35,10 @@ typedef struct { size_t packed_fwd, packed_bwd, scratch_fwd, scratch_bwd; } pn_c
 typedef struct {
     pn_conv_sizes (*sizes)(pn_conv_dims d, int threads);
     /* Packed weights for the forward and for backward-data; either may need none (0 bytes). */
-    void (*pack_fwd)(pn_pool *pool, pn_real *packed, const pn_real *w, pn_conv_dims d);
+    void (*pack_fwd)(pn_pool *pool, pn_real *packed, const pn_conv_source *from, pn_conv_dims d);
     void (*pack_bwd)(pn_pool *pool, pn_real *packed, const pn_real *w, pn_conv_dims d);
-    void (*fwd)(pn_pool *pool, pn_real *y, const pn_real *x, const pn_real *w, const pn_real *packed,
-                const pn_prologue *pro, const pn_epilogue *epi, pn_conv_dims d, void *scratch);
+    void (*fwd)(pn_pool *pool, pn_real *y, const pn_conv_source *from, const pn_real *packed, const pn_epilogue *epi,
+                pn_conv_dims d, void *scratch);     /* from: one, or two with d.more */
     void (*bwd_data)(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real *w, const pn_real *packed,
                      pn_conv_dims d, void *scratch);
     void (*bwd_weights)(pn_pool *pool, pn_sink dw, const pn_real *x, const pn_real *dy, const pn_prologue *pro,

@@ -5,8 +5,16 @@
  */
 #include "ops/op.h"
 
+#include <string.h>
+
 typedef struct { pn_node node; pn_conv_opt opt; bool transposed; } conv;
 enum { X, W, BIAS };
+
+static ptrdiff_t more_channels(const pn_run *r)
+{
+    pn_run other;
+    return pn_joined(r, &other) ? pn_map_in(&other, other.step->node, X).c : 0;
+}
 
 static pn_conv_dims dims_of(const pn_run *r, const pn_node *node)
 {
@@ -16,7 +24,7 @@ static pn_conv_dims dims_of(const pn_run *r, const pn_node *node)
         .x = pn_map_in(r, node, X), .y = pn_map_out(r, node), .kernel = { w.dim[2], w.dim[3] },
         .stride = { o->stride[0], o->stride[1] }, .pad = { o->pad[0], o->pad[1] },
         .dilation = { o->dilation[0], o->dilation[1] }, .groups = o->groups, .border = o->border,
-        .transposed = ((const conv *)node)->transposed,
+        .transposed = ((const conv *)node)->transposed, .more = more_channels(r),
     };
 }
 
@@ -27,18 +35,34 @@ static void sizes(const pn_run *r, const pn_node *node, pn_sizes *out)
     if (pn_wants_grad(r, node, X)) out->packed[1] = s.packed_bwd;
 }
 
+static pn_conv_source source_of(const pn_run *r, pn_prologue *room)
+{
+    const pn_node *node = r->step->node;
+    return (pn_conv_source){ .x = pn_in(r, node, X), .w = pn_in(r, node, W), .pro = pn_prologue_in(r, X, room) };
+}
+
+static const pn_real *bias_of(const pn_run *r)
+{
+    const pn_node *node = r->step->node;
+    return node->n_in > BIAS ? pn_in(r, node, BIAS) : NULL;
+}
+
 static void forward(const pn_run *r, const pn_node *node)
 {
     const pn_conv_dims d = dims_of(r, node);
-    const pn_real *w = pn_in(r, node, W);
+    pn_prologue prologue[2];
+    pn_conv_source from[2] = { source_of(r, &prologue[0]) };
+    pn_epilogue epilogue = pn_epilogue_out(r, node);
+    epilogue.bias = bias_of(r);
+    pn_run other;
+    if (pn_joined(r, &other)) {
+        from[1] = source_of(&other, &prologue[1]);
+        epilogue.more_bias = bias_of(&other);
+    }
     bool stale;
     pn_real *packed = pn_packed(r, node, 0, W, &stale);
-    if (stale) r->kernels->conv.pack_fwd(r->pool, packed, w, d);
-    pn_prologue prologue;
-    pn_epilogue epilogue = pn_epilogue_out(r, node);
-    epilogue.bias = node->n_in > BIAS ? pn_in(r, node, BIAS) : NULL;
-    r->kernels->conv.fwd(r->pool, pn_out(r, node), pn_in(r, node, X), w, packed, pn_prologue_in(r, X, &prologue), &epilogue,
-                         d, pn_scratch(r));
+    if (stale) r->kernels->conv.pack_fwd(r->pool, packed, from, d);
+    r->kernels->conv.fwd(r->pool, pn_out(r, node), from, packed, &epilogue, d, pn_scratch(r));
 }
 
 static void backward(const pn_run *r, const pn_node *node)
@@ -67,17 +91,27 @@ static unsigned needs(const pn_node *node, unsigned wanted)
     return (wanted & PN_INPUT(X) ? PN_INPUT(W) : 0) | (wanted & PN_INPUT(W) ? PN_INPUT(X) : 0);
 }
 
+/* Channels of both follow each other; those of the first must end with a block. */
+static bool joins(const pn_node *node, const pn_node *other)
+{
+    const pn_conv_opt *o = &((const conv *)node)->opt;
+    const ptrdiff_t *x = node->in[X]->shape.dim, *w = node->in[W]->shape.dim;
+    const ptrdiff_t *other_x = other->in[X]->shape.dim, *other_w = other->in[W]->shape.dim;
+    return o->groups == 1 && memcmp(o, &((const conv *)other)->opt, sizeof *o) == 0 && x[1] % PN_BLOCK == 0 &&
+           x[2] == other_x[2] && x[3] == other_x[3] && w[2] == other_w[2] && w[3] == other_w[3];
+}
+
 const pn_op pn_op_conv2d = {
     .name = "conv2d", .node_bytes = sizeof(conv), .layout = { PN_LAYOUT_BLOCKED, PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR },
-    .result = PN_LAYOUT_BLOCKED, .reads_folded = PN_INPUT(X), .writes_folded = true, .needs = needs, .sizes = sizes,
-    .forward = forward, .backward = backward,
+    .result = PN_LAYOUT_BLOCKED, .reads_folded = PN_INPUT(X), .writes_folded = true, .joins = joins, .needs = needs,
+    .sizes = sizes, .forward = forward, .backward = backward,
 };
 
 const pn_op pn_op_conv_transpose2d = {
     .name = "conv_transpose2d", .node_bytes = sizeof(conv),
     .layout = { PN_LAYOUT_BLOCKED, PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR },
-    .result = PN_LAYOUT_BLOCKED, .reads_folded = PN_INPUT(X), .writes_folded = true, .needs = needs, .sizes = sizes,
-    .forward = forward, .backward = backward,
+    .result = PN_LAYOUT_BLOCKED, .reads_folded = PN_INPUT(X), .writes_folded = true, .joins = joins, .needs = needs,
+    .sizes = sizes, .forward = forward, .backward = backward,
 };
 
 /* ---- Recording ------------------------------------------------------------------------------------------------------ */

@@ -78,6 +78,57 @@ static pn_tensor *up_block(pn_graph *g, pn_tensor *const in[])
     return conv(g, norm_act(g, sum), 3, &same);
 }
 
+/* Both convolutions of a sum become one: the channels of the later one's source fill blocks. */
+static pn_tensor *up_joined(pn_graph *g, pn_tensor *const in[])
+{
+    pn_tensor *x = conv(g, in[0], 32, &same), *h = conv(g, norm_act(g, x), 21, &same);
+    h = widen(g, norm_act(g, h), 8);
+    pn_tensor *sum = pn_add(g, h, widen(g, x, 8));
+    return conv(g, norm_act(g, sum), 3, &same);
+}
+
+static pn_tensor *joined_act(pn_graph *g, pn_tensor *const in[])
+{
+    pn_tensor *x = pn_relu(g, conv(g, in[0], 16, &same)), *a = conv(g, in[0], 17, &mirror), *b = conv(g, x, 17, &mirror);
+    return pn_leaky_relu(g, pn_add(g, b, a), 0.3);
+}
+
+/* One map, read through a norm and as it is; a third summand is added to the two. */
+static pn_tensor *three_summands(pn_graph *g, pn_tensor *const in[])
+{
+    pn_tensor *x = conv(g, in[0], 16, &same), *a = conv(g, norm(g, x), 5, &halve), *b = conv(g, x, 5, &halve);
+    pn_tensor *sum = pn_add(g, a, b);
+    return pn_add(g, sum, conv(g, x, 5, &halve));
+}
+
+/* A source that gets no gradient, under a weight that does. */
+static pn_tensor *constant_source(pn_graph *g, pn_tensor *const in[])
+{
+    const ptrdiff_t *d = in[0]->shape.dim;
+    pn_tensor *fixed = pn_state(pn_test_params(g), "fixed", pn_shape4(d[0], 3, d[2], d[3]), (pn_init){ PN_INIT_NORMAL, 1 });
+    pn_tensor *x = conv(g, in[0], 16, &same), *a = conv(g, fixed, 5, &same), *b = conv(g, x, 5, &same);
+    return pn_add(g, a, b);
+}
+
+/* Another geometry, an output, another reader, another block: these stay two. */
+static pn_tensor *not_joined(pn_graph *g, pn_tensor *const in[])
+{
+    pn_tensor *x = conv(g, in[0], 16, &same), *a = conv(g, x, 5, &mirror), *b = conv(g, x, 5, &same);
+    pn_tensor *y = pn_tanh(g, pn_add(g, a, b));
+    a = conv(g, x, 5, &same);
+    pn_output(g, a, PN_GRAD);
+    b = conv(g, x, 5, &same);
+    y = pn_mul(g, y, pn_tanh(g, pn_add(g, a, b)));
+    a = conv(g, x, 5, &same);
+    b = conv(g, x, 5, &same);
+    pn_tensor *sum = pn_tanh(g, pn_add(g, a, b));
+    y = pn_mul(g, y, pn_mul(g, pn_tanh(g, a), sum));
+    a = conv(g, x, 5, &same);
+    pn_block(g, "c");
+    b = conv(g, x, 5, &same);
+    return pn_mul(g, y, pn_tanh(g, pn_add(g, a, b)));
+}
+
 /* A ReLU that many read: the tap itself is stored. */
 static pn_tensor *taps(pn_graph *g, pn_tensor *const in[])
 {
@@ -121,12 +172,13 @@ static pn_tensor *output_between(pn_graph *g, pn_tensor *const in[])
     return pn_tanh(g, pn_add(g, conv(g, a, 5, &same), x));
 }
 
-/* fused: nodes folded away; sums: norms that find theirs made. */
-static const struct { pn_test_build *build; int fused, sums; } patterns[] = {
-    { norm_then_conv, 1, 0 }, { norm_act_conv, 2, 0 }, { norm_act_mirrored, 2, 0 }, { norm_act_widen, 2, 0 },
-    { group_norm, 2, 0 }, { conv_norm, 0, 1 }, { down_block, 4, 0 }, { residual_block, 5, 1 }, { up_block, 7, 2 },
-    { taps, 1, 0 }, { shortcut, 2, 0 }, { two_heads, 2, 0 }, { onto_itself, 2, 0 }, { other_reader, 0, 1 },
-    { output_between, 1, 0 },
+/* fused: nodes folded away; sums: norms that find theirs made; joined: convolutions computed with another. */
+static const struct { pn_test_build *build; int fused, sums, joined; } patterns[] = {
+    { norm_then_conv, 1, 0, 0 }, { norm_act_conv, 2, 0, 0 }, { norm_act_mirrored, 2, 0, 0 }, { norm_act_widen, 2, 0, 0 },
+    { group_norm, 2, 0, 0 }, { conv_norm, 0, 1, 0 }, { down_block, 4, 0, 0 }, { residual_block, 5, 1, 0 }, { up_block, 7, 2, 0 },
+    { taps, 1, 0, 0 }, { shortcut, 2, 0, 0 }, { two_heads, 2, 0, 0 }, { onto_itself, 2, 0, 0 }, { other_reader, 0, 1, 0 },
+    { output_between, 1, 0, 0 }, { up_joined, 8, 3, 1 }, { joined_act, 4, 0, 1 }, { three_summands, 4, 1, 1 },
+    { constant_source, 2, 0, 1 }, { not_joined, 4, 0, 0 },
 };
 enum { PATTERNS = sizeof patterns / sizeof *patterns };
 
@@ -134,7 +186,7 @@ enum { PATTERNS = sizeof patterns / sizeof *patterns };
 
 typedef enum { UNFUSED, FUSED } fusing;
 static pn_test_layout start = PN_TEST_BLOCKED;         /* of the map that a pattern begins with */
-typedef struct { pn_real v[MOST]; ptrdiff_t count, result; int fused, sums; size_t bytes; } numbers;   /* result first */
+typedef struct { pn_real v[MOST]; ptrdiff_t count, result; int fused, sums, joined, convolutions; size_t bytes; } numbers;   /* result first */
 
 static void take(numbers *n, const pn_real *v, ptrdiff_t count)
 {
@@ -176,13 +228,18 @@ static numbers run(pn_test_build *build, pn_ctx *ctx, fusing how, pn_mode mode, 
         take(&n, v, of_x);
         for (int i = 0; i < pn_params_count(params); i++) {
             const pn_tensor *t = pn_params_at(params, i);
+            if (t->kind != PN_TENSOR_PARAM) continue;
             ck_assert_ptr_nonnull(pn_param_grad(t));
             take(&n, pn_param_grad(t), pn_shape_count(t->shape) < 40 ? pn_shape_count(t->shape) : 40);
         }
     }
     n.fused = pn_plan_describe(p).fused;
     n.bytes = pn_plan_describe(p).arena_bytes;
-    for (int s = 0; s < p->n_forward; s++) n.sums += p->forward[s].sums_given >= 0;
+    for (int s = 0; s < p->n_forward; s++) {
+        n.sums += p->forward[s].sums_given >= 0;
+        n.joined += p->forward[s].joined != NULL;
+        n.convolutions += p->forward[s].node->op->joins != NULL;
+    }
     pn_plan_free(p);
     pn_graph_free(g);
     ctx->fuse = true;
@@ -214,6 +271,8 @@ START_TEST(fused_and_unfused_plans_agree_on_every_isa)
         ck_assert_int_eq(plain.fused, 0);
         ck_assert_int_eq(fused.fused, patterns[_i].fused);
         ck_assert_int_eq(fused.sums, patterns[_i].sums);
+        ck_assert_int_eq(fused.joined, patterns[_i].joined);
+        ck_assert_int_eq(fused.convolutions + fused.joined, plain.convolutions);
         pn_ctx_free(ctx);
     }
 }
@@ -264,6 +323,61 @@ START_TEST(gradients_match_differences)
 }
 END_TEST
 
+/* ---- Two convolutions as one --------------------------------------------------------------------------------------- */
+
+typedef struct { pn_graph *g; pn_tensor *x[2], *y[2], *w[2]; } pair;
+
+/* One pair of convolutions called twice. */
+static pair pair_of(void)
+{
+    pair n = { .g = pn_test_graph() };
+    pn_params *p = pn_test_params(n.g);
+    for (int i = 0; i < 2; i++) n.w[i] = pn_param(p, i ? "w1" : "w0", pn_shape4(4, 16, 3, 3), (pn_init){ PN_INIT_NORMAL, 0.2 });
+    for (int i = 0; i < 2; i++) {
+        n.x[i] = pn_input(n.g, i ? "x1" : "x0", pn_shape4(1, 16, 8, 8), PN_CONST);
+        pn_tensor *a = pn_conv2d(n.g, pn_tanh(n.g, n.x[i]), n.w[0], NULL, &same);
+        n.y[i] = pn_add(n.g, a, pn_conv2d(n.g, n.x[i], n.w[1], NULL, &same));
+        pn_output(n.g, n.y[i], PN_CONST);
+    }
+    must(pn_params_init(p, 3));
+    return n;
+}
+
+START_TEST(joined_weights_are_packed_once_and_again_when_either_changes)
+{
+    enum { IN = 16 * 64, OUT = 4 * 64, WEIGHTS = 16 * 4 * 9 };
+    const pair n = pair_of();
+    pn_plan *p = pn_plan_new(n.g, NULL);
+    ck_assert_msg(p != NULL, "%s", pn_ctx_message(pn_test_ctx()));
+    pn_real v[IN], w[WEIGHTS], before[OUT], after[OUT];
+    const pn_packed_slot *packed = NULL;
+    for (int s = 0; s < p->n_forward; s++) {
+        const pn_step *step = &p->forward[s];
+        if (!step->joined) continue;
+        ck_assert_ptr_null(p->values[step->joined->out].data);          /* never stored */
+        if (packed) ck_assert_ptr_eq(step->packed, packed);
+        packed = step->packed;
+    }
+    ck_assert_ptr_nonnull(packed);
+    pn_test_random("x", v, IN);
+    for (int i = 0; i < 2; i++) must(pn_set(p, n.x[i], v));
+    for (int i = -1; i < 2; i++) {
+        if (i >= 0) {
+            pn_test_random("w", w, WEIGHTS);
+            pn_param_set(n.w[i], w);
+        }
+        must(pn_forward(p));
+        for (int k = 0; k < 2; k++) {
+            must(pn_get(p, n.y[k], after));
+            if (i >= 0 && k == 0) ck_assert_mem_ne(before, after, sizeof after);
+            if (k == 1) ck_assert_mem_eq(before, after, sizeof after);
+            memcpy(before, after, sizeof after);
+        }
+    }
+    pn_plan_free(p);
+}
+END_TEST
+
 /* ---- Numbers far from zero: the sums have lost their digits, the norm looks again ---------------------------------- */
 
 static pn_tensor *far_from_zero(pn_graph *g, pn_tensor *const in[])
@@ -295,6 +409,7 @@ TCase *fuse_cases(void)
     tcase_add_test(tc, planar_maps_are_converted_before_what_folds);
     tcase_add_test(tc, normalised_maps_take_no_memory);
     tcase_add_loop_test(tc, gradients_match_differences, 0, PATTERNS);
+    tcase_add_test(tc, joined_weights_are_packed_once_and_again_when_either_changes);
     tcase_add_test(tc, a_mean_far_above_the_deviation_costs_no_digits);
     return tc;
 }

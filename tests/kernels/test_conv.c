@@ -30,8 +30,9 @@ static results run(const pn_conv_dims *d, pn_isa isa, int threads)
     void *packed = pn_test_room(sizes.packed_fwd), *forward = pn_test_room(sizes.scratch_fwd), *backward = pn_test_room(sizes.scratch_bwd);
     const pn_prologue pro = { scale, shift, (pn_real)0.1 };
     const pn_epilogue epi = { .bias = bias, .residual = residual, .slope = (pn_real)0.2, .stats = r.stats };
-    k.pack_fwd(ctx->pool, packed, w, *d);
-    k.fwd(ctx->pool, r.y, x, w, packed, &pro, &epi, *d, forward);
+    const pn_conv_source from = { x, w, &pro };
+    k.pack_fwd(ctx->pool, packed, &from, *d);
+    k.fwd(ctx->pool, r.y, &from, packed, &epi, *d, forward);
     k.bwd_weights(ctx->pool, (pn_sink){ r.dw, true }, x, dy, &pro, *d, backward);
     pn_real *const mine[] = { x, w, bias, residual, dy, scale, shift };
     for (size_t i = 0; i < sizeof mine / sizeof *mine; i++) free(mine[i]);

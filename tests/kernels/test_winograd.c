@@ -75,8 +75,9 @@ static void forward(const setting *s, pn_real *y, const pn_prologue *pro, const 
 {
     const pn_conv_kernels *k = &pn_ctx_kernels(s->ctx)->conv;
     void *packed = pn_test_room(s->sizes.packed_fwd), *scratch = pn_test_room(s->sizes.scratch_fwd);
-    k->pack_fwd(s->ctx->pool, packed, s->in->w, *s->in->d);
-    k->fwd(s->ctx->pool, y, s->in->x, s->in->w, packed, pro, epi, *s->in->d, scratch);
+    const pn_conv_source from = { s->in->x, s->in->w, pro };
+    k->pack_fwd(s->ctx->pool, packed, &from, *s->in->d);
+    k->fwd(s->ctx->pool, y, &from, packed, epi, *s->in->d, scratch);
     free(packed);
     free(scratch);
 }

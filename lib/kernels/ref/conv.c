@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-typedef struct {
+typedef struct job job;
+struct job {
     pn_conv_dims d;
     pn_map in, out;                 /* of the ordinary convolution */
     pn_real *result;
@@ -15,7 +16,8 @@ typedef struct {
     const pn_prologue *pro;
     const pn_epilogue *epi;
     pn_sink sink;
-} job;
+    const job *more;                /* of a second source, or NULL */
+};
 
 static job make(pn_conv_dims d)
 {
@@ -67,6 +69,7 @@ static double finish(const job *j, pn_map m, ptrdiff_t n, ptrdiff_t c, ptrdiff_t
     const pn_epilogue *e = j->epi;
     if (!e) return v;
     if (e->bias) v += (double)e->bias[c];
+    if (e->more_bias) v += (double)e->more_bias[c];
     if (e->residual) v += (double)e->residual[pn_at(m, n, c, y, x)];
     return v > 0 ? v : v * (double)e->slope;
 }
@@ -92,8 +95,10 @@ static void fwd_item(void *arg, ptrdiff_t item, int worker)
     const job *j = arg;
     const ptrdiff_t n = item / j->out.c, o = item % j->out.c;
     for (ptrdiff_t y = 0; y < j->out.h; y++)
-        for (ptrdiff_t x = 0; x < j->out.w; x++)
-            j->result[pn_at(j->out, n, o, y, x)] = (pn_real)finish(j, j->out, n, o, y, x, correlate(j, n, o, y, x));
+        for (ptrdiff_t x = 0; x < j->out.w; x++) {
+            const double sum = correlate(j, n, o, y, x) + (j->more ? correlate(j->more, n, o, y, x) : 0);
+            j->result[pn_at(j->out, n, o, y, x)] = (pn_real)finish(j, j->out, n, o, y, x, sum);
+        }
     pn_ref_clear_lanes(j->result, j->out, n, o);
     leave_stats(j, j->out, n, o);
 }
@@ -128,6 +133,14 @@ static double through_tap(const job *j, ptrdiff_t n, ptrdiff_t c, ptrdiff_t iy, 
     return sum;
 }
 
+static double through_taps(const job *j, ptrdiff_t n, ptrdiff_t c, ptrdiff_t iy, ptrdiff_t ix)
+{
+    double sum = 0;
+    for (ptrdiff_t a = 0; a < j->d.kernel[0]; a++)
+        for (ptrdiff_t b = 0; b < j->d.kernel[1]; b++) sum += through_tap(j, n, c, iy, ix, a, b);
+    return sum;
+}
+
 /* Adjoint of correlate with respect to its input, for one (n, input channel): a gather over what read each pixel.
  * `sink` or, for a transposed forward, `result` takes it. */
 static void adjoint_item(void *arg, ptrdiff_t item, int worker)
@@ -137,9 +150,7 @@ static void adjoint_item(void *arg, ptrdiff_t item, int worker)
     const ptrdiff_t n = item / j->in.c, c = item % j->in.c;
     for (ptrdiff_t iy = 0; iy < j->in.h; iy++)
         for (ptrdiff_t ix = 0; ix < j->in.w; ix++) {
-            double sum = 0;
-            for (ptrdiff_t a = 0; a < j->d.kernel[0]; a++)
-                for (ptrdiff_t b = 0; b < j->d.kernel[1]; b++) sum += through_tap(j, n, c, iy, ix, a, b);
+            const double sum = through_taps(j, n, c, iy, ix) + (j->more ? through_taps(j->more, n, c, iy, ix) : 0);
             const ptrdiff_t at = pn_at(j->in, n, c, iy, ix);
             if (j->result) j->result[at] = (pn_real)finish(j, j->in, n, c, iy, ix, sum);
             else j->sink.data[at] = (pn_real)(j->sink.add ? (double)j->sink.data[at] + sum : sum);
@@ -149,21 +160,38 @@ static void adjoint_item(void *arg, ptrdiff_t item, int worker)
 }
 
 static pn_conv_sizes ref_sizes(pn_conv_dims d, int threads) { (void)d; (void)threads; return (pn_conv_sizes){ 0 }; }
-static void ref_pack(pn_pool *pool, pn_real *packed, const pn_real *w, pn_conv_dims d)
+/* Nothing is packed: sizes asks for none. */
+static void ref_pack_fwd(pn_pool *pool, pn_real *packed, const pn_conv_source *from, pn_conv_dims d)
 {
-    (void)pool; (void)packed; (void)w; (void)d;         /* nothing is packed: sizes asks for none */
+    (void)pool; (void)packed; (void)from; (void)d;
 }
 
-static void ref_fwd(pn_pool *pool, pn_real *y, const pn_real *x, const pn_real *w, const pn_real *packed, const pn_prologue *pro,
-                    const pn_epilogue *epi, pn_conv_dims d, void *scratch)
+static void ref_pack_bwd(pn_pool *pool, pn_real *packed, const pn_real *w, pn_conv_dims d)
+{
+    (void)pool; (void)packed; (void)w; (void)d;
+}
+
+static job job_of(const pn_conv_source *from, pn_conv_dims d)
+{
+    job j = make(d);
+    j.a = from->x;
+    j.w = from->w;
+    j.pro = from->pro;
+    return j;
+}
+
+static void ref_fwd(pn_pool *pool, pn_real *y, const pn_conv_source *from, const pn_real *packed, const pn_epilogue *epi,
+                    pn_conv_dims d, void *scratch)
 {
     (void)packed; (void)scratch;
-    job j = make(d);
+    job j = job_of(from, d), more;
     j.result = y;
-    j.a = x;
-    j.w = w;
-    j.pro = pro;
     j.epi = epi;
+    if (d.more) {
+        d.x.c = d.more;
+        more = job_of(from + 1, d);
+        j.more = &more;
+    }
     if (d.transposed) pn_parallel(pool, j.in.n * j.in.c, adjoint_item, &j);
     else pn_parallel(pool, j.out.n * j.out.c, fwd_item, &j);
 }
@@ -253,6 +281,6 @@ static void ref_bwd_bias(pn_pool *pool, pn_sink db, const pn_real *dy, pn_map y)
 
 void pn_ref_add_conv(pn_kernels *k)
 {
-    k->conv = (pn_conv_kernels){ .sizes = ref_sizes, .pack_fwd = ref_pack, .pack_bwd = ref_pack, .fwd = ref_fwd,
+    k->conv = (pn_conv_kernels){ .sizes = ref_sizes, .pack_fwd = ref_pack_fwd, .pack_bwd = ref_pack_bwd, .fwd = ref_fwd,
                                  .bwd_data = ref_bwd_data, .bwd_weights = ref_bwd_weights, .bwd_bias = ref_bwd_bias };
 }

@@ -99,10 +99,10 @@ static size_t packed_bytes(const conv_pass *p)
     return p->wino ? PN_SIMD(pn_wino_packed_bytes)(p) : PN_SIMD(pn_conv_packed_bytes)(p);
 }
 
-static void pack(pn_pool *pool, float *packed, const float *w, const conv_pass *p)
+static void pack(pn_pool *pool, float *packed, const pn_conv_source *from, const conv_pass *p)
 {
-    if (p->wino) PN_SIMD(pn_wino_pack)(pool, packed, w, p);
-    else PN_SIMD(pn_conv_pack)(pool, packed, w, p);
+    if (p->wino) PN_SIMD(pn_wino_pack)(pool, packed, from, p);
+    else PN_SIMD(pn_conv_pack)(pool, packed, from, p);
 }
 
 static size_t pass_bytes(const conv_pass *p, int threads)
@@ -123,7 +123,7 @@ static void run_pass(pn_pool *pool, const conv_pass *p, conv_correlation c)
         return;
     }
     const conv_pass apart = apart_pass(p);
-    conv_correlation plain = { .source = c.source, .packed = c.packed, .pro = c.pro, .result = c.scratch };
+    conv_correlation plain = { .source = c.source, .packed = c.packed, .result = c.scratch };
     plain.scratch = (char *)c.scratch + apart_bytes(p);
     PN_SIMD(pn_conv_correlate)(pool, &apart, plain);
     PN_SIMD(pn_conv_collect)(pool, p, plain.result, c);
@@ -134,7 +134,9 @@ static size_t padded_bytes(pn_conv_dims d) { return (size_t)pn_map_stored(padded
 static pn_conv_sizes sizes(pn_conv_dims d, int threads)
 {
     if (!covered(&d)) return reference().sizes(d, threads);
-    const conv_pass f = forward_pass(d), b = backward_pass(d);
+    const conv_pass f = forward_pass(d);
+    d.more = 0;                                         /* each source has a backward of its own */
+    const conv_pass b = backward_pass(d);
     const size_t data = pass_bytes(&b, threads) + (folds(&d) ? padded_bytes(d) : 0);
     const size_t weights = f.depth ? PN_SIMD(pn_conv_depth_weights_bytes)(d, threads)
                          : PN_SIMD(pn_wino_weights_pays)(&d) ? PN_SIMD(pn_wino_weights_bytes)(d, threads)
@@ -145,30 +147,29 @@ static pn_conv_sizes sizes(pn_conv_dims d, int threads)
     };
 }
 
-static void pack_fwd(pn_pool *pool, pn_real *packed, const pn_real *w, pn_conv_dims d)
+static void pack_fwd(pn_pool *pool, pn_real *packed, const pn_conv_source *from, pn_conv_dims d)
 {
     if (!covered(&d)) return;
     const conv_pass p = forward_pass(d);
-    pack(pool, packed, w, &p);
+    pack(pool, packed, from, &p);
 }
 
 static void pack_bwd(pn_pool *pool, pn_real *packed, const pn_real *w, pn_conv_dims d)
 {
     if (!covered(&d)) return;
     const conv_pass p = backward_pass(d);
-    pack(pool, packed, w, &p);
+    pack(pool, packed, &(pn_conv_source){ .w = w }, &p);
 }
 
-static void fwd(pn_pool *pool, pn_real *y, const pn_real *x, const pn_real *w, const pn_real *packed,
-                const pn_prologue *pro, const pn_epilogue *epi, pn_conv_dims d, void *scratch)
+static void fwd(pn_pool *pool, pn_real *y, const pn_conv_source *from, const pn_real *packed, const pn_epilogue *epi,
+                pn_conv_dims d, void *scratch)
 {
     if (!covered(&d)) {
-        reference().fwd(pool, y, x, w, packed, pro, epi, d, scratch);
+        reference().fwd(pool, y, from, packed, epi, d, scratch);
         return;
     }
     const conv_pass p = forward_pass(d);
-    run_pass(pool, &p, (conv_correlation){ .source = x, .packed = packed, .result = y, .pro = pro, .epi = epi,
-                                           .scratch = scratch });
+    run_pass(pool, &p, (conv_correlation){ .source = from, .packed = packed, .result = y, .epi = epi, .scratch = scratch });
 }
 
 static void bwd_data(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real *w, const pn_real *packed, pn_conv_dims d,
@@ -179,7 +180,8 @@ static void bwd_data(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real
         return;
     }
     const conv_pass p = backward_pass(d);
-    conv_correlation c = { .source = dy, .packed = packed, .result = dx.data, .add = dx.add, .scratch = scratch };
+    const pn_conv_source from = { .x = dy };
+    conv_correlation c = { .source = &from, .packed = packed, .result = dx.data, .add = dx.add, .scratch = scratch };
     if (folds(&d)) {
         c.result = scratch;
         c.scratch = (char *)scratch + padded_bytes(d);

@@ -147,9 +147,38 @@ typedef struct {
     ptrdiff_t row, plane;           /* floats of one row and of one block of a worker's band */
     bool thin;                      /* so few output channels that input channels are what vectors hold */
     bool depth;                     /* each channel for itself; groups is 1 then, and w_in 0 */
+    pn_map more;                    /* a second map of sources: its channels follow those of in, which fill blocks */
+    ptrdiff_t w_more;               /* w_out in the weights of these */
     bool wino;                      /* by minimal filtering, winograd.h, instead of in bands */
     ptrdiff_t pair_blocks, pair_channels;       /* input blocks and channels that weights are packed for */
 } conv_pass;
+
+/* The pass that reads source k alone, of conv_sources. */
+static inline ptrdiff_t conv_sources(const conv_pass *p) { return p->more.c ? 2 : 1; }
+static inline conv_pass conv_reading(const conv_pass *p, ptrdiff_t k)
+{
+    conv_pass one = *p;
+    if (!p->more.c) return one;
+    if (k) one.in = p->more;
+    one.in_c = one.in.c;
+    one.in_blocks = pn_map_blocks(one.in);
+    return one;
+}
+
+/* The filters of the first channel of an input block, `stride` numbers from one output channel to the next. */
+typedef struct { const float *w; ptrdiff_t stride; } conv_filters;
+static inline conv_filters conv_filters_of(const conv_pass *p, const pn_conv_source *from, ptrdiff_t block)
+{
+    const ptrdiff_t of_in = pn_map_blocks(p->in), a_block = PN_BLOCK * p->w_in;
+    if (!p->more.c || block < of_in) return (conv_filters){ from[0].w + block * a_block, p->w_out };
+    return (conv_filters){ from[1].w + (block - of_in) * a_block, p->w_more };
+}
+
+static inline float conv_bias(const pn_epilogue *e, ptrdiff_t channel)
+{
+    const float more = e && e->more_bias ? e->more_bias[channel] : 0;
+    return e && e->bias ? e->bias[channel] + more : more;
+}
 
 /* Blocks are counted group by group, each group beginning a new one; that differs from the map's own when groups share
  * blocks, and then a band gathers its channels and results are collected afterwards. */
@@ -174,7 +203,7 @@ void PN_SIMD(pn_conv_fill)(float *to, const conv_pass *p, const float *from, con
  * [group][phase][input block][tap][output channel][16]; of a depth-wise pass [slot][phase][tap][GROUP channels]. */
 ptrdiff_t PN_SIMD(pn_conv_packed_group)(const conv_pass *p);      /* floats of a group */
 size_t PN_SIMD(pn_conv_packed_bytes)(const conv_pass *p);
-void PN_SIMD(pn_conv_pack)(pn_pool *pool, float *packed, const float *w, const conv_pass *p);
+void PN_SIMD(pn_conv_pack)(pn_pool *pool, float *packed, const pn_conv_source *from, const conv_pass *p);
 
 /* `pixels` neighbouring results of a slot: begin + sum over pairs of 16 (the last pairs: `rest`) channels times weights. */
 typedef struct {
@@ -204,10 +233,10 @@ void PN_SIMD(pn_conv_outer)(const conv_outer *t, float *to, const float *a, cons
 
 /* result = correlate(source) or, when add, result + it. */
 typedef struct {
-    const float *source, *packed;
+    const pn_conv_source *source;   /* conv_sources of them */
+    const float *packed;
     float *result;
     bool add;
-    const pn_prologue *pro;
     const pn_epilogue *epi;
     void *scratch;
 } conv_correlation;

@@ -40,6 +40,12 @@ static conv_pass pass_of(const pn_conv_dims *d, conv_direction direction)
     p.w_in = direction == CONV_GATHER ? w_wide : w_tall;
     p.w_out = direction == CONV_GATHER ? w_tall : w_wide;
     p.w_group = tall.c / d->groups * w_tall;
+    if (d->more) {
+        p.more = in;
+        p.more.c = d->more;
+        p.w_more = direction == CONV_GATHER ? d->more * p.taps : p.w_out;
+        p.in_c += d->more;
+    }
     p.depth = d->groups > 1 && p.in_c == 1 && p.out_c == 1;
     if (p.depth) {
         p.groups = 1;

@@ -20,7 +20,7 @@ static void collect_item(void *arg, ptrdiff_t item, int worker)
         const ptrdiff_t c = item % blocks * PN_BLOCK + lane, inner = c % p->out_c;
         const ptrdiff_t block = (n * p->groups + c / p->out_c) * p->out_blocks + inner / PN_BLOCK;
         const float *from = j->apart + block * pixels * PN_BLOCK + inner % PN_BLOCK;
-        const float bias = e && e->bias && c < p->out.c ? e->bias[c] : 0;
+        const float bias = c < p->out.c ? conv_bias(e, c) : 0;
         double sum = 0, squares = 0;
         for (ptrdiff_t i = lane; i < pixels * PN_BLOCK; i += PN_BLOCK) {
             float v = c < p->out.c ? from[i - lane] + bias : 0;

@@ -191,11 +191,22 @@ static void begin_strip(strip *s, ptrdiff_t slot)
     s->vecs = (left < GROUP ? left : GROUP) / VLEN;
     s->block = s->group * p->out_blocks + slot * GROUP / PN_BLOCK;
     for (ptrdiff_t i = 0; i < GROUP; i++)
-        s->begin[i] = j->c.epi && j->c.epi->bias && slot * GROUP + i < p->out_c ? j->c.epi->bias[first + i] : 0;
+        s->begin[i] = slot * GROUP + i < p->out_c ? conv_bias(j->c.epi, first + i) : 0;
     if (!j->stats) return;
     float *stats = j->stats + (s->n * p->bands + s->band) * 2 * lanes(p) + s->block * PN_BLOCK;
     memset(stats, 0, (size_t)(s->vecs * VLEN) * sizeof *stats);
     memset(stats + lanes(p), 0, (size_t)(s->vecs * VLEN) * sizeof *stats);
+}
+
+static void fill_band(float *to, const strip *s)
+{
+    const job *j = s->j;
+    for (ptrdiff_t k = 0; k < conv_sources(j->p); k++) {
+        const conv_pass one = conv_reading(j->p, k);
+        const conv_span blocks = { s->group * one.in_blocks, (s->group + 1) * one.in_blocks };
+        PN_SIMD(pn_conv_fill)(to, &one, j->c.source[k].x, j->c.source[k].pro, s->n, s->band, blocks);
+        to += one.in_blocks * one.plane;
+    }
 }
 
 static void correlate_item(void *arg, ptrdiff_t item, int worker)
@@ -206,8 +217,7 @@ static void correlate_item(void *arg, ptrdiff_t item, int worker)
     float *band = j->bands + (size_t)worker * band_floats(p);
     strip s = { .j = j, .n = image / p->bands, .band = image % p->bands, .group = patch % p->groups, .source = band };
     if (j->held[worker * LINE] != patch) {
-        const conv_span blocks = { s.group * p->in_blocks, (s.group + 1) * p->in_blocks };
-        PN_SIMD(pn_conv_fill)(band, p, j->c.source, j->c.pro, s.n, s.band, blocks);
+        fill_band(band, &s);
         j->held[worker * LINE] = patch;
     }
     for (ptrdiff_t slot = p->slots * part / j->parts; slot < p->slots * (part + 1) / j->parts; slot++) {

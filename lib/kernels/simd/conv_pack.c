@@ -13,12 +13,12 @@ typedef struct { ptrdiff_t before, index, taps; } seat;
 typedef struct {
     const conv_pass *p;
     float *packed;
-    const float *w;
+    const pn_conv_source *from;
     seat seats[SEATS];              /* of the first taps; a kernel with more of them is rare, and looks them up */
 } job;
 
 /* A slot's weights of one input block. */
-typedef struct { ptrdiff_t width, real, block, channels; } piece;
+typedef struct { ptrdiff_t width, real, block, channels, stride; } piece;       /* stride: of a filter in w */
 
 ptrdiff_t PN_SIMD(pn_conv_packed_group)(const conv_pass *p)
 {
@@ -59,7 +59,7 @@ static ptrdiff_t place(const job *j, const piece *e, ptrdiff_t c, ptrdiff_t tap)
 /* Channels c .. and taps that are neighbours in w: `run` numbers of filters o.from .. o.to - 1, the first at w. */
 static void turn(const job *j, const piece *e, float *to, const float *w, ptrdiff_t c, ptrdiff_t run, conv_span filters)
 {
-    const ptrdiff_t taps = j->p->taps, stride = j->p->w_out;
+    const ptrdiff_t taps = j->p->taps, stride = e->stride;
     for (ptrdiff_t r = 0; r < run;) {
         const ptrdiff_t count = run - r < 4 ? 1 : 4;
         float *row[4];
@@ -78,7 +78,7 @@ static void turn(const job *j, const piece *e, float *to, const float *w, ptrdif
 }
 
 /* Of a thin pass: [tap][output channel][16]. */
-static void pack_thin(const job *j, float *to, const float *w, ptrdiff_t block)
+static void pack_thin(const job *j, float *to, conv_filters f, ptrdiff_t block)
 {
     const conv_pass *p = j->p;
     const piece e = { .width = p->out_c, .block = block, .channels = PN_BLOCK };
@@ -86,7 +86,7 @@ static void pack_thin(const job *j, float *to, const float *w, ptrdiff_t block)
         float *row = to + place(j, &e, 0, tap);
         for (ptrdiff_t o = 0; o < p->out_c; o++)
             for (ptrdiff_t c = 0; c < PN_BLOCK; c++)
-                row[o * PN_BLOCK + c] = block * PN_BLOCK + c < p->in_c ? w[o * p->w_out + c * p->w_in + tap] : 0;
+                row[o * PN_BLOCK + c] = block * PN_BLOCK + c < p->in_c ? f.w[o * f.stride + c * p->w_in + tap] : 0;
     }
 }
 
@@ -99,12 +99,14 @@ static void pack_item(void *arg, ptrdiff_t item, int worker)
     const ptrdiff_t group = item / p->pair_blocks / p->slots;
     const ptrdiff_t lanes = p->out_blocks * PN_BLOCK - slot * GROUP, real = p->out_c - slot * GROUP;
     const ptrdiff_t left = p->pair_channels - block * PN_BLOCK;
-    const float *w = j->w + group * p->w_group + slot * GROUP * p->w_out + block * PN_BLOCK * p->w_in;
+    const conv_filters f = conv_filters_of(p, j->from, block);
+    const float *w = f.w + group * p->w_group + slot * GROUP * f.stride;
     float *to = j->packed + group * PN_SIMD(pn_conv_packed_group)(p) + slot * GROUP * p->taps * p->pair_channels;
-    piece e = { .width = lanes < GROUP ? lanes : GROUP, .block = block, .channels = left < PN_BLOCK ? left : PN_BLOCK };
+    piece e = { .width = lanes < GROUP ? lanes : GROUP, .block = block, .channels = left < PN_BLOCK ? left : PN_BLOCK,
+                .stride = f.stride };
     e.real = real < e.width ? real : e.width;
     if (p->thin) {
-        pack_thin(j, to, w, block);
+        pack_thin(j, to, (conv_filters){ w, f.stride }, block);
         return;
     }
     /* Sixteen filters at a time: more of them, a power of two apart, push each other out of L1. */
@@ -114,9 +116,9 @@ static void pack_item(void *arg, ptrdiff_t item, int worker)
     }
 }
 
-void PN_SIMD(pn_conv_pack)(pn_pool *pool, float *packed, const float *w, const conv_pass *p)
+void PN_SIMD(pn_conv_pack)(pn_pool *pool, float *packed, const pn_conv_source *from, const conv_pass *p)
 {
-    job j = { p, packed, w, { { 0 } } };
+    job j = { p, packed, from, { { 0 } } };
     for (ptrdiff_t tap = 0; tap < p->taps && tap < SEATS; tap++) j.seats[tap] = find_seat(p, tap);
     pn_parallel(pool, p->groups * p->slots * p->pair_blocks, pack_item, &j);
 }

@@ -192,12 +192,22 @@ static void run_unit(const job *j, float *room, ptrdiff_t unit, ptrdiff_t index)
     float *v = room + sums_floats(w), *m = v + w->points * w->v_plane;
     wino_products s = { .p = p, .w = w, .c = &j->c, .m = m, .slot = slot, .vecs = wino_width(p, slot) / VLEN,
                         .row_phase = phase / p->cols.phases, .col_phase = phase % p->cols.phases };
-    const float *bias = j->c.epi ? j->c.epi->bias : NULL;
-    for (ptrdiff_t i = 0; i < GROUP; i++) s.bias[i] = bias && slot * GROUP + i < p->out_c ? bias[slot * GROUP + i] : 0;
+    for (ptrdiff_t i = 0; i < GROUP; i++) s.bias[i] = slot * GROUP + i < p->out_c ? conv_bias(j->c.epi, slot * GROUP + i) : 0;
     if (j->stats) s.sums = memset(room, 0, sums_floats(w) * sizeof *room);
     multiply(j, m, v, j->c.packed + wino_weights(p, w, slot, phase), s.vecs, block.count);
     PN_SIMD(pn_wino_results)(&s, block);
     if (j->stats) keep_sums(j, &s, block, index % w->parts);
+}
+
+static void fill_sources(const job *j, float *v, wino_block block)
+{
+    for (ptrdiff_t k = 0; k < conv_sources(j->p); k++) {
+        const conv_pass one = conv_reading(j->p, k);
+        wino_plan part = *j->w;
+        part.pairs = one.in_blocks * part.in_phases;
+        PN_SIMD(pn_wino_sources)(v, &one, &part, j->c.source[k].x, j->c.source[k].pro, block);
+        v += part.pairs * part.tiles * PN_BLOCK;
+    }
 }
 
 static void correlate_item(void *arg, ptrdiff_t item, int worker)
@@ -206,7 +216,7 @@ static void correlate_item(void *arg, ptrdiff_t item, int worker)
     const ptrdiff_t index = item / j->shares, share = item % j->shares, all = units(j->p, j->w);
     float *room = j->room + (size_t)worker * room_floats(j->w);
     if (j->held[worker * LINE] != index) {
-        PN_SIMD(pn_wino_sources)(room + sums_floats(j->w), j->p, j->w, j->c.source, j->c.pro, block_of(j, index));
+        fill_sources(j, room + sums_floats(j->w), block_of(j, index));
         j->held[worker * LINE] = index;
     }
     for (ptrdiff_t unit = all * share / j->shares; unit < all * (share + 1) / j->shares; unit++)

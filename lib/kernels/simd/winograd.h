@@ -248,7 +248,7 @@ static inline ptrdiff_t wino_weights(const conv_pass *p, const wino_plan *w, ptr
 /* Whether the pass is faster this way. */
 bool PN_SIMD(pn_wino_pays)(const conv_pass *p);
 size_t PN_SIMD(pn_wino_packed_bytes)(const conv_pass *p);
-void PN_SIMD(pn_wino_pack)(pn_pool *pool, float *packed, const float *w, const conv_pass *p);
+void PN_SIMD(pn_wino_pack)(pn_pool *pool, float *packed, const pn_conv_source *from, const conv_pass *p);
 size_t PN_SIMD(pn_wino_bytes)(const conv_pass *p, int threads);
 void PN_SIMD(pn_wino_correlate)(pn_pool *pool, const conv_pass *p, conv_correlation c);
 

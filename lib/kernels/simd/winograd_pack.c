@@ -11,7 +11,7 @@
 enum { LARGE = 1 << 20 };          /* bytes that L2 would not keep */
 
 typedef enum { THROUGH_CACHES, PAST_CACHES } way;
-typedef struct { const conv_pass *p; const wino_plan *plan; float *packed; const float *w; way way; } job;
+typedef struct { const conv_pass *p; const wino_plan *plan; float *packed; const pn_conv_source *from; way way; } job;
 
 /* `count` numbers of each of 16 filters, neighbours in w, become rows of 16; filters from `real` on are zeros. */
 static void turn(float *to, const float *w, ptrdiff_t stride, ptrdiff_t count, ptrdiff_t real)
@@ -116,12 +116,12 @@ static void pack_item(void *arg, ptrdiff_t item, int worker)
     const conv_pass *p = j->p;
     const ptrdiff_t block = item % p->in_blocks, slot = item / p->in_blocks, left = p->in_c - block * PN_BLOCK;
     const ptrdiff_t width = wino_width(p, slot), channels = left < PN_BLOCK ? left : PN_BLOCK;
+    const conv_filters f = conv_filters_of(p, j->from, block);
     float filter[MOST_TAPS * PN_BLOCK];
     for (ptrdiff_t o = 0; o < width; o += PN_BLOCK)
         for (ptrdiff_t c = 0; c < channels; c++) {
             const ptrdiff_t first = slot * GROUP + o, real = p->out_c - first;
-            const float *w = j->w + first * p->w_out + (block * PN_BLOCK + c) * p->w_in;
-            turn(filter, w, p->w_out, p->taps, real < PN_BLOCK ? real : PN_BLOCK);
+            turn(filter, f.w + first * f.stride + c * p->w_in, f.stride, p->taps, real < PN_BLOCK ? real : PN_BLOCK);
             all_phases(j, filter, j->packed + (block * PN_BLOCK * j->plan->in_phases + c) * width + o, slot, channels);
         }
     if (j->way == PAST_CACHES) stream_end();
@@ -133,11 +133,11 @@ size_t PN_SIMD(pn_wino_packed_bytes)(const conv_pass *p)
     return (size_t)wino_weights(p, &plan, p->slots - 1, plan.out_phases) * sizeof(float);
 }
 
-void PN_SIMD(pn_wino_pack)(pn_pool *pool, float *packed, const float *w, const conv_pass *p)
+void PN_SIMD(pn_wino_pack)(pn_pool *pool, float *packed, const pn_conv_source *from, const conv_pass *p)
 {
     const wino_plan plan = PN_SIMD(pn_wino_plan)(p);
     const bool aligned = (uintptr_t)packed % (PN_BLOCK * sizeof *packed) == 0;
     const bool past = STREAMS && aligned && PN_SIMD(pn_wino_packed_bytes)(p) >= LARGE;
-    job j = { p, &plan, packed, w, past ? PAST_CACHES : THROUGH_CACHES };
+    job j = { p, &plan, packed, from, past ? PAST_CACHES : THROUGH_CACHES };
     pn_parallel(pool, p->slots * p->in_blocks, pack_item, &j);
 }
