@@ -89,7 +89,8 @@ static pn_tensor *up_joined(pn_graph *g, pn_tensor *const in[])
 
 static pn_tensor *joined_act(pn_graph *g, pn_tensor *const in[])
 {
-    pn_tensor *x = pn_relu(g, conv(g, in[0], 16, &same)), *a = conv(g, in[0], 17, &mirror), *b = conv(g, x, 17, &mirror);
+    pn_tensor *x = pn_relu(g, conv(g, in[0], 16, &same)), *a = conv(g, conv(g, in[0], 6, &same), 17, &mirror);
+    pn_tensor *b = conv(g, x, 17, &mirror);
     return pn_leaky_relu(g, pn_add(g, b, a), 0.3);
 }
 
@@ -186,7 +187,7 @@ enum { PATTERNS = sizeof patterns / sizeof *patterns };
 
 typedef enum { UNFUSED, FUSED } fusing;
 static pn_test_layout start = PN_TEST_BLOCKED;         /* of the map that a pattern begins with */
-typedef struct { pn_real v[MOST]; ptrdiff_t count, result; int fused, sums, joined, convolutions; size_t bytes; } numbers;   /* result first */
+typedef struct { pn_real v[MOST]; ptrdiff_t count, result; int fused, sums, joined, kept, convolutions; size_t bytes; } numbers;   /* result first */
 
 static void take(numbers *n, const pn_real *v, ptrdiff_t count)
 {
@@ -196,6 +197,14 @@ static void take(numbers *n, const pn_real *v, ptrdiff_t count)
 }
 
 static void must(pn_status status) { ck_assert_int_eq(status, PN_OK); }
+
+/* Whether the source of what a step was joined with lives on into backward. */
+static bool keeps_source(const pn_plan *p, const pn_step *step)
+{
+    if (!step->joined) return false;
+    const pn_value *v = &p->values[step->joined->in[0]];
+    return p->buffers[v->raw < 0 ? v->buffer : p->values[v->raw].buffer].last >= p->n_forward;
+}
 
 /* One forward and, in training, one backward: result, gradients of the input and of the first numbers of each parameter. */
 static numbers run(pn_test_build *build, pn_ctx *ctx, fusing how, pn_mode mode, const char *recompute)
@@ -238,6 +247,7 @@ static numbers run(pn_test_build *build, pn_ctx *ctx, fusing how, pn_mode mode, 
     for (int s = 0; s < p->n_forward; s++) {
         n.sums += p->forward[s].sums_given >= 0;
         n.joined += p->forward[s].joined != NULL;
+        n.kept += keeps_source(p, &p->forward[s]);
         n.convolutions += p->forward[s].node->op->joins != NULL;
     }
     pn_plan_free(p);
@@ -302,6 +312,8 @@ START_TEST(recomputing_inferring_and_threads_change_no_bit)
     ck_assert_mem_eq(alone.v, should.v, (size_t)should.count * sizeof *should.v);
     ck_assert_mem_eq(infer.v, should.v, (size_t)should.result * sizeof *should.v);
     ck_assert_int_eq(infer.fused, patterns[_i].fused);
+    ck_assert_int_eq(should.kept, patterns[_i].joined);
+    ck_assert_int_eq(again.kept, 0);                    /* made again */
     pn_ctx_free(one);
     pn_ctx_free(two);
 }
