@@ -8,6 +8,7 @@ static const pn_conv_dims cases[] = {
     { .x = MAP(1, 32, 4, 4), .more = 33, .y = MAP(1, 20, 2, 2), HALVE(4), .groups = 1, .border = PN_BORDER_REPLICATE },
     { .x = MAP(2, 48, 4, 5), .more = 16, .y = MAP(2, 33, 8, 10), HALVE(3), .groups = 1, .transposed = true },
     { .x = MAP(2, 16, 3, 5), .more = 7, .y = MAP(2, 24, 3, 5), SAME(1, 0), .groups = 1 },
+    { .x = MAP(1, 32, 34, 34), .more = 32, .y = MAP(1, 64, 68, 68), HALVE(3), .groups = 1, .transposed = true },
     { .x = MAP(3, 32, 14, 19), .more = 40, .y = MAP(3, 70, 14, 19), SAME(3, 1), .groups = 1, .border = PN_BORDER_REPLICATE },
     { .x = MAP(2, 32, 14, 19), .more = 20, .y = MAP(2, 50, 28, 38), HALVE(4), .groups = 1, .transposed = true },
     { .x = MAP(1, 32, 40, 38), .more = 20, .y = MAP(1, 70, 20, 19), HALVE(4), .groups = 1, .border = PN_BORDER_REFLECT },

@@ -5,8 +5,8 @@
  * transform back. V and the products of one slot stay near L2, and a panel of weights is read once per block. Phases of
  * a strided source are further input channels; phases of an adjoint's results are further slots.
  *
- * 3x3 takes 36 products where the direct convolution has 144, 5x5 64 for 400, 4x4 of stride 2 144 for 400. Of 64
- * channels at 256 x 256 the products are two thirds of the time, of 256 channels seven eighths.
+ * 3x3 takes 36 products where the direct convolution has 144, 5x5 64 for 400, 4x4 of stride 2 144 for 400, 3x3 of stride 2
+ * 121 for 225. Of 64 channels at 256 x 256 the products are two thirds of the time, of 256 channels seven eighths.
  */
 #include "kernels/simd/winograd.h"
 
@@ -36,12 +36,36 @@ static void cut_blocks(wino_plan *w, ptrdiff_t images)
     w->blocks = w->parts > 1 ? w->parts * images : conv_ceil(images, w->images);
 }
 
+/* Of 3 taps by stride 2 the second phase has one, and the other is missing. A filter without its last tap, as of a phase
+ * of the source, is 0 at infinity, the last point; one without its first, as of a phase of an adjoint's results, at 0,
+ * the first point. What is 0 is left out. */
+static bool lacks_tap(const conv_axis *a, ptrdiff_t phase)
+{
+    return (axis_taps(a) - 1) * (a->adjoint ? a->stride : a->step) + phase >= a->kernel;
+}
+
+/* Products of a tile in all phases, for each pair of channels. */
+static ptrdiff_t products_of(const conv_pass *p, const wino_plan *w)
+{
+    const conv_axis *const axis[] = { &p->rows, &p->cols };
+    ptrdiff_t products = 1;
+    for (int i = 0; i < 2; i++) {
+        const ptrdiff_t phases = axis[i]->phases * axis[i]->step;
+        ptrdiff_t points = phases * w->tile;
+        for (ptrdiff_t f = 0; f < phases && (axis[i]->adjoint || w->by_phase); f++) points -= lacks_tap(axis[i], f);
+        products *= points;
+    }
+    return products;
+}
+
 static wino_plan plan_of(const conv_pass *p, ptrdiff_t tile)
 {
     const conv_axis *rows = &p->rows, *cols = &p->cols;
     wino_plan w = { .tile = tile, .points = tile * tile, .taps = axis_taps(rows),
                     .in_phases = rows->step * cols->step, .out_phases = rows->phases * cols->phases };
     w.results = tile + 1 - w.taps;
+    w.by_phase = rows->step == 2 && cols->step == 2 && (lacks_tap(rows, 1) || lacks_tap(cols, 1))
+              && p->in_c % PN_BLOCK == 0 && conv_sources(p) == 1;
     w.down = conv_ceil(rows->to - rows->from, w.results);
     w.across = conv_ceil(cols->to - cols->from, w.results);
     w.pairs = p->in_blocks * w.in_phases;
@@ -72,10 +96,10 @@ static wino_plan plan_of(const conv_pass *p, ptrdiff_t tile)
  *   3x3   256 ch @64     3.2  3.1 3.4        4x4/2  128->256 @64    1.8  1.9 1.9
  *   3x3   512 ch @32     3.3  3.5 3.4        4x4/2  256->512 @32    1.4  1.6 1.6
  *   3x3   512 ch @8      2.0  2.6 2.5        4x4/2  256->512 @16    0.9  1.0 1.1 (not)
- *   3x3   18->64 @256    2.1  1.9 2.5        3x3/2  64->128 @128    1.2  1.3 1.2
- *   3x3   3->64 @256     0.8  0.5 1.0 (not) 3x3/2  128->256 @64    1.0  1.0 1.0 (not)
- *   5x5   16 ch @64      1.2  1.5 1.5        3x3/2  transposed, 256->128 @64   1.2  1.2 1.2
- *   5x5   128 ch @64     4.1  5.0 5.0        3x3/2  transposed, 512->256 @32   1.0  1.1 1.1 (not)
+ *   3x3   18->64 @256    2.1  1.9 2.5        3x3/2  transposed, 64->64 @128    1.4  1.3 1.1
+ *   3x3   3->64 @256     0.8  0.5 1.0 (not) 3x3/2  transposed, 128->64 @64    1.4  1.4 1.2
+ *   5x5   16 ch @64      1.2  1.5 1.5
+ *   5x5   128 ch @64     4.1  5.0 4.0
  *
  * Phases multiply the weights: 9 times the parameter of 4x4, 16 times that of 3x3 of stride 2. They must win more. */
 enum { TRANSFORM_SIX = 350, TRANSFORM_EIGHT = 700, WAIT = 4, FEWEST_TILES = 4, LARGE_FILTER = 5 };
@@ -83,7 +107,7 @@ enum { TRANSFORM_SIX = 350, TRANSFORM_EIGHT = 700, WAIT = 4, FEWEST_TILES = 4, L
 static ptrdiff_t cost(const conv_pass *p, const wino_plan *w)
 {
     const ptrdiff_t tiles = w->down * w->across * p->out.n, lanes_out = p->out_blocks * w->out_phases;
-    const ptrdiff_t products = w->points * w->in_phases * p->in_c * lanes_out;
+    const ptrdiff_t products = products_of(p, w) * p->in_c * p->out_blocks;
     const ptrdiff_t transform = w->tile == WINO_EIGHT ? TRANSFORM_EIGHT : TRANSFORM_SIX;
     return (tiles + w->blocks * WAIT) * products + tiles * transform * (w->pairs + lanes_out);
 }
@@ -150,21 +174,39 @@ static wino_block block_of(const job *j, ptrdiff_t i)
     return (wino_block){ .n = n, .first = first, .count = left < w->tiles ? left : w->tiles };
 }
 
+/* The pairs that are not 0 at a point: wino_pair's order makes them neighbours. */
+static conv_span pairs_at(const conv_pass *p, const wino_plan *w, ptrdiff_t row, ptrdiff_t col)
+{
+    const bool no_row = w->by_phase && row == w->tile - 1 && lacks_tap(&p->rows, 1);
+    const bool no_col = w->by_phase && col == w->tile - 1 && lacks_tap(&p->cols, 1);
+    if (no_row) return (conv_span){ no_col * p->in_blocks, 2 * p->in_blocks };
+    return no_col ? (conv_span){ p->in_blocks, 3 * p->in_blocks } : (conv_span){ 0, w->pairs };
+}
+
 /* The products of a slot and phase: M = V times the transformed filters. */
-static void multiply(const job *j, float *m, const float *v, const float *weights, ptrdiff_t vecs, ptrdiff_t count)
+static void multiply(const job *j, const wino_products *s, float *m, const float *v, ptrdiff_t count)
 {
     static const float zeros[GROUP];
     const conv_pass *p = j->p;
     const wino_plan *w = j->w;
-    const ptrdiff_t most = conv_most(vecs), panel = wino_panel(p, w, vecs * VLEN);
-    conv_tile t = { .begin = zeros, .at = j->at, .pairs = w->pairs, .full = p->in_c / PN_BLOCK * w->in_phases,
-                    .rest = p->in_c % PN_BLOCK, .plane = PN_BLOCK, .step = GROUP };
-    for (ptrdiff_t point = 0; point < w->points; point++) {
-        t.w = weights + point * panel;
+    const ptrdiff_t vecs = s->vecs, most = conv_most(vecs), panel = wino_panel(p, w, vecs * VLEN);
+    const float *weights = j->c.packed + wino_weights(p, w, s->slot, s->row_phase * p->cols.phases + s->col_phase);
+    const bool no_row = p->rows.adjoint && lacks_tap(&p->rows, s->row_phase);
+    const bool no_col = p->cols.adjoint && lacks_tap(&p->cols, s->col_phase);
+    conv_tile t = { .begin = zeros, .at = j->at, .rest = p->in_c % PN_BLOCK, .plane = PN_BLOCK, .step = GROUP };
+    for (ptrdiff_t point = 0; point < w->points; point++, m += w->m_plane, v += w->v_plane, weights += panel) {
+        const ptrdiff_t row = point / w->tile, col = point % w->tile;
+        if ((no_row && row == 0) || (no_col && col == 0)) {
+            memset(m, 0, (size_t)(count * GROUP) * sizeof *m);
+            continue;
+        }
+        const conv_span used = pairs_at(p, w, row, col);
+        t.pairs = used.to - used.from;
+        t.full = w->by_phase ? t.pairs : p->in_c / PN_BLOCK * w->in_phases;
+        t.w = weights + used.from * PN_BLOCK * vecs * VLEN;
         for (ptrdiff_t i = 0, piece; i < count; i += piece) {
             piece = conv_piece(count - i, most);
-            float *to = m + point * w->m_plane + i * GROUP;
-            PN_SIMD(pn_conv_tile)(&t, to, v + point * w->v_plane + i * PN_BLOCK, piece, vecs);
+            PN_SIMD(pn_conv_tile)(&t, m + i * GROUP, v + (used.from * w->tiles + i) * PN_BLOCK, piece, vecs);
         }
     }
 }
@@ -194,7 +236,7 @@ static void run_unit(const job *j, float *room, ptrdiff_t unit, ptrdiff_t index)
                         .row_phase = phase / p->cols.phases, .col_phase = phase % p->cols.phases };
     for (ptrdiff_t i = 0; i < GROUP; i++) s.bias[i] = slot * GROUP + i < p->out_c ? conv_bias(j->c.epi, slot * GROUP + i) : 0;
     if (j->stats) s.sums = memset(room, 0, sums_floats(w) * sizeof *room);
-    multiply(j, m, v, j->c.packed + wino_weights(p, w, slot, phase), s.vecs, block.count);
+    multiply(j, &s, m, v, block.count);
     PN_SIMD(pn_wino_results)(&s, block);
     if (j->stats) keep_sums(j, &s, block, index % w->parts);
 }

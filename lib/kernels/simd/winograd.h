@@ -199,6 +199,7 @@ typedef struct {
     ptrdiff_t tile, points;         /* pixels of its side; its points, tile squared */
     ptrdiff_t taps, results;        /* r and m of each axis */
     ptrdiff_t in_phases, out_phases;
+    bool by_phase;                  /* the sources of a product lie phase by phase */
     ptrdiff_t down, across;         /* tiles of an image */
     ptrdiff_t tiles;                /* the most of a block */
     ptrdiff_t parts, images;        /* blocks of an image, images of a block; one of them is 1 */
@@ -210,6 +211,13 @@ wino_plan PN_SIMD(pn_wino_plan)(const conv_pass *p);
 
 /* Tiles first .. first + count - 1, counted from the first of image n on. */
 typedef struct { ptrdiff_t n, first, count; } wino_block;
+
+/* Where a source stands among the pairs: a block's phases side by side; or, by phase, phase 0 beside 1 and beside 2. */
+static inline ptrdiff_t wino_pair(const conv_pass *p, const wino_plan *w, ptrdiff_t block, ptrdiff_t phase)
+{
+    static const ptrdiff_t order[] = { 1, 0, 2, 3 };
+    return w->by_phase ? order[phase] * p->in_blocks + block : block * w->in_phases + phase;
+}
 
 /* v [point][pair][tile][16] of a block. */
 void PN_SIMD(pn_wino_sources)(float *v, const conv_pass *p, const wino_plan *w, const float *from,

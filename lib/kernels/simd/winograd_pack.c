@@ -93,15 +93,18 @@ static void find_taps(const float **taps, const job *j, const float *filter, ptr
     }
 }
 
-/* Sixteen filters, turned, of one input channel: all pairs of phases. `to` is the channel's place in a panel. */
-static void all_phases(const job *j, const float *filter, float *to, ptrdiff_t slot, ptrdiff_t channels)
+/* Sixteen filters, turned, of one input channel: all pairs of phases. */
+typedef struct { ptrdiff_t slot, lane, block, channel, channels; } place;       /* lane: of the slot; channels: of the block */
+static void all_phases(const job *j, const float *filter, place c)
 {
     const wino_plan *plan = j->plan;
-    const ptrdiff_t width = wino_width(j->p, slot), panel = wino_panel(j->p, plan, width);
+    const ptrdiff_t width = wino_width(j->p, c.slot), panel = wino_panel(j->p, plan, width);
     const float *taps[MOST_TAPS];
     for (ptrdiff_t out = 0; out < plan->out_phases; out++)
         for (ptrdiff_t in = 0; in < plan->in_phases; in++) {
-            float *at = to + wino_weights(j->p, plan, slot, out) + in * channels * width;
+            const ptrdiff_t row = plan->by_phase ? wino_pair(j->p, plan, c.block, in) * PN_BLOCK
+                                                 : c.block * PN_BLOCK * plan->in_phases + in * c.channels;
+            float *at = j->packed + wino_weights(j->p, plan, c.slot, out) + (row + c.channel) * width + c.lane;
             find_taps(taps, j, filter, in, out);
             if (j->way == PAST_CACHES) transform_past(at, panel, taps, plan);
             else transform_here(at, panel, taps, plan);
@@ -122,7 +125,7 @@ static void pack_item(void *arg, ptrdiff_t item, int worker)
         for (ptrdiff_t c = 0; c < channels; c++) {
             const ptrdiff_t first = slot * GROUP + o, real = p->out_c - first;
             turn(filter, f.w + first * f.stride + c * p->w_in, f.stride, p->taps, real < PN_BLOCK ? real : PN_BLOCK);
-            all_phases(j, filter, j->packed + (block * PN_BLOCK * j->plan->in_phases + c) * width + o, slot, channels);
+            all_phases(j, filter, (place){ slot, o, block, c, channels });
         }
     if (j->way == PAST_CACHES) stream_end();
 }

@@ -99,12 +99,12 @@ void PN_SIMD(pn_wino_sources)(float *v, const conv_pass *p, const wino_plan *w, 
                               const pn_prologue *pro, wino_block block)
 {
     const ptrdiff_t image = p->in.h * p->in.w * PN_BLOCK, across = p->cols.step;
-    for (ptrdiff_t pair = 0; pair < w->pairs; pair++) {
-        const ptrdiff_t b = pair / w->in_phases, phase = pair % w->in_phases;
+    for (ptrdiff_t i = 0; i < w->pairs; i++) {
+        const ptrdiff_t b = i / w->in_phases, phase = i % w->in_phases, pair = wino_pair(p, w, b, phase);
         const ptrdiff_t top = p->rows.low + phase / across, left = p->cols.low + phase % across;
         ptrdiff_t n = block.n, ty = block.first / w->across, tx = block.first % w->across;
         passage t = { .to = v + pair * w->tiles * PN_BLOCK, .plane = w->v_plane };
-        for (ptrdiff_t i = 0; i < block.count; i++, t.to += PN_BLOCK) {
+        for (ptrdiff_t k = 0; k < block.count; k++, t.to += PN_BLOCK) {
             const ptrdiff_t at = n * p->in_blocks + b;
             const ptrdiff_t row = (p->rows.from + ty * w->results) * p->rows.step + top;
             const ptrdiff_t col = (p->cols.from + tx * w->results) * across + left;
