@@ -37,16 +37,35 @@ typedef struct { size_t fwd, bwd; } pn_attention_scratch;
 typedef struct { pn_map feature, flow; } pn_correctness_dims;
 typedef struct { const pn_real *source, *target, *flow; } pn_correctness_inputs;
 
+/* Rows of numbers, one per query or key: a matrix, or the pixels of a map. Number c of row r of batch n lies at
+ * n batch + r row + c / chunk next + c % chunk. */
+typedef struct { ptrdiff_t batch, row, chunk, next; } pn_rows;
+
+static inline ptrdiff_t pn_row_at(const pn_rows *m, ptrdiff_t n, ptrdiff_t r, ptrdiff_t c)
+{
+    return n * m->batch + r * m->row + c / m->chunk * m->next + c % m->chunk;
+}
+static inline pn_rows pn_rows_of_matrix(ptrdiff_t rows, ptrdiff_t columns)
+{
+    return (pn_rows){ .batch = rows * columns, .row = columns, .chunk = columns };
+}
+static inline pn_rows pn_rows_of_map(pn_map m)
+{
+    const ptrdiff_t area = m.h * m.w;
+    return (pn_rows){ .batch = pn_map_blocks(m) * area * m.b, .row = m.b, .chunk = m.b, .next = area * m.b };
+}
+
 /* Full attention, y = softmax(scale q k^T + bias) v: the queries x keys numbers never exist all at once. */
 typedef struct {
     ptrdiff_t batch, queries, keys; /* B, Tq, Tk */
     ptrdiff_t features, values;     /* D of q and k; Dv of v and y */
     ptrdiff_t bias_batch, bias_row; /* from one of the batch, one query to the next in the bias; 0: it repeats */
     pn_real scale;
+    pn_rows q, k, v, y;             /* and of their gradients; simd/ takes matrices and maps of b = 16 */
 } pn_full_dims;
 
 typedef struct {
-    const pn_real *q, *k, *v;       /* [B,Tq,D], [B,Tk,D], [B,Tk,Dv] */
+    const pn_real *q, *k, *v;       /* Tq and Tk rows of D, Tk rows of Dv */
     const pn_real *bias;            /* [B or 1,Tq or 1,Tk], or NULL */
     const pn_real *y, *top, *log_sum;   /* backward only: what forward left; y is not read for v's gradient alone */
 } pn_full_inputs;

@@ -14,7 +14,9 @@ static pn_full_dims dims_of(const pn_node *node)
 {
     const ptrdiff_t *q = node->in[Q]->shape.dim, *v = node->in[V]->shape.dim;
     pn_full_dims d = { .batch = q[0], .queries = q[1], .keys = v[1], .features = q[2], .values = v[2],
-                       .scale = (pn_real)((const attention *)node)->scale };
+                       .scale = (pn_real)((const attention *)node)->scale, .q = pn_rows_of_matrix(q[1], q[2]),
+                       .k = pn_rows_of_matrix(v[1], q[2]), .v = pn_rows_of_matrix(v[1], v[2]),
+                       .y = pn_rows_of_matrix(q[1], v[2]) };
     if (!has_bias(node)) return d;
     const ptrdiff_t *bias = node->in[BIAS]->shape.dim;
     d.bias_batch = bias[0] > 1 ? bias[1] * bias[2] : 0;

@@ -18,19 +18,35 @@ typedef struct {
 
 static ptrdiff_t longest(pn_full_dims d) { return d.features > d.values ? d.features : d.values; }
 
-static double dot(const pn_real *a, const pn_real *b, ptrdiff_t n)
+/* A row of an array, and how it goes on. */
+typedef struct { const pn_real *of; const pn_rows *as; ptrdiff_t n, r; } line;
+static double number(line l, ptrdiff_t c) { return (double)l.of[pn_row_at(l.as, l.n, l.r, c)]; }
+
+static line query_of(const job *j, ptrdiff_t n, ptrdiff_t q) { return (line){ j->in->q, &j->d.q, n, q }; }
+static line key_of(const job *j, ptrdiff_t n, ptrdiff_t k) { return (line){ j->in->k, &j->d.k, n, k }; }
+static line value_of(const job *j, ptrdiff_t n, ptrdiff_t k) { return (line){ j->in->v, &j->d.v, n, k }; }
+static line dy_of(const job *j, ptrdiff_t n, ptrdiff_t q) { return (line){ j->dy, &j->d.y, n, q }; }
+
+static double dot(line a, line b, ptrdiff_t count)
 {
     double sum = 0;
-    for (ptrdiff_t i = 0; i < n; i++) sum += (double)a[i] * (double)b[i];
+    for (ptrdiff_t i = 0; i < count; i++) sum += number(a, i) * number(b, i);
     return sum;
+}
+
+/* Zeros past the last number where rows are in blocks. */
+static void put_line(pn_sink to, const pn_rows *as, ptrdiff_t n, ptrdiff_t r, double scale, const double *from,
+                     ptrdiff_t count)
+{
+    for (ptrdiff_t c = 0; c < count; c++) pn_put(to, pn_row_at(as, n, r, c), scale * from[c]);
+    for (ptrdiff_t c = count; c % as->chunk; c++) to.data[pn_row_at(as, n, r, c)] = 0;
 }
 
 /* s of a query and a key of batch n. */
 static double logit(const job *j, ptrdiff_t n, ptrdiff_t q, ptrdiff_t k)
 {
     const pn_full_dims *d = &j->d;
-    const pn_real *query = j->in->q + (n * d->queries + q) * d->features;
-    const double s = (double)d->scale * dot(query, j->in->k + (n * d->keys + k) * d->features, d->features);
+    const double s = (double)d->scale * dot(query_of(j, n, q), key_of(j, n, k), d->features);
     return j->in->bias ? s + (double)j->in->bias[n * d->bias_batch + q * d->bias_row + k] : s;
 }
 
@@ -54,9 +70,9 @@ static double weight(const job *j, ptrdiff_t n, ptrdiff_t q, ptrdiff_t k, const 
     return exp(logit(j, n, q, k) - r->top - r->log_sum);
 }
 
-static void add_to(double *sum, double weight, const pn_real *x, ptrdiff_t n)
+static void add_to(double *sum, double weight, line x, ptrdiff_t count)
 {
-    for (ptrdiff_t i = 0; i < n; i++) sum[i] += weight * (double)x[i];
+    for (ptrdiff_t i = 0; i < count; i++) sum[i] += weight * number(x, i);
 }
 
 static double *zeros_of(const job *j, int worker)
@@ -75,8 +91,8 @@ static void forward_row(void *arg, ptrdiff_t item, int worker)
     const row r = row_of(j, n, q);
     double *sum = zeros_of(j, worker);
     for (ptrdiff_t k = 0; k < d->keys; k++)
-        add_to(sum, weight(j, n, q, k, &r), j->in->v + (n * d->keys + k) * d->values, d->values);
-    for (ptrdiff_t c = 0; c < d->values; c++) j->y[item * d->values + c] = (pn_real)sum[c];
+        add_to(sum, weight(j, n, q, k, &r), value_of(j, n, k), d->values);
+    put_line((pn_sink){ j->y, false }, &d->y, n, q, 1, sum, d->values);
     j->top[item] = (pn_real)r.top;
     j->log_sum[item] = (pn_real)r.log_sum;
 }
@@ -85,8 +101,7 @@ static void forward_row(void *arg, ptrdiff_t item, int worker)
 
 static double matched(const job *j, ptrdiff_t n, ptrdiff_t q, ptrdiff_t k)
 {
-    const pn_full_dims *d = &j->d;
-    return dot(j->dy + (n * d->queries + q) * d->values, j->in->v + (n * d->keys + k) * d->values, d->values);
+    return dot(dy_of(j, n, q), value_of(j, n, k), j->d.values);
 }
 
 static double slope(const job *j, ptrdiff_t n, ptrdiff_t q, ptrdiff_t k)
@@ -113,8 +128,8 @@ static void query_row(void *arg, ptrdiff_t item, int worker)
     const ptrdiff_t n = item / d->queries, q = item % d->queries;
     double *sum = zeros_of(j, worker);
     for (ptrdiff_t k = 0; k < d->keys; k++)
-        add_to(sum, slope(j, n, q, k), j->in->k + (n * d->keys + k) * d->features, d->features);
-    for (ptrdiff_t c = 0; c < d->features; c++) pn_put(j->out->q, item * d->features + c, (double)d->scale * sum[c]);
+        add_to(sum, slope(j, n, q, k), key_of(j, n, k), d->features);
+    put_line(j->out->q, &d->q, n, q, (double)d->scale, sum, d->features);
 }
 
 static void key_row(void *arg, ptrdiff_t item, int worker)
@@ -124,8 +139,8 @@ static void key_row(void *arg, ptrdiff_t item, int worker)
     const ptrdiff_t n = item / d->keys, k = item % d->keys;
     double *sum = zeros_of(j, worker);
     for (ptrdiff_t q = 0; q < d->queries; q++)
-        add_to(sum, slope(j, n, q, k), j->in->q + (n * d->queries + q) * d->features, d->features);
-    for (ptrdiff_t c = 0; c < d->features; c++) pn_put(j->out->k, item * d->features + c, (double)d->scale * sum[c]);
+        add_to(sum, slope(j, n, q, k), query_of(j, n, q), d->features);
+    put_line(j->out->k, &d->k, n, k, (double)d->scale, sum, d->features);
 }
 
 static void value_row(void *arg, ptrdiff_t item, int worker)
@@ -134,9 +149,9 @@ static void value_row(void *arg, ptrdiff_t item, int worker)
     const pn_full_dims *d = &j->d;
     const ptrdiff_t n = item / d->keys, k = item % d->keys;
     double *sum = zeros_of(j, worker);
-    for (ptrdiff_t q = n * d->queries; q < (n + 1) * d->queries; q++)
-        add_to(sum, weight(j, n, q - n * d->queries, k, &j->rows[q]), j->dy + q * d->values, d->values);
-    for (ptrdiff_t c = 0; c < d->values; c++) pn_put(j->out->v, item * d->values + c, sum[c]);
+    for (ptrdiff_t q = 0; q < d->queries; q++)
+        add_to(sum, weight(j, n, q, k, &j->rows[n * d->queries + q]), dy_of(j, n, q), d->values);
+    put_line(j->out->v, &d->v, n, k, 1, sum, d->values);
 }
 
 /* One column of the bias: over all queries and batches that share a number of it. */

@@ -7,7 +7,8 @@
  * slopes of the logits wait in memory until all blocks have theirs, and then give the gradients of these queries.
  *
  * Lanes run along keys in logits and along features in the rest (tile.h). Rows of logits are STEP apart, known to the
- * compiler, so that MR rows of one column are displacements from one address.
+ * compiler, so that MR rows of one column are displacements from one address. Rows of queries, keys and values are those
+ * of matrices or the pixels of maps in blocks (pn_rows), whose lanes past the last number are written as zeros.
  */
 #include "kernels/simd/attention.h"
 #include "kernels/simd/tile.h"
@@ -20,14 +21,48 @@ static ptrdiff_t longest_block(const pn_full_dims *d) { return padded(pn_smaller
 static ptrdiff_t whole_lines(ptrdiff_t n) { return padded(n, PN_BLOCK); }
 
 /* Rows of `of` numbers into slivers: rows side by side, depth along them; or numbers side by side, depth across. */
-static void pack_along(float *to, const float *rows, ptrdiff_t of, ptrdiff_t count, int width)
+static void pack_along(float *to, const float *rows, const pn_rows *as, ptrdiff_t of, ptrdiff_t count, int width)
 {
-    pack(to, rows, (pn_matrix_strides){ 0, of, 1 }, count, of, width);
+    for (ptrdiff_t r = 0; r < count; r += width, to += width * of)
+        for (ptrdiff_t c = 0; c < of; c += as->chunk)
+            pack(to + c * width, rows + pn_row_at(as, 0, r, c), (pn_matrix_strides){ 0, as->row, 1 },
+                 pn_smaller(count - r, width), pn_smaller(of - c, as->chunk), width);
 }
-static void pack_across(float *to, const float *rows, ptrdiff_t of, ptrdiff_t count)
+
+enum { PIECE = VLEN == 4 ? NR : PN_BLOCK };             /* of a sliver, in one block */
+
+/* One sliver from number c on. */
+static void pack_pieces(float *to, const float *rows, const pn_rows *as, ptrdiff_t c, ptrdiff_t of, ptrdiff_t count)
 {
-    pack(to, rows, (pn_matrix_strides){ 0, 1, of }, of, count, NR);
+    for (int w = 0; w < NR; w += PIECE)
+        for (ptrdiff_t r = 0; r < count; r++)
+            if (c + w < of) memcpy(to + r * NR + w, rows + pn_row_at(as, 0, r, c + w), PIECE * sizeof *to);
+            else memset(to + r * NR + w, 0, PIECE * sizeof *to);
 }
+
+static void pack_across(float *to, const float *rows, const pn_rows *as, ptrdiff_t of, ptrdiff_t count)
+{
+    if (as->chunk == of) pack(to, rows, (pn_matrix_strides){ 0, 1, as->row }, of, count, NR);
+    else
+        for (ptrdiff_t c = 0; c < of; c += NR) pack_pieces(to + c * count, rows, as, c, of, count);
+}
+
+/* The numbers of a row from c on, zeros past the last; and back, with zeros up to the end of their block. */
+ALWAYS_INLINE vec load_numbers(const float *row, const pn_rows *as, ptrdiff_t c, ptrdiff_t of)
+{
+    const float *at = row + pn_row_at(as, 0, 0, c);
+    return c + VLEN <= of ? vec_load(at) : vec_load_some(at, of - c);
+}
+ALWAYS_INLINE void store_numbers(pn_sink row, const pn_rows *as, ptrdiff_t c, ptrdiff_t of, vec x)
+{
+    float *at = row.data + pn_row_at(as, 0, 0, c);
+    const ptrdiff_t left = of - c;
+    if (left >= VLEN) vec_store(at, row.add ? vec_load(at) + x : x);
+    else if (as->chunk != of) vec_store(at, vec_first(row.add ? vec_load(at) + x : x, left));
+    else if (left > 0) vec_store_some(at, row.add ? vec_load_some(at, left) + x : x, left);
+}
+/* Up to where rows are written. */
+static ptrdiff_t written(const pn_rows *as, ptrdiff_t of) { return as->chunk == of ? of : padded(of, PN_BLOCK); }
 static void scale(float *x, ptrdiff_t n, float by)
 {
     for (ptrdiff_t i = 0; i < n; i++) x[i] *= by;
@@ -97,10 +132,11 @@ static void pack_block(void *arg, ptrdiff_t item, int worker)
     (void)worker;
     const fwd_job *j = arg;
     const pn_full_dims *d = &j->d;
-    const ptrdiff_t block = item % j->blocks, first = item / j->blocks * d->keys + block * KEYS;
-    const ptrdiff_t count = keys_in(d, block);
-    pack_along(j->keys + item * j->key_room, j->in->k + first * d->features, d->features, count, NR);
-    pack_across(j->values + item * j->value_room, j->in->v + first * d->values, d->values, count);
+    const ptrdiff_t block = item % j->blocks, n = item / j->blocks, count = keys_in(d, block);
+    const float *k = j->in->k + pn_row_at(&d->k, n, block * KEYS, 0);
+    const float *v = j->in->v + pn_row_at(&d->v, n, block * KEYS, 0);
+    pack_along(j->keys + item * j->key_room, k, &d->k, d->features, count, NR);
+    pack_across(j->values + item * j->value_room, v, &d->v, d->values, count);
 }
 
 /* What one item works on: ROWS queries, and all about their rows so far. */
@@ -174,15 +210,16 @@ static void weigh_values(strip *w, const float *values, ptrdiff_t m, ptrdiff_t c
         }
 }
 
-static void put_rows(const fwd_job *j, const strip *w, ptrdiff_t first, ptrdiff_t m)
+static void put_rows(const fwd_job *j, const strip *w, ptrdiff_t n, ptrdiff_t q, ptrdiff_t m)
 {
+    const pn_full_dims *d = &j->d;
+    const ptrdiff_t first = n * d->queries + q, end = written(&d->y, d->values);
     for (ptrdiff_t r = 0; r < m; r++) {
         const float share = w->sum[r] == 0 ? 0 : 1 / w->sum[r];
-        float *y = j->y + (first + r) * j->d.values;
-        for (ptrdiff_t x = 0; x < j->d.values; x += VLEN) {
-            const vec v = vec_load(w->sums + (x / NR * ROWS + r) * NR + x % NR) * share;
-            if (x + VLEN <= j->d.values) vec_store(y + x, v);
-            else vec_store_some(y + x, v, j->d.values - x);
+        const pn_sink y = { j->y + pn_row_at(&d->y, n, q + r, 0), false };
+        for (ptrdiff_t x = 0; x < end; x += VLEN) {
+            const vec v = x < j->width ? vec_load(w->sums + (x / NR * ROWS + r) * NR + x % NR) * share : (vec){ 0 };
+            store_numbers(y, &d->y, x, d->values, v);
         }
         j->top[first + r] = w->top[r];
         j->log_sum[first + r] = w->sum[r] == 0 ? 0 : logf(w->sum[r]);
@@ -194,10 +231,10 @@ static void forward_strip(void *arg, ptrdiff_t item, int worker)
     const fwd_job *j = arg;
     const pn_full_dims *d = &j->d;
     const ptrdiff_t strips = pieces(d->queries, ROWS), n = item / strips, q = item % strips * ROWS;
-    const ptrdiff_t m = pn_smaller(ROWS, d->queries - q), first = n * d->queries + q;
+    const ptrdiff_t m = pn_smaller(ROWS, d->queries - q);
     strip *w = (strip *)(void *)(j->own + worker * strip_room(j));
     float *queries = w->sums + ROWS * j->width;
-    pack_along(queries, j->in->q + first * d->features, d->features, m, MR);
+    pack_along(queries, j->in->q + pn_row_at(&d->q, n, q, 0), &d->q, d->features, m, MR);
     scale(queries, padded(m, MR) * d->features, d->scale);
     memset(w->sums, 0, (size_t)(ROWS * j->width) * sizeof *w->sums);
     memset(w->best, 0, sizeof w->best);
@@ -211,7 +248,7 @@ static void forward_strip(void *arg, ptrdiff_t item, int worker)
         find_exponentials(w, m, count);
         weigh_values(w, j->values + at * j->value_room, m, count, j->width);
     }
-    put_rows(j, w, first, m);
+    put_rows(j, w, n, q, m);
 }
 
 static ptrdiff_t fwd_packed(const fwd_job *j)
@@ -300,14 +337,14 @@ static void pack_keys(void *arg, ptrdiff_t item, int worker)
     (void)worker;
     const bwd_job *j = arg;
     const pn_full_dims *d = &j->d;
-    const ptrdiff_t block = item % j->blocks, first = (j->n + item / j->blocks) * d->keys + block * KEYS;
-    const ptrdiff_t count = keys_in(d, block);
-    const float *k = j->in->k + first * d->features;
-    pack_along(j->keys + item * keys_room(j), k, d->features, count, NR);
+    const ptrdiff_t block = item % j->blocks, n = j->n + item / j->blocks, count = keys_in(d, block);
+    const float *k = j->in->k + pn_row_at(&d->k, n, block * KEYS, 0);
+    pack_along(j->keys + item * keys_room(j), k, &d->k, d->features, count, NR);
     if (!j->slopes) return;
-    pack_along(j->values + item * values_room(j), j->in->v + first * d->values, d->values, count, NR);
+    const float *v = j->in->v + pn_row_at(&d->v, n, block * KEYS, 0);
+    pack_along(j->values + item * values_room(j), v, &d->v, d->values, count, NR);
     float *rows = j->key_rows + item * key_rows_room(j);
-    pack_across(rows, k, d->features, count);
+    pack_across(rows, k, &d->k, d->features, count);
     scale(rows, count * padded(d->features, NR), d->scale);
 }
 
@@ -323,15 +360,15 @@ static void find_row_sums(const bwd_job *j, ptrdiff_t batch, ptrdiff_t first)
 }
 
 /* sum_j a_ij (dy_i v_j) is dy_i y_i. */
-static void find_mean(const bwd_job *j, ptrdiff_t batch, ptrdiff_t first)
+static void find_mean(const bwd_job *j, ptrdiff_t batch)
 {
+    const pn_rows *as = &j->d.y;
     float *mean = j->mean + batch * numbers_room(j);
     for (ptrdiff_t r = 0; r < j->rows; r++) {
-        const ptrdiff_t of = r < j->m ? j->d.values : 0, at = (first + r) * j->d.values;
+        const ptrdiff_t of = r < j->m ? j->d.values : 0, at = pn_row_at(as, j->n + batch, j->q + r, 0);
         vec sum = { 0 };
-        ptrdiff_t i = 0;
-        for (; i + VLEN <= of; i += VLEN) sum += vec_load(j->dy + at + i) * vec_load(j->in->y + at + i);
-        if (i < of) sum += vec_load_some(j->dy + at + i, of - i) * vec_load_some(j->in->y + at + i, of - i);
+        for (ptrdiff_t i = 0; i < of; i += VLEN)
+            sum += load_numbers(j->dy + at, as, i, of) * load_numbers(j->in->y + at, as, i, of);
         mean[r] = vec_sum(sum);
     }
 }
@@ -343,26 +380,26 @@ static void pack_queries(void *arg, ptrdiff_t item, int worker)
     (void)worker;
     const bwd_job *j = arg;
     const pn_full_dims *d = &j->d;
-    const ptrdiff_t batch = item / PARTS, first = (j->n + batch) * d->queries + j->q;
-    const float *q = j->in->q + first * d->features, *dy = j->dy + first * d->values;
+    const ptrdiff_t batch = item / PARTS, n = j->n + batch;
+    const float *q = j->in->q + pn_row_at(&d->q, n, j->q, 0), *dy = j->dy + pn_row_at(&d->y, n, j->q, 0);
     float *queries = j->queries + batch * query_room(j), *rows = j->query_rows + batch * query_rows_room(j);
     switch (item % PARTS) {
     case 0:
-        pack_along(queries, q, d->features, j->m, MR);
+        pack_along(queries, q, &d->q, d->features, j->m, MR);
         scale(queries, padded(j->m, MR) * d->features, d->scale);
         break;
     case 1:
         if (!j->slopes) break;
-        pack_across(rows, q, d->features, j->m);
+        pack_across(rows, q, &d->q, d->features, j->m);
         scale(rows, j->m * padded(d->features, NR), d->scale);
         break;
     case 2:
-        if (j->slopes) pack_along(j->dy_tiles + batch * dy_room(j), dy, d->values, j->m, MR);
-        find_row_sums(j, batch, first);
+        if (j->slopes) pack_along(j->dy_tiles + batch * dy_room(j), dy, &d->y, d->values, j->m, MR);
+        find_row_sums(j, batch, n * d->queries + j->q);
         break;
     default:
-        pack_across(j->dy_rows + batch * dy_rows_room(j), dy, d->values, j->m);
-        if (j->slopes) find_mean(j, batch, first);
+        pack_across(j->dy_rows + batch * dy_rows_room(j), dy, &d->y, d->values, j->m);
+        if (j->slopes) find_mean(j, batch);
     }
 }
 
@@ -394,20 +431,35 @@ static void find_weights(const bwd_job *j, ptrdiff_t item, float *weight, float 
         }
 }
 
-ALWAYS_INLINE void put_tile(float *to, ptrdiff_t step, const tile *t, ptrdiff_t m, ptrdiff_t n, bool add)
+/* m rows of the tile, from number c of these on; behind the last tile come the zeros of its block. */
+ALWAYS_INLINE void put_numbers(pn_sink to, const pn_rows *as, const tile *t, ptrdiff_t m, ptrdiff_t c, ptrdiff_t of)
 {
-    if (m >= MR && n >= NR) put(to, step, t, MR, NR, NULL, add);
-    else put(to, step, t, pn_smaller(MR, m), pn_smaller(NR, n), NULL, add);
+    const ptrdiff_t end = c + NR < of ? c + NR : written(as, of);
+    for (ptrdiff_t r = 0; r < m; r++)
+        for (ptrdiff_t x = c; x < end; x += VLEN)
+            store_numbers((pn_sink){ to.data + r * as->row, to.add }, as, x, of,
+                          x < c + NR ? t->at[r][(x - c) / VLEN] : (vec){ 0 });
+}
+ALWAYS_INLINE void put_tile(pn_sink to, const pn_rows *as, const tile *t, ptrdiff_t m, ptrdiff_t c, ptrdiff_t of)
+{
+    if (m < MR || c + NR > of || (c + NR == of && of % as->chunk)) {
+        put_numbers(to, as, t, pn_smaller(MR, m), c, of);
+        return;
+    }
+    for (int v = 0; v < NV; v++) {
+        float *at = to.data + pn_row_at(as, 0, 0, c + v * VLEN);
+        for (int r = 0; r < MR; r++, at += as->row) vec_store(at, to.add ? vec_load(at) + t->at[r][v] : t->at[r][v]);
+    }
 }
 
 /* to[key] += sum over queries of factor[query][key] row[query]; `of` numbers a row, packed in slivers. */
-static void add_rows(pn_sink to, ptrdiff_t of, const float *factor, const float *rows, ptrdiff_t queries,
-                     ptrdiff_t count)
+static void add_rows(pn_sink to, const pn_rows *as, ptrdiff_t of, const float *factor, const float *rows,
+                     ptrdiff_t queries, ptrdiff_t count)
 {
     for (ptrdiff_t x = 0; x < of; x += NR)
         for (ptrdiff_t y = 0; y < count; y += MR) {
             const tile t = multiply_more((tile){ 0 }, factor + y, 1, STEP, rows + x * queries, queries);
-            put_tile(to.data + y * of + x, of, &t, count - y, of - x, to.add);
+            put_tile((pn_sink){ to.data + y * as->row, to.add }, as, &t, count - y, x, of);
         }
 }
 
@@ -417,16 +469,16 @@ static void key_block(void *arg, ptrdiff_t item, int worker)
     const bwd_job *j = arg;
     const pn_full_dims *d = &j->d;
     const ptrdiff_t batch = item / j->blocks, block = item % j->blocks, count = keys_in(d, block);
-    const ptrdiff_t first = (j->n + batch) * d->keys + block * KEYS;
+    const ptrdiff_t n = j->n + batch;
     const pn_sink k = j->out->k, v = j->out->v;
     float *weight = j->own + worker * weights_room(j), *slope = j->slope + item * weights_room(j);
     find_weights(j, item, weight, slope);
     if (v.data)
-        add_rows((pn_sink){ v.data + first * d->values, v.add || j->q > 0 }, d->values, weight,
-                 j->dy_rows + batch * dy_rows_room(j), j->m, count);
+        add_rows((pn_sink){ v.data + pn_row_at(&d->v, n, block * KEYS, 0), v.add || j->q > 0 }, &d->v, d->values,
+                 weight, j->dy_rows + batch * dy_rows_room(j), j->m, count);
     if (k.data)
-        add_rows((pn_sink){ k.data + first * d->features, k.add || j->q > 0 }, d->features, slope,
-                 j->query_rows + batch * query_rows_room(j), j->m, count);
+        add_rows((pn_sink){ k.data + pn_row_at(&d->k, n, block * KEYS, 0), k.add || j->q > 0 }, &d->k, d->features,
+                 slope, j->query_rows + batch * query_rows_room(j), j->m, count);
 }
 
 static ptrdiff_t query_items(const bwd_job *j) { return pieces(j->m, ROWS) * pieces(j->d.features, NR); }
@@ -439,7 +491,7 @@ static void query_strip(void *arg, ptrdiff_t item, int worker)
     const pn_full_dims *d = &j->d;
     const ptrdiff_t batch = item / query_items(j), part = item % query_items(j), strips = pieces(j->m, ROWS);
     const ptrdiff_t x = part / strips * NR, from = part % strips * ROWS, to = pn_smaller(from + ROWS, j->m);
-    float *dq = j->out->q.data + ((j->n + batch) * d->queries + j->q) * d->features + x;
+    float *dq = j->out->q.data + pn_row_at(&d->q, j->n + batch, j->q, 0);
     for (ptrdiff_t y = from; y < to; y += MR) {
         tile t = { 0 };
         for (ptrdiff_t block = 0; block < j->blocks; block++) {
@@ -447,7 +499,7 @@ static void query_strip(void *arg, ptrdiff_t item, int worker)
             t = multiply_more(t, j->slope + at * weights_room(j) + y * STEP, STEP, 1,
                               j->key_rows + at * key_rows_room(j) + x * count, count);
         }
-        put_tile(dq + y * d->features, d->features, &t, to - y, d->features - x, j->out->q.add);
+        put_tile((pn_sink){ dq + y * d->q.row, j->out->q.add }, &d->q, &t, to - y, x, d->features);
     }
 }
 
