@@ -35,6 +35,7 @@ static inline void pn_put(pn_sink s, ptrdiff_t i, double v)
 #include "kernels/shaping.h"
 #include "kernels/resample.h"
 #include "kernels/attention.h"
+#include "kernels/match.h"
 #include "kernels/losses.h"
 #include "kernels/regions.h"
 #include "kernels/optim.h"
@@ -47,6 +48,7 @@ typedef struct pn_kernels {
     pn_shaping_kernels shaping;
     pn_resample_kernels resample;
     pn_attention_kernels attention;
+    pn_match_kernels match;
     pn_loss_kernels loss;
     pn_region_kernels region;
     pn_optim_kernels optim;
@@ -60,6 +62,7 @@ void pn_ref_add_pointwise(pn_kernels *k);
 void pn_ref_add_shaping(pn_kernels *k);
 void pn_ref_add_resample(pn_kernels *k);
 void pn_ref_add_attention(pn_kernels *k);
+void pn_ref_add_match(pn_kernels *k);
 void pn_ref_add_losses(pn_kernels *k);
 void pn_ref_add_regions(pn_kernels *k);
 void pn_ref_add_optim(pn_kernels *k);

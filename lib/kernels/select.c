@@ -21,7 +21,7 @@ pn_kernels pn_kernels_for(pn_isa isa)
 {
     static add_level *const ref[] = {
         pn_ref_add_conv, pn_ref_add_matmul, pn_ref_add_norm, pn_ref_add_pointwise, pn_ref_add_shaping,
-        pn_ref_add_resample, pn_ref_add_attention, pn_ref_add_losses, pn_ref_add_regions,
+        pn_ref_add_resample, pn_ref_add_attention, pn_ref_add_match, pn_ref_add_losses, pn_ref_add_regions,
         pn_ref_add_optim,
     };
     pn_kernels k = { 0 };

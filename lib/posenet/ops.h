@@ -240,6 +240,79 @@ PN_API pn_tensor *pn_graph_attention(pn_graph *g, pn_tensor *q, pn_tensor *k, pn
  * h [N,M,D]  a [N,M,M], or [M,M] for all samples  w [O,D]  bias [O] or NULL  returns [N,M,O]  (Kipf & Welling 2017, eq. 2) */
 PN_API pn_tensor *pn_graph_conv(pn_graph *g, pn_tensor *h, pn_tensor *a, pn_tensor *w, pn_tensor *bias);
 
+/* ---- Correspondence and local structure ------------------------------------------------------------------------- */
+
+/* The channels as they are, or less their mean at each pixel. */
+typedef enum { PN_RAW, PN_CENTRED } pn_centring;
+/**
+ * f / (|f| + eps) over the channels at each pixel, f = x or x less its mean over the channels.
+ *
+ * x [N,C,H,W]   returns [N,C,H,W]; pn_saved_of(.., 0) is |f| [N,1,H,W]
+ *
+ * Edges:  where |f| is 0 the result is 0 and passes no gradient.
+ * Errors: PN_ERR_ARG also for an eps that is not a positive number.
+ */
+PN_API pn_tensor *pn_unit_channels(pn_graph *g, pn_tensor *x, pn_centring centring, double eps);
+/**
+ * Local self-correlation: how well each pixel matches those around it.
+ *
+ *   s[n,t,p] = sum_c f[n,c,p] f[n,c,clamp(p + d_t)],  d_t the k x k window's offsets, row by row without the centre
+ *
+ * f [N,C,H,W], as a rule of unit length (pn_unit_channels)   k odd, 3 to 15   returns [N,k^2-1,H,W]
+ *
+ * Edges:  clamp brings a position outside to the nearest pixel, which may be p itself; k may be larger than the map.
+ * Source: Shechtman & Irani 2007; on features: Zheng et al. 2021 (F-LSeSim).
+ */
+PN_API pn_tensor *pn_self_correlation(pn_graph *g, pn_tensor *f, int k);
+/**
+ * Dense correspondence: to every target position come the source's values, weighted by how well keys match the query.
+ *
+ *   s(q,p) = sum_c query[n,c,q] key[n,c,p] / temperature, -inf where valid[n,0,p] is 0
+ *   a(q,p) = exp(s(q,p)) / sum_p' exp(s(q,p'));  y[n,c,q] = sum_p a(q,p) value[n,c,p]
+ *
+ * query [N,D,TH,TW]   key [N,D,SH,SW]   value [N,V,SH,SW]
+ * temperature [1], above 0: a leaf, for it changes from step to step (no gradient)
+ * valid       [N,1,SH,SW], 0 where a source cell does not count, or NULL: all do (no gradient)
+ * returns     [N,V,TH,TW]; pn_saved_of(.., 0) is top = max_p s [N,TH TW], pn_saved_of(.., 1) log sum_p exp(s - top), and
+ *             pn_saved_of(.., 2) the largest weight max_p a [N,1,TH,TW]. The weights are never stored: memory grows with
+ *             the positions, and backward computes them again from the first two.
+ *
+ * Edges:  a cell that is not valid weighs 0 exactly. A sample without a valid cell: all cells weigh the same, top is 0, and
+ *         nothing but value gets a gradient.
+ * Grads:  query, key, value.
+ * Source: Zhang et al. 2020 (CoCosNet); in blocks as pn_attention.
+ */
+PN_API pn_tensor *pn_correspondence(pn_graph *g, pn_tensor *query, pn_tensor *key, pn_tensor *value,
+                                    pn_tensor *temperature, pn_tensor *valid);
+/**
+ * Every pixel's own weighted sum of those around it.
+ *
+ *   y[n,c,p] = sum_t w[n,t,p] x[n,c,clamp(p + d_t)],  d_t the k x k window's offsets, row by row with the centre
+ *
+ * x [N,C,H,W]   w [N,k^2,H,W], k odd, at most 15   returns [N,C,H,W]
+ * Edges: clamp as pn_self_correlation.
+ */
+PN_API pn_tensor *pn_window_sum(pn_graph *g, pn_tensor *x, pn_tensor *w);
+/**
+ * Local self-similarity of patches.
+ *
+ *   s[n,t,p] = exp(-|u(p) - u(clamp(p + d_t))|^2 / (2 patch^2 C sigma^2)),  offsets as pn_self_correlation
+ *
+ * with u(p) the patch x patch numbers around p in all channels, beyond the map those of the nearest pixel.
+ *
+ * x [N,C,H,W], pictures: C of a few   patch odd, 1 to 15   k odd, 3 to 15   returns [N,k^2-1,H,W]
+ * Errors: PN_ERR_ARG also for a sigma that is not a positive number.     Source: Shechtman & Irani 2007.
+ */
+PN_API pn_tensor *pn_patch_similarity(pn_graph *g, pn_tensor *x, int patch, int k, double sigma);
+/**
+ * The k x k neighbourhood of each pixel as channels, 0 beyond the map.
+ *
+ *   y[n, c k^2 + t, i, j] = x[n, c, i + t / k - k/2, j + t % k - k/2], quotients rounded down
+ *
+ * x [N,C,H,W]   k odd   returns [N,C k^2,H,W]
+ */
+PN_API pn_tensor *pn_unfold(pn_graph *g, pn_tensor *x, int k);
+
 /* ---- Spectral norm ----------------------------------------------------------------------------------------------- */
 
 /**

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+import match_ref
 import st
 from ops_ref import (correctness, cosine, flow_sample, gauss_sample, gram, local_attention, regularisation,
                      spectral_norm)
@@ -263,6 +264,33 @@ def flows():
              n.normal(k * k, scale=0.3))
 
 
+def matching():
+    n = Numbers("matching")
+    case("unit_channels/raw", "unit(in0, 1e-6)", lambda x: match_ref.unit(x, 1e-6), n.normal(2, 5, 3, 4))
+    case("unit_channels/centred", "unit(in0, 0.1, centred)", lambda x: match_ref.unit(x, 0.1, True),
+         np.float32(0.5 + n.normal(2, 5, 3, 4)))
+    for k, shape in (3, (2, 5, 4, 6)), (5, (1, 18, 7, 6)), (7, (1, 3, 2, 4)):
+        case(f"self_correlation/k{k}", f"self_correlation(in0, {k})", lambda f, k=k: match_ref.self_correlation(f, k),
+             n.normal(*shape))
+        case(f"window_sum/k{k}", "window_sum(in0, in1)", match_ref.window_sum, n.normal(*shape),
+             n.normal(shape[0], k * k, *shape[2:]))
+    case("patch_similarity/p3k5", "patch_similarity(in0, 3, 5, 1.5)",
+         lambda x: match_ref.patch_similarity(x, 3, 5, 1.5), n.normal(2, 3, 6, 7))
+    case("patch_similarity/p5k3", "patch_similarity(in0, 5, 3, 1)",
+         lambda x: match_ref.patch_similarity(x, 5, 3, 1), n.normal(1, 2, 3, 4))
+    case("unfold/k3", "F.unfold(in0, 3, padding=1) as a map", lambda x: match_ref.unfold(x, 3), n.normal(2, 3, 4, 5))
+    case("unfold/k5", "F.unfold(in0, 5, padding=2) as a map", lambda x: match_ref.unfold(x, 5), n.normal(1, 2, 3, 2))
+
+    sizes = (2, 5, 3, 4), (2, 5, 2, 7), (2, 3, 2, 7)
+    temperature = np.float32([0.5])
+    case("correspondence/plain", "correspondence(in0, in1, in2, in3)", match_ref.correspondence,
+         *(n.normal(*s) for s in sizes), temperature, const=(3,))
+    valid = np.float32(n.rng.randint(0, 3, (2, 1, 2, 7)) > 0)
+    valid[1] = 0                                                # a sample without a valid cell
+    case("correspondence/valid", "correspondence(in0, in1, in2, in3, in4)", match_ref.correspondence,
+         *(n.normal(*s) for s in sizes), temperature, valid, const=(3, 4))
+
+
 def spectral():
     n = Numbers("spectral")
 
@@ -308,7 +336,8 @@ def losses():
 
 
 def main():
-    for group in (convolutions, products, attention, norms, pointwise, shaping, pooling_and_resizing, flows, spectral, losses):
+    for group in (convolutions, products, attention, norms, pointwise, shaping, pooling_and_resizing, flows, matching, spectral,
+                  losses):
         group()
     if "--list" in sys.argv[1:]:
         for row in table:

@@ -13,7 +13,7 @@
 #include "kernels/simd/attention.h"
 #include "kernels/simd/tile.h"
 
-enum { ROWS = 48, ROWS_BACK = 192, KEYS = 192, STEP = KEYS + 16 };      /* STEP: an odd number of lines */
+enum { ROWS = 48, ROWS_BACK = 96, KEYS = 192, STEP = KEYS + 16 };      /* STEP: an odd number of lines */
 
 static ptrdiff_t blocks_of(const pn_full_dims *d) { return pieces(d->keys, KEYS); }
 static ptrdiff_t keys_in(const pn_full_dims *d, ptrdiff_t block) { return pn_smaller(KEYS, d->keys - block * KEYS); }

@@ -10,6 +10,7 @@ void PN_SIMD(pn_simd_add)(pn_kernels *k)
     PN_SIMD(pn_simd_shaping)(k);
     PN_SIMD(pn_simd_resample)(k);
     PN_SIMD(pn_simd_attention)(k);
+    PN_SIMD(pn_simd_match)(k);
     PN_SIMD(pn_simd_losses)(k);
     PN_SIMD(pn_simd_regions)(k);
     PN_SIMD(pn_simd_optim)(k);

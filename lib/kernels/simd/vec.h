@@ -43,6 +43,7 @@ void PN_SIMD(pn_simd_pointwise)(pn_kernels *k);
 void PN_SIMD(pn_simd_shaping)(pn_kernels *k);
 void PN_SIMD(pn_simd_resample)(pn_kernels *k);
 void PN_SIMD(pn_simd_attention)(pn_kernels *k);
+void PN_SIMD(pn_simd_match)(pn_kernels *k);
 void PN_SIMD(pn_simd_losses)(pn_kernels *k);
 void PN_SIMD(pn_simd_regions)(pn_kernels *k);
 void PN_SIMD(pn_simd_optim)(pn_kernels *k);
