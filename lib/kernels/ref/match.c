@@ -5,11 +5,16 @@
 
 /* ---- Channels of unit length --------------------------------------------------------------------------------------- */
 
+/* The second time round takes off what rounding left: the mean of equal numbers is that number. */
 static double mean_at(const pn_real *x, pn_map m, ptrdiff_t n, ptrdiff_t i, ptrdiff_t j)
 {
-    double sum = 0;
-    for (ptrdiff_t c = 0; c < m.c; c++) sum += (double)x[pn_at(m, n, c, i, j)];
-    return sum / (double)m.c;
+    double mean = 0;
+    for (int times = 0; times < 2; times++) {
+        double sum = 0;
+        for (ptrdiff_t c = 0; c < m.c; c++) sum += (double)x[pn_at(m, n, c, i, j)] - mean;
+        mean += sum / (double)m.c;
+    }
+    return mean;
 }
 
 static void unit_at(pn_real *y, pn_real *length, const pn_real *x, pn_unit_dims d, ptrdiff_t n, ptrdiff_t i, ptrdiff_t j)
