@@ -189,6 +189,59 @@ START_TEST(nan_stays_in_its_windows)
 }
 END_TEST
 
+/* ---- Threads ------------------------------------------------------------------------------------------------------- */
+
+enum { ROOM = 2 * 25 * 33 * 40 };
+/* Result, and gradients of the inputs one behind the other, of a graph that reads two inputs. */
+static ptrdiff_t train(pn_isa isa, int threads, pn_test_build *build, const pn_shape in[2], pn_real *numbers)
+{
+    pn_ctx *ctx = pn_test_ctx_new(isa, threads);
+    pn_graph *g = pn_graph_new(ctx);
+    static pn_real fill[ROOM];
+    pn_test_random("fill", fill, ROOM);
+    pn_tensor *x[] = { pn_input(g, "x", in[0], PN_GRAD), pn_input(g, "w", in[1], PN_GRAD) };
+    pn_tensor *out = build(g, x);
+    pn_output(g, out, PN_GRAD);
+    pn_plan *plan = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN });
+    ck_assert_msg(plan != NULL, "%s", pn_ctx_message(ctx));
+    for (int i = 0; i < 2; i++) ck_assert_int_eq(pn_set(plan, x[i], fill + i), PN_OK);
+    ck_assert_int_eq(pn_forward(plan), PN_OK);
+    ck_assert_int_eq(pn_set_grad(plan, out, fill + 2), PN_OK);
+    ck_assert_int_eq(pn_backward(plan), PN_OK);
+    ck_assert_int_eq(pn_get(plan, out, numbers), PN_OK);
+    ptrdiff_t count = pn_shape_count(pn_tensor_shape(out));
+    for (int i = 0; i < 2; count += pn_shape_count(in[i++]))
+        ck_assert_int_eq(pn_get_grad(plan, x[i], numbers + count), PN_OK);
+    pn_plan_free(plan);
+    pn_graph_free(g);
+    pn_ctx_free(ctx);
+    return count;
+}
+
+/* Every op of this file over channels of unit length, weighed by the other input. */
+static pn_tensor *all_of_them(pn_graph *g, pn_tensor *const in[])
+{
+    pn_tensor *unit = pn_unit_channels(g, in[0], PN_CENTRED, 1e-6);
+    pn_tensor *structure = pn_self_correlation(g, unit, 5), *similar = pn_patch_similarity(g, unit, 3, 5, 1);
+    pn_tensor *window = pn_concat(g, (pn_tensor *[]){ pn_add(g, structure, similar), pn_slice(g, in[1], 1, 0, 1) }, 2, 1);
+    return pn_unfold(g, pn_window_sum(g, unit, pn_mul(g, window, in[1])), 3);
+}
+START_TEST(any_number_of_threads_gives_the_same_bits)
+{
+    static const pn_shape in[2] = { { 4, { 2, 4, 9, 37 } }, { 4, { 2, 25, 9, 37 } } };
+    static pn_real one[ROOM], more[ROOM];
+    pn_isa isas[PN_ISA_NEON + 1];
+    const int n = pn_test_isas(isas);
+    for (int i = 0; i < n; i++) {
+        const ptrdiff_t count = train(isas[i], 1, all_of_them, in, one);
+        for (int threads = 2; threads <= 8; threads += threads == 3 ? 5 : 1) {
+            train(isas[i], threads, all_of_them, in, more);
+            ck_assert_mem_eq(one, more, (size_t)count * sizeof *one);
+        }
+    }
+}
+END_TEST
+
 /* ---- Refusals ------------------------------------------------------------------------------------------------------ */
 
 static void refused(pn_test_build *build, pn_shape a, pn_shape b, pn_status status, const char *text)
@@ -239,6 +292,7 @@ TCase *window_cases(void)
     tcase_add_test(tc, unfold_matches_torch);
     tcase_add_test(tc, self_correlation_is_symmetric_and_at_most_one);
     tcase_add_test(tc, nan_stays_in_its_windows);
+    tcase_add_test(tc, any_number_of_threads_gives_the_same_bits);
     tcase_add_test(tc, what_does_not_fit_is_refused);
     return tc;
 }

@@ -5,8 +5,8 @@
 #include "kernels/simd/pointwise.h"
 
 /* g[n][t][p] belongs to the pair p, clamp(p + d_t). In `turned`, [n][k^2][h][w], number e of pixel r is the sum of what
- * belongs to the pairs r + d_e, r; with `both` also to r, r + d_e: so a sum over the window, inside the map, takes
- * everything back. skip: g lacks the centre's plane. */
+ * belongs to the pairs r + d_e, r; with `both` also to r, r + d_e: so a sum over the window takes everything back;
+ * 0 where r + d_e is outside. skip: g lacks the centre's plane. */
 typedef struct {
     const float *g;
     float *turned;

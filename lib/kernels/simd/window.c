@@ -1,7 +1,7 @@
 /* simd/window.c - a map against its windows (see kernels/match.h)
  *
  * Two loops do all of it: products of every pixel with those of its window (correlate), and weighted sums over the
- * window (gather). Backward of a sum is a sum whose weights have changed places (match.h), over positions inside alone.
+ * window (gather). Backward of a sum is a sum whose weights have changed places (match.h); positions outside weigh nothing.
  */
 #include "kernels/simd/attention.h"
 #include "kernels/simd/match.h"
@@ -15,7 +15,6 @@ typedef struct {
     const float *weight;            /* gather: [n][k^2][h][w] */
     pn_sink to;
     bool skip;                      /* correlate: the centre has no plane */
-    bool inside;                    /* gather: positions outside have no part in it, else they are clamped */
 } job;
 
 static ptrdiff_t area_of(const job *j) { return j->d.x.h * j->d.x.w; }
@@ -68,19 +67,18 @@ static void correlate_row(void *arg, ptrdiff_t item, int worker)
         }
 }
 
-/* ---- Sums: to(p) = sum_t w_t(p) b(p + d_t) ------------------------------------------------------------------------- */
+/* ---- Sums: to(p) = sum_t w_t(p) b(clamp(p + d_t)) ------------------------------------------------------------------ */
 
 typedef struct { ptrdiff_t count, at[MAX_TAPS]; float weight[MAX_TAPS]; } tap_list;
 
 static void find_taps(tap_list *p, const job *j, const float *weight, ptrdiff_t y, ptrdiff_t x)
 {
     const pn_map m = j->d.x;
-    p->count = 0;
-    for (ptrdiff_t t = 0; t < j->d.k * j->d.k; t++) {
+    p->count = j->d.k * j->d.k;
+    for (ptrdiff_t t = 0; t < p->count; t++) {
         const ptrdiff_t row = y + t / j->d.k - j->d.k / 2, column = x + t % j->d.k - j->d.k / 2;
-        if (j->inside && (row < 0 || row >= m.h || column < 0 || column >= m.w)) continue;
-        p->at[p->count] = (inside(row, m.h) * m.w + inside(column, m.w)) * PN_BLOCK;
-        p->weight[p->count++] = weight[t * area_of(j)];
+        p->at[t] = (inside(row, m.h) * m.w + inside(column, m.w)) * PN_BLOCK;
+        p->weight[t] = weight[t * area_of(j)];
     }
 }
 
@@ -180,7 +178,7 @@ static void self_fwd(pn_pool *pool, pn_real *s, const pn_real *f, pn_window_dims
 static void self_bwd(pn_pool *pool, pn_sink df, const pn_real *ds, const pn_real *f, pn_window_dims d, void *scratch)
 {
     PN_SIMD(pn_simd_turn)(pool, (pn_turn){ ds, scratch, d.k, d.x.n, d.x.h, d.x.w, .skip = true, .both = true });
-    sum(pool, (job){ .d = d, .b = f, .weight = scratch, .to = df, .inside = true });
+    sum(pool, (job){ .d = d, .b = f, .weight = scratch, .to = df });
 }
 
 static void window_fwd(pn_pool *pool, pn_real *y, const pn_real *x, const pn_real *w, pn_window_dims d)
@@ -194,7 +192,7 @@ static void window_bwd(pn_pool *pool, pn_sink dx, pn_sink dw, const pn_real *dy,
     if (dw.data) correlate(pool, (job){ .d = d, .a = dy, .b = x, .to = dw });
     if (!dx.data) return;
     PN_SIMD(pn_simd_turn)(pool, (pn_turn){ w, scratch, d.k, d.x.n, d.x.h, d.x.w, .skip = false, .both = false });
-    sum(pool, (job){ .d = d, .b = dy, .weight = scratch, .to = dx, .inside = true });
+    sum(pool, (job){ .d = d, .b = dy, .weight = scratch, .to = dx });
 }
 
 void PN_SIMD(pn_simd_window)(pn_match_kernels *k)
