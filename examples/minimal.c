@@ -29,7 +29,7 @@ static bool generate(pn_ctx *ctx, char **arg)
     pn_image picture = { 0 }, small = { 0 };
     pn_weights *weights = pn_weights_open(ctx, arg[1]);
     pn_model *model = weights ? pn_model_new(ctx, &(pn_model_opt){ .weights = weights }) : NULL;
-    pn_generation *gen = model && !pn_model_load(model, weights) ? pn_generation_new(model, 1, H, W) : NULL;
+    pn_generation *gen = model && !pn_model_load(model, weights) ? pn_generation_once(model, 1, H, W) : NULL;
     bool ok = gen && !pn_image_read(ctx, arg[2], &picture) && read_pose(ctx, arg[3], &picture, pose_source) &&
               read_pose(ctx, arg[4], &picture, pose_target) &&
               !pn_image_resize(ctx, &picture, H, W, PN_FILTER_TRIANGLE, &small);

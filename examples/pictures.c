@@ -44,12 +44,12 @@ void sheet_put_pose(pn_ctx *ctx, pn_image *sheet, int row, int column, ptrdiff_t
 
 /* ---- One pair at a time ------------------------------------------------------------------------------------------------ */
 
-pn_status painter_new(painter *p, pn_model *model, ptrdiff_t height, ptrdiff_t width)
+pn_status painter_new(painter *p, pn_model *model, ptrdiff_t height, ptrdiff_t width, paint_use use)
 {
     *p = (painter){ .ctx = pn_model_ctx(model), .height = height, .width = width };
     const size_t plane = (size_t)(height * width) * sizeof(float);
     p->needs = pn_model_needs_at(model, height);
-    p->generation = pn_generation_new(model, 1, height, width);
+    p->generation = (use == PAINT_ONCE ? pn_generation_once : pn_generation_new)(model, 1, height, width);
     if (!p->generation) return pn_ctx_status(p->ctx);
     float **pictures[] = { &p->source, &p->target, &p->image }, **poses[] = { &p->pose_source, &p->pose_target };
     bool ok = true;

@@ -21,7 +21,8 @@ typedef struct {
     pn_merge merge;                 /* of label maps; needs.classes 0: none */
     float *source, *target, *pose_source, *pose_target, *image, *parsing;
 } painter;
-pn_status painter_new(painter *p, pn_model *model, ptrdiff_t height, ptrdiff_t width);
+typedef enum { PAINT_ONCE, PAINT_MANY } paint_use;
+pn_status painter_new(painter *p, pn_model *model, ptrdiff_t height, ptrdiff_t width, paint_use use);
 void painter_free(painter *p);
 /* Label maps are of this labelling, where the model's options do not say otherwise; "": lip20. */
 pn_status painter_labelling(painter *p, const char *labelling);

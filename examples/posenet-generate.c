@@ -82,7 +82,10 @@ static pn_status open_model(session *s)
     if (r->source && !r->source_parsing && reads_labels)
         return pn_ctx_fail(s->ctx, PN_ERR_ARG, "%s reads a label map of the source; name it with --source-parsing",
                            pn_model_kind_of(s->model)->name);
-    const pn_status planned = painter_new(&s->painter, s->model, s->size.height, s->size.width);
+    pn_weights_free(s->weights);                        /* what was read of it lies in the model */
+    s->weights = NULL;
+    const paint_use use = r->source ? PAINT_ONCE : PAINT_MANY;
+    const pn_status planned = painter_new(&s->painter, s->model, s->size.height, s->size.width, use);
     if (!planned && !r->common.quiet)
         fprintf(stderr, "%s: size %tdx%td, %.1f MiB for all values and packed weights\n", s->program->name, s->size.height,
                 s->size.width, (double)pn_generation_bytes(s->painter.generation) / 1048576);

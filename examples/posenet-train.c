@@ -447,7 +447,7 @@ static int train(session *s, const stage stages[], int n)
     int i = 0;
     while (i < n && s->step >= stages[i].to) i++;
     if (i == n) return already_done(s);
-    pn_status status = painter_new(&s->painter, s->model, s->ask->size.height, s->ask->size.width);
+    pn_status status = painter_new(&s->painter, s->model, s->ask->size.height, s->ask->size.width, PAINT_ONCE);
     if (!status) status = painter_labelling(&s->painter, pn_dataset_parsing(s->shown));
     if (!status) status = begin_stage(s, &stages[i]);
     if (!status) status = begin_writing(s);

@@ -297,7 +297,7 @@ int pn_training_parts(const pn_training *t, pn_part parts[4])
 
 /* ---- Generation -------------------------------------------------------------------------------------------------------------- */
 
-pn_generation *pn_generation_new(pn_model *m, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width)
+static pn_generation *generation_make(pn_model *m, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width, bool seldom)
 {
     if (pn_model_size_check(m->ctx, m->kind, height, width)) return NULL;
     pn_generation *gen = pn_ctx_alloc(m->ctx, m->kind->face->generation_bytes);
@@ -305,10 +305,20 @@ pn_generation *pn_generation_new(pn_model *m, ptrdiff_t count, ptrdiff_t height,
     gen->model = m;
     gen->graph = pn_params_init_rest(m->part[0].params, m->seed) ? NULL : pn_graph_new(m->ctx);
     if (gen->graph && !m->kind->face->describe(gen, count, height, width))
-        gen->plan = pn_plan_new(gen->graph, &(pn_plan_opt){ .mode = PN_INFER });
+        gen->plan = pn_plan_new(gen->graph, &(pn_plan_opt){ .mode = PN_INFER, .seldom = seldom });
     if (gen->plan) return gen;
     pn_generation_free(gen);
     return NULL;
+}
+
+pn_generation *pn_generation_new(pn_model *m, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width)
+{
+    return generation_make(m, count, height, width, false);
+}
+
+pn_generation *pn_generation_once(pn_model *m, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width)
+{
+    return generation_make(m, count, height, width, true);
 }
 
 void pn_generation_free(pn_generation *gen)

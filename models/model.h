@@ -109,6 +109,8 @@ PN_API int pn_training_parts(const pn_training *t, pn_part parts[4]);
 
 typedef struct pn_generation pn_generation;     /* an inference plan at one size */
 PN_API pn_generation *pn_generation_new(pn_model *m, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width);
+/* The same for one picture or a few: weights are packed in every run, in half the memory, and the first picture comes sooner. */
+PN_API pn_generation *pn_generation_once(pn_model *m, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width);
 PN_API void pn_generation_free(pn_generation *gen);
 PN_API pn_status pn_generation_run(pn_generation *gen, const pn_model_input *in, pn_real *image);      /* [count,3,H,W] */
 PN_API size_t pn_generation_bytes(const pn_generation *gen);

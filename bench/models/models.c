@@ -1,12 +1,17 @@
 /* bench/models/models.c - every model of the registry: its generator and the step of each stage, at its own size
  *
- * model/generator/HxW/bN; model/step/HxW/bN for the last stage, whose step learns most; model/STAGE-step/HxW/bN.
+ * model/generator/HxW/bN; model/picture/HxW/b1, as a program for one picture generates; model/step/HxW/bN for the last
+ * stage, whose step learns most; model/STAGE-step/HxW/bN.
  */
+#define _POSIX_C_SOURCE 200809L
 #include "support/pnbench.h"
 #include "posenet/data.h"
+#include "posenet/train.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct {
     bench_work base;
@@ -66,17 +71,47 @@ static pn_status make_inputs(model_work *w, const bench_model *m)
     return PN_OK;
 }
 
+static const char *weights_path(void)
+{
+    const char *path = getenv(BENCH_WEIGHTS);
+    return path && *path ? path : NULL;
+}
+
+/* With weights from a file, where one is named; it is written when it is not there. */
+static pn_status make_model(model_work *w, const bench_model *m)
+{
+    const char *path = m->once ? weights_path() : NULL;
+    const bool written = path && access(path, R_OK) == 0;
+    pn_weights *weights = written ? pn_weights_open(w->ctx, path) : NULL;
+    if (written && !weights) return pn_ctx_status(w->ctx);
+    w->model = pn_model_new(w->ctx, &(pn_model_opt){ .name = m->name, .seed = 1, .weights = weights });
+    pn_status status = w->model ? PN_OK : pn_ctx_status(w->ctx);
+    if (!status && weights) status = pn_model_load(w->model, weights);
+    pn_weights_free(weights);
+    return status;
+}
+
+static pn_status write_weights(const model_work *w, const char *path)
+{
+    pn_part parts[4];
+    pn_note notes[8];
+    if (!path || access(path, R_OK) == 0) return PN_OK;
+    pn_model_parts(w->model, parts);
+    return pn_checkpoint_save(w->ctx, path, parts, 1, notes, pn_model_notes(w->model, notes));
+}
+
 static pn_status prepare(model_work *w, const bench_model *m)
 {
-    w->model = pn_model_new(w->ctx, &(pn_model_opt){ .name = m->name, .seed = 1 });
-    if (!w->model) return pn_ctx_status(w->ctx);
+    const pn_status made = make_model(w, m);
+    if (made) return made;
     if (m->stage) {
         const pn_training_opt opt = { .stage = m->stage, .batch = m->batch, .height = m->height, .width = m->width };
         w->training = pn_training_new(w->model, &opt);
     } else {
-        w->generation = pn_generation_new(w->model, m->batch, m->height, m->width);
+        w->generation = (m->once ? pn_generation_once : pn_generation_new)(w->model, m->batch, m->height, m->width);
     }
     if (!w->training && !w->generation) return pn_ctx_status(w->ctx);
+    if (m->once && write_weights(w, weights_path())) return pn_ctx_status(w->ctx);
     w->base.bytes = m->stage ? pn_training_bytes(w->training) : pn_generation_bytes(w->generation);
     w->base.flops = (double)m->batch * bench_model_flops(m);
     w->base.items = (double)m->batch;
@@ -108,7 +143,8 @@ static int add(pn_bench_case *out, int n, int room, bench_model m, const char *w
         .begin = bench_model_begin,
         .model = m,
         .inside = m.stage ? "all networks of the stage: forward, losses, backward, Adam; packing of weights"
-                          : "pictures and heat maps in, picture out; weights packed before",
+                : m.once ? "pictures and heat maps in, picture out; packing of weights"
+                         : "pictures and heat maps in, picture out; weights packed before",
     };
     return n + 1;
 }
@@ -122,6 +158,9 @@ int bench_models(pn_bench_case *out, int room)
         for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
             bench_model m = { .name = kind->name, .batch = batches[b], .height = kind->height, .width = kind->width };
             n = add(out, n, room, m, "generator");
+            m.once = m.batch == 1;
+            if (m.once) n = add(out, n, room, m, "picture");
+            m.once = false;
             for (const pn_model_choice *s = kind->stages; s->name; s++) {
                 char work[64];
                 snprintf(work, sizeof work, "%s%s", s[1].name ? s->name : "", s[1].name ? "-step" : "step");

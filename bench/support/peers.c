@@ -28,6 +28,7 @@ typedef struct {
     pn_ctx *ctx;
     peers_opt opt;
     char self[512], threads[16];
+    char folder[64], weights[128];  /* of files for programs to read; "" when it could not be made */
     interpreter torch, onnxruntime, openvino;
 } session;
 
@@ -75,6 +76,7 @@ typedef struct {
 static child_command our_command(const session *s, const peer_row *row, const char *threads)
 {
     child_command c = { .words = { s->self, "--turns", row->entry, threads }, .loud = s->opt.verbose };
+    if (row->kind == PEER_FIRST || row->kind == PEER_MEMORY) c.settings[0] = s->weights;
     if (row->kind == PEER_FIRST) c.words[4] = "0";
     if (row->kind == PEER_TIME_AVX2) c.settings[0] = "PN_ISA=avx2";
     return c;
@@ -169,6 +171,23 @@ static double seconds_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* A program's weights come from a file, not from a random number generator: the first to ask writes it. */
+static void weights_begin(session *s)
+{
+    snprintf(s->folder, sizeof s->folder, "/tmp/posenet-bench-XXXXXX");
+    const bool made = mkdtemp(s->folder) != NULL;
+    if (!made) s->folder[0] = 0;
+    snprintf(s->weights, sizeof s->weights, BENCH_WEIGHTS "=%s%s", s->folder, made ? "/weights.safetensors" : "");
+}
+
+static void weights_end(const session *s)
+{
+    const char *path = strchr(s->weights, '=') + 1;
+    if (!s->folder[0]) return;
+    (void)unlink(path);
+    (void)rmdir(s->folder);
+}
+
 /* From before the start of a process to its first answer; < 0: there was none. */
 static double first_of(const child_command *c)
 {
@@ -183,6 +202,7 @@ static double first_of(const child_command *c)
 static outcome first_by_turns(const child_command *a, const child_command *b)
 {
     double ours[FEW_ROUNDS], theirs[FEW_ROUNDS], ratio[FEW_ROUNDS];
+    if (first_of(a) < 0) return (outcome){ 0 };         /* the weights' file is there, and in the cache */
     for (int i = 0; i < FEW_ROUNDS; i++) {
         ours[i] = first_of(a);
         theirs[i] = first_of(b);
@@ -210,6 +230,7 @@ static outcome play(const session *s, const peer_row *row, variant v)
     const child_command ours = our_command(s, row, s->threads);
     peer_command_make(s, row, s->threads, v, &peer);
     outcome o = { 0 };
+    if (row->kind == PEER_MEMORY && first_of(&ours) < 0) return o;      /* it may have written what others only read */
     if (row->kind == PEER_FIRST) {
         o = first_by_turns(&ours, &peer.command);
     } else if (child_start(&ours, &a)) {
@@ -402,11 +423,13 @@ bool bench_peers_run(pn_ctx *ctx, const peers_opt *opt)
     bench_warn_environment(ctx);
     const bench_watch before = bench_watch_now();
     const bench_ceilings c = { .threads = pn_ctx_threads(ctx), .flops = { 0, bench_peak(ctx) } };
-    const session s = introduce(ctx, opt);
+    session s = introduce(ctx, opt);
+    weights_begin(&s);
     for (const peer_row *row = peer_rows; row->what; row++) {
         const bool alone = row->kind == PEER_CEILING || row->kind == PEER_THREADS;
         if (wanted(opt, row) && (alone || interpreter_of(&s, row->script)->found)) do_row(&s, row);
     }
+    weights_end(&s);
     const bench_watch after = bench_watch_now();
     bench_warn_interference(ctx, &before, &after);
     bench_warn_drift(ctx, &c, bench_peak(ctx));

@@ -214,6 +214,7 @@ struct pn_plan {
     pn_plan_stats stats;
     pn_plan_state state;
     const char *recompute;
+    bool seldom;
     pn_run run;
 };
 

@@ -89,6 +89,7 @@ static void touch_backward(pn_plan *p, const pn_step *step, int tick)
  * run, and lives no longer than the step that reads it. Input 0 is what meets the weights. */
 static bool packs_anew(const pn_plan *p, const pn_step *step)
 {
+    if (p->seldom) return true;
     for (int i = 1; i < step->node->n_in; i++) {
         const pn_tensor *t = step->node->in[i];
         if (t->graph || (p->mode == PN_TRAIN && p->learn && t->owner == p->learn)) return true;

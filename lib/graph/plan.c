@@ -101,6 +101,7 @@ pn_plan *pn_plan_new(pn_graph *g, const pn_plan_opt *opt)
     if (opt) {
         p->mode = opt->mode;
         p->learn = opt->learn;
+        p->seldom = opt->seldom;
         p->recompute = opt->recompute ? pn_arena_strdup(&p->arena, opt->recompute) : NULL;
     }
     p->run = (pn_run){ .plan = p, .kernels = pn_ctx_kernels(ctx), .pool = pn_ctx_pool(ctx), .threads = pn_ctx_threads(ctx),
