@@ -109,6 +109,8 @@ pn_real *pn_saved(const pn_run *r, const pn_node *node, int i);
 const pn_real *pn_grad_out(const pn_run *r, const pn_node *node);
 pn_sink pn_sink_in(const pn_run *r, const pn_node *node, int i);
 bool pn_wants_grad(const pn_run *r, const pn_node *node, int i);        /* also valid in sizes() */
+/* Whether this plan learns parameter i: the same for forward, backward and what is recomputed; also valid in sizes(). */
+bool pn_is_learnt(const pn_run *r, const pn_node *node, int i);
 void *pn_scratch(const pn_run *r);
 /* State of input i, writable; NULL when this run must not update it (inference, recompute). */
 pn_real *pn_state_in(const pn_run *r, const pn_node *node, int i);

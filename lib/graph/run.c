@@ -65,6 +65,12 @@ const pn_real *pn_grad_unfolded(const pn_run *r, const pn_node *node)
 const pn_real *pn_grad_out(const pn_run *r, const pn_node *node) { (void)node; return gradient_holder(r, r->step->out)->grad_data; }
 bool pn_wants_grad(const pn_run *r, const pn_node *node, int i) { (void)node; return (r->step->wanted & PN_INPUT(i)) != 0; }
 
+bool pn_is_learnt(const pn_run *r, const pn_node *node, int i)
+{
+    const pn_plan *p = r->plan;
+    return p->mode == PN_TRAIN && p->learn && node->in[i]->owner == p->learn;
+}
+
 pn_sink pn_sink_in(const pn_run *r, const pn_node *node, int i)
 {
     (void)node;

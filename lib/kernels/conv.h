@@ -23,6 +23,7 @@ typedef struct {
     pn_border border;               /* beyond x; transposed: ZERO only */
     bool transposed;                /* weights [C,O/groups,kh,kw] instead of [O,C/groups,kh,kw] */
     ptrdiff_t more;                 /* forward: channels of a second source, 0: none. With it, x.c fills blocks; groups is 1 */
+    bool learnt;                    /* weights are new in every run: what packing costs, each run pays */
 } pn_conv_dims;
 
 /* What is convolved. A second source, of x's n, h and w and d.more channels with weights of their own, is convolved

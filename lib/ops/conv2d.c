@@ -25,6 +25,7 @@ static pn_conv_dims dims_of(const pn_run *r, const pn_node *node)
         .stride = { o->stride[0], o->stride[1] }, .pad = { o->pad[0], o->pad[1] },
         .dilation = { o->dilation[0], o->dilation[1] }, .groups = o->groups, .border = o->border,
         .transposed = ((const conv *)node)->transposed, .more = more_channels(r),
+        .learnt = pn_is_learnt(r, node, W),
     };
 }
 

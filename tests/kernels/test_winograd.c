@@ -206,11 +206,53 @@ START_TEST(a_nan_reaches_every_result_that_reads_it_and_no_lane_past_the_channel
 }
 END_TEST
 
+/* All tiles in one block; channels around a slot and around the blocks transformed at a time. */
+static const pn_conv_dims learnt[] = {
+    { .x = MAP(2, 47, 7, 10), .y = MAP(2, 129, 7, 10), SAME(3, 1), .groups = 1, .learnt = true },
+    { .x = MAP(1, 128, 8, 8), .y = MAP(1, 80, 8, 8), SAME(3, 1), .groups = 1, .border = PN_BORDER_REFLECT,
+      .learnt = true },
+    { .x = MAP(1, 130, 10, 9), .y = MAP(1, 50, 8, 7), SAME(3, 0), .groups = 1, .learnt = true },
+    { .x = MAP(3, 50, 8, 8), .y = MAP(3, 66, 8, 8), SAME(3, 1), .groups = 1, .transposed = true,
+      .learnt = true },
+};
+
+START_TEST(weights_that_are_learnt_need_no_packing)
+{
+    const pn_conv_dims *d = &learnt[_i];
+    const ptrdiff_t y = pn_map_stored(d->y), x = pn_map_stored(d->x), stats = 2 * d->y.n * pn_test_lanes(d->y);
+    const inputs in = inputs_of(d);
+    const results expected = run(&in, PN_ISA_REF, 2);
+    pn_isa isas[PN_ISA_NEON + 1];
+    const int n = pn_test_isas(isas);
+    for (int i = 0; i < n; i++) {
+        if (isas[i] == PN_ISA_REF) continue;
+        const pn_conv_sizes sizes = pn_kernels_for(isas[i]).conv.sizes(*d, 1);
+        ck_assert_uint_eq(sizes.packed_fwd, 0);
+        ck_assert_uint_eq(sizes.packed_bwd, 0);
+        const summed forward_sum = { d, isas[i], d->x.c }, backward_sum = { d, isas[i], d->y.c };
+        const results one = run(&in, isas[i], 1), two = run(&in, isas[i], 2);
+        compare(one.y, expected.y, y, "y", forward_sum);
+        compare(one.plain, expected.plain, y, "plain y", forward_sum);
+        compare(one.stats, expected.stats, stats, "stats", forward_sum);
+        compare(one.dx, expected.dx, x, "dx", backward_sum);
+        compare(one.added, expected.added, x, "added dx", backward_sum);
+        ck_assert_mem_eq(one.y, two.y, (size_t)y * sizeof *one.y);
+        ck_assert_mem_eq(one.stats, two.stats, (size_t)stats * sizeof *one.stats);
+        ck_assert_mem_eq(one.added, two.added, (size_t)x * sizeof *one.added);
+        free_results(one);
+        free_results(two);
+    }
+    free_results(expected);
+    free_inputs(in);
+}
+END_TEST
+
 TCase *winograd_kernels_cases(void)
 {
     TCase *tc = tcase_create("winograd_kernels");
     tcase_add_loop_test(tc, errors_are_those_of_an_ordinary_sum_and_the_same_for_any_number_of_threads, 0, CASES);
     tcase_add_loop_test(tc, these_shapes_are_filtered_in_tiles_on_every_level_but_ref, 0, CASES);
+    tcase_add_loop_test(tc, weights_that_are_learnt_need_no_packing, 0, sizeof learnt / sizeof *learnt);
     tcase_add_test(tc, a_nan_reaches_every_result_that_reads_it_and_no_lane_past_the_channels);
     return tc;
 }

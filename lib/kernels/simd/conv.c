@@ -69,6 +69,7 @@ static conv_pass forward_pass(pn_conv_dims d)
 {
     conv_pass p = PN_SIMD(pn_conv_forward_pass)(d);
     p.wino = PN_SIMD(pn_wino_pays)(&p);
+    p.fresh = p.wino && d.learnt && PN_SIMD(pn_conv_fresh_pays)(&p);
     PN_SIMD(pn_conv_choose_band)(&p);
     return p;
 }
@@ -77,6 +78,7 @@ static conv_pass backward_pass(pn_conv_dims d)
 {
     conv_pass p = PN_SIMD(pn_conv_backward_pass)(folds(&d) ? padded(d) : d);
     p.wino = PN_SIMD(pn_wino_pays)(&p);
+    p.fresh = p.wino && d.learnt && PN_SIMD(pn_conv_fresh_pays)(&p);
     PN_SIMD(pn_conv_choose_band)(&p);
     return p;
 }
@@ -96,17 +98,20 @@ static size_t apart_bytes(const conv_pass *p)
 
 static size_t packed_bytes(const conv_pass *p)
 {
+    if (p->fresh) return 0;
     return p->wino ? PN_SIMD(pn_wino_packed_bytes)(p) : PN_SIMD(pn_conv_packed_bytes)(p);
 }
 
 static void pack(pn_pool *pool, float *packed, const pn_conv_source *from, const conv_pass *p)
 {
+    if (p->fresh) return;
     if (p->wino) PN_SIMD(pn_wino_pack)(pool, packed, from, p);
     else PN_SIMD(pn_conv_pack)(pool, packed, from, p);
 }
 
 static size_t pass_bytes(const conv_pass *p, int threads)
 {
+    if (p->fresh) return PN_SIMD(pn_conv_fresh_bytes)(p, threads);
     if (p->wino) return PN_SIMD(pn_wino_bytes)(p, threads);
     const conv_pass apart = apart_pass(p);
     return apart_bytes(p) + PN_SIMD(pn_conv_correlate_bytes)(apart_bytes(p) ? &apart : p, threads);
@@ -114,6 +119,10 @@ static size_t pass_bytes(const conv_pass *p, int threads)
 
 static void run_pass(pn_pool *pool, const conv_pass *p, conv_correlation c)
 {
+    if (p->fresh) {
+        PN_SIMD(pn_conv_fresh)(pool, p, c);
+        return;
+    }
     if (p->wino) {
         PN_SIMD(pn_wino_correlate)(pool, p, c);
         return;
@@ -169,7 +178,8 @@ static void fwd(pn_pool *pool, pn_real *y, const pn_conv_source *from, const pn_
         return;
     }
     const conv_pass p = forward_pass(d);
-    run_pass(pool, &p, (conv_correlation){ .source = from, .packed = packed, .result = y, .epi = epi, .scratch = scratch });
+    run_pass(pool, &p, (conv_correlation){ .source = from, .packed = p.fresh ? from->w : packed, .result = y, .epi = epi,
+                                           .scratch = scratch });
 }
 
 static void bwd_data(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real *w, const pn_real *packed, pn_conv_dims d,
@@ -181,7 +191,8 @@ static void bwd_data(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real
     }
     const conv_pass p = backward_pass(d);
     const pn_conv_source from = { .x = dy };
-    conv_correlation c = { .source = &from, .packed = packed, .result = dx.data, .add = dx.add, .scratch = scratch };
+    conv_correlation c = { .source = &from, .packed = p.fresh ? w : packed, .result = dx.data, .add = dx.add,
+                           .scratch = scratch };
     if (folds(&d)) {
         c.result = scratch;
         c.scratch = (char *)scratch + padded_bytes(d);

@@ -150,6 +150,7 @@ typedef struct {
     pn_map more;                    /* a second map of sources: its channels follow those of in, which fill blocks */
     ptrdiff_t w_more;               /* w_out in the weights of these */
     bool wino;                      /* by minimal filtering, winograd.h, instead of in bands */
+    bool fresh;                     /* ... transforming the weights on the way instead of packing them */
     ptrdiff_t pair_blocks, pair_channels;       /* input blocks and channels that weights are packed for */
 } conv_pass;
 
@@ -243,6 +244,12 @@ typedef struct {
 size_t PN_SIMD(pn_conv_correlate_bytes)(const conv_pass *p, int threads);
 void PN_SIMD(pn_conv_correlate)(pn_pool *pool, const conv_pass *p, conv_correlation c);
 void PN_SIMD(pn_conv_choose_band)(conv_pass *p);
+
+/* A pass by minimal filtering whose weights need no packing: c.packed is the parameter; and whether that is faster, packing
+ * included. */
+bool PN_SIMD(pn_conv_fresh_pays)(const conv_pass *p);
+size_t PN_SIMD(pn_conv_fresh_bytes)(const conv_pass *p, int threads);
+void PN_SIMD(pn_conv_fresh)(pn_pool *pool, const conv_pass *p, conv_correlation c);
 
 /* Results [n][group's own blocks][h][w][16] in `apart` brought to the blocks of the map, with what c asks for. */
 void PN_SIMD(pn_conv_collect)(pn_pool *pool, const conv_pass *p, const float *apart, conv_correlation c);
