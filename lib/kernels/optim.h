@@ -7,7 +7,7 @@ typedef struct { double rate, beta1, beta2, eps, root; } pn_adam_dims;  /* rate 
 typedef struct {
     /* m, v moments; w -= rate * m / (sqrt(v) / root + eps); gradients are read, not cleared. */
     void (*adam)(pn_pool *pool, pn_real *w, pn_real *m, pn_real *v, const pn_real *g, pn_adam_dims d, ptrdiff_t count);
-    bool (*finite)(const pn_real *g, ptrdiff_t count);
+    bool (*finite)(pn_pool *pool, const pn_real *g, ptrdiff_t count);
 } pn_optim_kernels;
 
 #endif

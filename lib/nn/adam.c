@@ -52,7 +52,7 @@ pn_status pn_adam_step(pn_adam *a)
     const pn_kernels *k = pn_ctx_kernels(p->ctx);
     for (int i = 0; i < a->count; i++) {
         const pn_tensor *t = p->entry[i].tensor;
-        if (t->has_grad && !k->optim.finite(t->grad, pn_shape_count(t->shape)))
+        if (t->has_grad && !k->optim.finite(pn_ctx_pool(p->ctx), t->grad, pn_shape_count(t->shape)))
             return pn_fail(p->ctx, PN_ERR_NONFINITE, "pn_adam_step: the gradient of '%s' holds NaN or Inf; nothing was changed; "
                            "lower the learning rate or look at the last batch", t->name);
     }

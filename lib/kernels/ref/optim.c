@@ -14,8 +14,9 @@ static void adam(pn_pool *pool, pn_real *w, pn_real *m, pn_real *v, const pn_rea
     }
 }
 
-static bool finite(const pn_real *g, ptrdiff_t count)
+static bool finite(pn_pool *pool, const pn_real *g, ptrdiff_t count)
 {
+    (void)pool;
     for (ptrdiff_t i = 0; i < count; i++)
         if (!isfinite(g[i])) return false;
     return true;

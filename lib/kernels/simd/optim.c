@@ -1,6 +1,9 @@
-/* lib/kernels/simd/optim.c - optimiser steps: bound by memory, one pass over four arrays */
+/* simd/optim.c - optimiser steps: bound by memory, one pass over four arrays */
 #include "kernels/simd/pointwise.h"
+#include "kernels/simd/stream.h"
 #include "kernels/simd/vec_math.h"
+
+#include <stdatomic.h>
 
 typedef struct {
     float *w, *m, *v;
@@ -22,20 +25,40 @@ static inline numbers stepped(numbers n, vec g, const factors *f)
     return n;
 }
 
+/* Without beta1 the first moment is the gradient itself: it is written, past the caches where they can be passed, and not
+ * read; a seventh less traffic. */
+typedef enum { MOMENT, NO_MOMENT } kind;
+
+/* Numbers from .. to - 1 as far as whole vectors go; where the rest begins. */
+static inline __attribute__((always_inline))
+ptrdiff_t step_vectors(const job *j, ptrdiff_t from, ptrdiff_t to, const factors *f, const kind k)
+{
+    ptrdiff_t i = from;
+    for (; i + VLEN <= to; i += VLEN) {
+        const numbers n = { vec_load(j->w + i), k == MOMENT ? vec_load(j->m + i) : (vec){ 0 }, vec_load(j->v + i) };
+        const numbers next = stepped(n, vec_load(j->g + i), f);
+        vec_store(j->w + i, next.w);
+        if (k == MOMENT) vec_store(j->m + i, next.m);
+        else vec_stream(j->m + i, next.m);
+        vec_store(j->v + i, next.v);
+    }
+    return i;
+}
+
 static void adam_item(void *arg, ptrdiff_t chunk, int worker)
 {
     (void)worker;
     const job *j = arg;
     const factors f = { (float)j->d.beta1, (float)j->d.beta2, (float)(1 - j->d.beta1), (float)(1 - j->d.beta2),
                         (float)j->d.rate, (float)j->d.eps, (float)(1 / j->d.root) };
-    const ptrdiff_t to = pn_smaller((chunk + 1) * PN_CHUNK, j->count);
-    ptrdiff_t i = chunk * PN_CHUNK;
-    for (; i + VLEN <= to; i += VLEN) {
-        const numbers n = { vec_load(j->w + i), vec_load(j->m + i), vec_load(j->v + i) };
-        const numbers next = stepped(n, vec_load(j->g + i), &f);
-        vec_store(j->w + i, next.w);
-        vec_store(j->m + i, next.m);
-        vec_store(j->v + i, next.v);
+    const ptrdiff_t from = chunk * PN_CHUNK, to = pn_smaller(from + PN_CHUNK, j->count);
+    const bool aligned = (uintptr_t)j->m % sizeof(vec) == 0;
+    ptrdiff_t i;
+    if (f.beta1 == 0 && aligned) {
+        i = step_vectors(j, from, to, &f, NO_MOMENT);
+        stream_end();
+    } else {
+        i = step_vectors(j, from, to, &f, MOMENT);
     }
     const ptrdiff_t some = to - i;
     if (!some) return;
@@ -52,23 +75,32 @@ static void adam(pn_pool *pool, float *w, float *m, float *v, const float *g, pn
     pn_parallel(pool, pn_chunks(count), adam_item, &j);
 }
 
+typedef struct { const float *g; ptrdiff_t count; atomic_bool bad; } search;
+
 /* x - x is 0 for numbers and NaN for NaN and infinities; sums of it stay 0 only for numbers. */
-static bool finite(const float *g, ptrdiff_t count)
+static void finite_item(void *arg, ptrdiff_t chunk, int worker)
 {
-    for (ptrdiff_t from = 0; from < count; from += PN_CHUNK) {
-        const ptrdiff_t to = pn_smaller(from + PN_CHUNK, count);
-        vec sum[4] = { { 0 }, { 0 }, { 0 }, { 0 } };
-        ptrdiff_t i = from;
-        for (; i + 4 * VLEN <= to; i += 4 * VLEN)
-            for (int k = 0; k < 4; k++) {
-                const vec x = vec_load(g + i + k * VLEN);
-                sum[k] += x - x;
-            }
-        float rest = vec_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
-        for (; i < to; i++) rest += g[i] - g[i];
-        if (!(rest == 0)) return false;
-    }
-    return true;
+    (void)worker;
+    search *s = arg;
+    const float *g = s->g;
+    const ptrdiff_t to = pn_smaller((chunk + 1) * PN_CHUNK, s->count);
+    vec sum[4] = { { 0 }, { 0 }, { 0 }, { 0 } };
+    ptrdiff_t i = chunk * PN_CHUNK;
+    for (; i + 4 * VLEN <= to; i += 4 * VLEN)
+        for (int k = 0; k < 4; k++) {
+            const vec x = vec_load(g + i + k * VLEN);
+            sum[k] += x - x;
+        }
+    float rest = vec_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
+    for (; i < to; i++) rest += g[i] - g[i];
+    if (!(rest == 0)) atomic_store(&s->bad, true);
+}
+
+static bool finite(pn_pool *pool, const float *g, ptrdiff_t count)
+{
+    search s = { .g = g, .count = count };
+    pn_parallel(pool, pn_chunks(count), finite_item, &s);
+    return !atomic_load(&s.bad);
 }
 
 void PN_SIMD(pn_simd_optim)(pn_kernels *k)
