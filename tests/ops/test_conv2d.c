@@ -31,6 +31,10 @@ static const conv_case large[] = {
     { { X(1, 24, 12, 10), X(128, 3, 4, 4), BIAS(128) }, 3, { .pad = { 1, 1 }, .stride = { 2, 2 }, .groups = 8 } },
     { { X(1, 70, 11, 12), X(70, 1, 3, 3), BIAS(70) }, 3, { .pad = { 1, 1 }, .groups = 70 } },
     { { X(1, 32, 4, 7), X(48, 32, 5, 5), BIAS(48) }, 3, { .pad = { 2, 2 }, .border = PN_BORDER_REPLICATE } },
+    { { X(2, 70, 9, 13), X(130, 70, 1, 1), BIAS(130) }, 3, { .stride = { 1, 1 } } },
+    { { X(2, 64, 6, 5), X(96, 32, 1, 1), BIAS(96) }, 3, { .groups = 2 } },
+    { { X(1, 40, 5, 6), X(3, 40, 1, 1), BIAS(3) }, 3, { .stride = { 1, 1 } } },
+    { { X(1, 3, 9, 30), X(70, 3, 7, 7), BIAS(70) }, 3, { .pad = { 3, 3 } } },
     { { X(1, 33, 9, 8), X(17, 33, 3, 3) }, 2, { .pad = { 1, 2 }, .stride = { 3, 2 }, .border = PN_BORDER_REFLECT } },
 };
 /* The double build has the reference alone, to which the large ones say nothing new. */

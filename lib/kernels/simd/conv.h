@@ -30,7 +30,7 @@ enum {
     GROUP_VECS = VLEN == 8 ? 2 : 4,                     /* vectors of result channels held in registers */
     GROUP = GROUP_VECS * VLEN,                          /* ... and their channels: a slot */
     ACCUMULATORS = REGISTERS == 32 ? 24 : 12,
-    L1_WEIGHTS = REGISTERS == 32 && VLEN == 16 ? 36 << 10 : 20 << 10,      /* bytes of weights that stay in L1 */
+    L1_WEIGHTS = REGISTERS == 32 && VLEN == 16 ? 40 << 10 : 20 << 10,      /* bytes of weights that stay in L1 */
 };
 
 /* How many pixels (or channels) beside `vecs` vectors fill the registers. */

@@ -11,6 +11,7 @@ typedef struct {
     const conv_pass *p;
     conv_correlation c;
     ptrdiff_t parts;                /* items a patch is cut into: 1, or its slots */
+    bool in_place;                  /* bands are read where they lie */
     ptrdiff_t *at;                  /* [phase][input block][tap] offsets into a band */
     float *bands, *stats;           /* a worker's band; sums of each band [N][bands][2][output lanes] */
     ptrdiff_t *held;                /* [worker * LINE]: the patch its band holds, -1 none */
@@ -21,7 +22,7 @@ typedef struct {
     const job *j;
     ptrdiff_t n, band, group, slot;
     ptrdiff_t vecs, block;          /* vectors of the slot; its first block in out */
-    const float *source;            /* the worker's band */
+    const float *source;            /* the worker's band, or that of the map itself */
     float begin[GROUP];             /* bias or zeros */
 } strip;
 
@@ -147,7 +148,8 @@ static void phase_of_strip(const strip *s, ptrdiff_t fy, ptrdiff_t fx, const flo
     conv_tile t = { .full = full, .rest = p->pair_channels % PN_BLOCK, .plane = p->out.h * p->out.w * PN_BLOCK,
                     .step = (p->cols.adjoint ? p->cols.stride : 1) * PN_BLOCK };
     const bool finishes = has_finish(s);
-    ptrdiff_t most = (ptrdiff_t)L1_WEIGHTS / (PN_BLOCK * width * (ptrdiff_t)sizeof(float));
+    const ptrdiff_t channels = p->pair_channels < PN_BLOCK ? p->pair_channels : PN_BLOCK;
+    ptrdiff_t most = (ptrdiff_t)L1_WEIGHTS / (channels * width * (ptrdiff_t)sizeof(float));
     if (most < 1) most = 1;
     if (cols.from >= cols.to) return;
     for (ptrdiff_t k = 0, chunk; k < pairs || k == 0; k += chunk) {
@@ -198,15 +200,20 @@ static void begin_strip(strip *s, ptrdiff_t slot)
     memset(stats + lanes(p), 0, (size_t)(s->vecs * VLEN) * sizeof *stats);
 }
 
-static void fill_band(float *to, const strip *s)
+/* A worker's copy of a band, filled unless it is the one it holds. */
+static const float *own_band(const strip *s, ptrdiff_t patch, int worker)
 {
     const job *j = s->j;
+    float *band = j->bands + (size_t)worker * band_floats(j->p), *to = band;
+    if (j->held[worker * LINE] == patch) return band;
     for (ptrdiff_t k = 0; k < conv_sources(j->p); k++) {
         const conv_pass one = conv_reading(j->p, k);
         const conv_span blocks = { s->group * one.in_blocks, (s->group + 1) * one.in_blocks };
         PN_SIMD(pn_conv_fill)(to, &one, j->c.source[k].x, j->c.source[k].pro, s->n, s->band, blocks);
         to += one.in_blocks * one.plane;
     }
+    j->held[worker * LINE] = patch;
+    return band;
 }
 
 static void correlate_item(void *arg, ptrdiff_t item, int worker)
@@ -214,12 +221,9 @@ static void correlate_item(void *arg, ptrdiff_t item, int worker)
     const job *j = arg;
     const conv_pass *p = j->p;
     const ptrdiff_t patch = item / j->parts, part = item % j->parts, image = patch / p->groups;
-    float *band = j->bands + (size_t)worker * band_floats(p);
-    strip s = { .j = j, .n = image / p->bands, .band = image % p->bands, .group = patch % p->groups, .source = band };
-    if (j->held[worker * LINE] != patch) {
-        fill_band(band, &s);
-        j->held[worker * LINE] = patch;
-    }
+    strip s = { .j = j, .n = image / p->bands, .band = image % p->bands, .group = patch % p->groups };
+    s.source = j->in_place ? j->c.source->x + pn_at(p->in, s.n, s.group * p->in_blocks * PN_BLOCK, s.band * p->band, 0)
+                           : own_band(&s, patch, worker);
     for (ptrdiff_t slot = p->slots * part / j->parts; slot < p->slots * (part + 1) / j->parts; slot++) {
         begin_strip(&s, slot);
         run_strip(&s);
@@ -238,17 +242,32 @@ static void sum_stats(const job *j)
         }
 }
 
+static bool reads_every_pixel_once(const conv_axis *a)
+{
+    return a->kernel == 1 && a->stride == 1 && a->pad == 0;
+}
+
+/* Without border, prologue or gaps the map is what a copy of its bands would be, but for the distance of its blocks. */
+static bool reads_in_place(const conv_pass *p, const pn_prologue *pro)
+{
+    return reads_every_pixel_once(&p->rows) && reads_every_pixel_once(&p->cols) && !(pro && pro->scale) &&
+           !conv_apart(p->groups, p->in_c);
+}
+
 void PN_SIMD(pn_conv_correlate)(pn_pool *pool, const conv_pass *p, conv_correlation c)
 {
     const int threads = pn_pool_size(pool);
+    const bool in_place = conv_sources(p) == 1 && reads_in_place(p, c.source->pro);
     float *scratch = c.scratch;
-    job j = { .p = p, .c = c, .at = (ptrdiff_t *)c.scratch };
+    conv_pass own = *p;
+    if (in_place) own.plane = p->in.h * p->in.w * PN_BLOCK;
+    job j = { .p = &own, .c = c, .at = (ptrdiff_t *)c.scratch, .in_place = in_place };
     scratch += table_floats(p);
     if (c.epi && c.epi->stats) j.stats = scratch;
     scratch += stats_floats(p);
     j.held = (ptrdiff_t *)(void *)scratch;
     j.bands = scratch + (size_t)threads * LINE * (sizeof(ptrdiff_t) / sizeof(float));
-    make_table(j.at, p);
+    make_table(j.at, &own);
     for (int t = 0; t < threads; t++) j.held[t * LINE] = -1;
     const ptrdiff_t patches = p->out.n * p->bands * p->groups;
     j.parts = patches >= LEAST_ITEMS ? 1 : p->slots;
