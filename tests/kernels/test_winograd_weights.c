@@ -11,7 +11,7 @@
 #define TOL_MAX 2e-5
 
 /* Sizes around whole tiles (4 results of 3x3, 2 of 5x5, 5 of 4x4), channels around blocks and slots, one run of tiles,
- * several runs, several chunks (257 tiles and more), several images, borders of every kind, none, and wide ones. */
+ * several runs, several chunks (257 tiles and more), few, several images, borders of every kind, none, and wide ones. */
 static const pn_conv_dims cases[] = {
     { .x = MAP(1, 64, 16, 16), .y = MAP(1, 64, 16, 16), TAPS(3, 1) },
     { .x = MAP(1, 33, 15, 17), .y = MAP(1, 70, 15, 17), TAPS(3, 1) },
@@ -23,6 +23,9 @@ static const pn_conv_dims cases[] = {
     { .x = MAP(2, 17, 46, 47), .y = MAP(2, 20, 46, 47), TAPS(3, 1), .border = PN_BORDER_REFLECT },
     { .x = MAP(1, 48, 12, 18), .y = MAP(1, 36, 12, 18), TAPS(3, 1), .transposed = true },
     { .x = MAP(1, 200, 12, 11), .y = MAP(1, 260, 12, 11), TAPS(3, 1) },        /* two products an item, or one */
+    { .x = MAP(1, 48, 8, 8), .y = MAP(1, 70, 8, 8), TAPS(3, 1) },               /* few tiles */
+    { .x = MAP(2, 33, 5, 7), .y = MAP(2, 40, 5, 7), TAPS(3, 1), .border = PN_BORDER_REFLECT },
+    { .x = MAP(1, 50, 10, 6), .y = MAP(1, 20, 8, 4), TAPS(3, 0) },
     { .x = MAP(1, 34, 17, 14), .y = MAP(1, 50, 17, 14), TAPS(5, 2) },
     { .x = MAP(2, 20, 9, 13), .y = MAP(2, 65, 9, 13), TAPS(5, 2), .border = PN_BORDER_REFLECT },
     { .x = MAP(1, 18, 25, 24), .y = MAP(1, 17, 21, 20), TAPS(5, 0) },
@@ -31,7 +34,7 @@ static const pn_conv_dims cases[] = {
     { .x = MAP(1, 17, 42, 41), .y = MAP(1, 16, 20, 19), HALVE(4, 0) },
     { .x = MAP(1, 36, 20, 25), .y = MAP(1, 20, 40, 50), HALVE(4, 1), .transposed = true },
 };
-enum { CASES = sizeof cases / sizeof *cases, MOST_THREADS = 3 };
+enum { CASES = sizeof cases / sizeof *cases, FEW = 10, MOST_THREADS = 3 };     /* FEW: the first of few tiles */
 
 typedef enum { PLAIN, PROLOGUE } reading;
 
@@ -137,5 +140,6 @@ TCase *winograd_weights_cases(void)
     TCase *tc = tcase_create("winograd_weights");
     tcase_add_loop_test(tc, gradients_err_like_a_float_sum_and_never_depend_on_threads, 0, 2 * CASES);
     tcase_add_loop_test(tc, a_sink_that_sets_forgets_what_was_there, 0, 2);
+    tcase_add_loop_test(tc, a_sink_that_sets_forgets_what_was_there, FEW, FEW + 1);
     return tc;
 }

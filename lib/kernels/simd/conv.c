@@ -148,6 +148,7 @@ static pn_conv_sizes sizes(pn_conv_dims d, int threads)
     const conv_pass b = backward_pass(d);
     const size_t data = pass_bytes(&b, threads) + (folds(&d) ? padded_bytes(d) : 0);
     const size_t weights = f.depth ? PN_SIMD(pn_conv_depth_weights_bytes)(d, threads)
+                         : PN_SIMD(pn_conv_few_pays)(&d) ? PN_SIMD(pn_conv_few_bytes)(d, threads)
                          : PN_SIMD(pn_wino_weights_pays)(&d) ? PN_SIMD(pn_wino_weights_bytes)(d, threads)
                                    : PN_SIMD(pn_conv_weights_bytes)(d, threads);
     return (pn_conv_sizes){
@@ -208,6 +209,7 @@ static void bwd_weights(pn_pool *pool, pn_sink dw, const pn_real *x, const pn_re
                         pn_conv_dims d, void *scratch)
 {
     if (covered(&d) && forward_pass(d).depth) PN_SIMD(pn_conv_depth_weights)(pool, dw, x, dy, pro, d, scratch);
+    else if (covered(&d) && PN_SIMD(pn_conv_few_pays)(&d)) PN_SIMD(pn_conv_few)(pool, dw, x, dy, pro, d, scratch);
     else if (covered(&d) && PN_SIMD(pn_wino_weights_pays)(&d)) PN_SIMD(pn_wino_weights)(pool, dw, x, dy, pro, d, scratch);
     else if (covered(&d)) PN_SIMD(pn_conv_weights)(pool, dw, x, dy, pro, d, scratch);
     else reference().bwd_weights(pool, dw, x, dy, pro, d, scratch);

@@ -269,6 +269,12 @@ size_t PN_SIMD(pn_conv_depth_weights_bytes)(pn_conv_dims d, int threads);
 void PN_SIMD(pn_conv_depth_weights)(pn_pool *pool, pn_sink dw, const float *x, const float *dy, const pn_prologue *pro,
                                     pn_conv_dims d, void *scratch);
 
+/* The same by minimal filtering over few tiles, and whether that is what d has. */
+bool PN_SIMD(pn_conv_few_pays)(const pn_conv_dims *d);
+size_t PN_SIMD(pn_conv_few_bytes)(pn_conv_dims d, int threads);
+void PN_SIMD(pn_conv_few)(pn_pool *pool, pn_sink dw, const float *x, const float *dy, const pn_prologue *pro,
+                          pn_conv_dims d, void *scratch);
+
 /* The same by minimal filtering, and whether that is faster. */
 bool PN_SIMD(pn_wino_weights_pays)(const pn_conv_dims *d);
 size_t PN_SIMD(pn_wino_weights_bytes)(pn_conv_dims d, int threads);
