@@ -1,7 +1,7 @@
 /* bench/nn/bench_adam.c - one step of Adam over as many numbers as GFLA's generator has
  *
  * The gradients come from a graph whose loss is the mean of squares; only the step is timed. It reads parameter,
- * gradient and both moments, and writes all but the gradient.
+ * gradient and second moment, and writes parameter and both moments: without beta1 the first is the gradient.
  */
 #include "support/pnbench.h"
 
@@ -42,7 +42,7 @@ static bench_work *begin(pn_ctx *ctx, const bench_entry *e)
     if (!w) return NULL;
     const double bytes = (double)e->of->count * sizeof(pn_real);
     *w = (bench_training){ .base = { .once = once, .end = bench_training_end }, .ctx = ctx };
-    w->base.read = 4 * bytes;
+    w->base.read = 3 * bytes;
     w->base.written = 3 * bytes;
     if (!prepare(w, e->of->count)) return &w->base;
     bench_training_end(&w->base);
