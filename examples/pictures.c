@@ -159,6 +159,18 @@ static void flow_pixels(const float *flow, ptrdiff_t count, pn_image *out)
 
 static uint8_t grey(double v) { return (uint8_t)(v > 0 ? v < 1 ? 255 * v : 255 : 0); }
 
+/* The class of the largest weight, in a hue of its own; the first, the background, in grey. */
+static void parsing_pixels(const float *weights, ptrdiff_t classes, ptrdiff_t count, pn_image *out)
+{
+    for (ptrdiff_t i = 0; i < count; i++) {
+        ptrdiff_t k = 0;
+        for (ptrdiff_t c = 1; c < classes; c++)
+            if (weights[c * count + i] > weights[k * count + i]) k = c;
+        hue(6.283185307179586 * (double)(k - 1) / (double)(classes - 1), 1, out->pixels + 3 * i);
+        if (k == 0) memset(out->pixels + 3 * i, 64, 3);
+    }
+}
+
 pn_status view_picture(pn_ctx *ctx, const pn_view *view, const float *values, pn_image *out)
 {
     const ptrdiff_t h = view->shape.dim[2], w = view->shape.dim[3], taps = view->shape.dim[1];
@@ -168,6 +180,14 @@ pn_status view_picture(pn_ctx *ctx, const pn_view *view, const float *values, pn
     if (status) return status;
     if (view->kind == PN_VIEW_FLOW) {
         flow_pixels(values, h * w, out);
+        return PN_OK;
+    }
+    if (view->kind == PN_VIEW_PARSING) {
+        parsing_pixels(values, taps, h * w, out);
+        return PN_OK;
+    }
+    if (view->kind == PN_VIEW_PICTURE) {
+        pn_image_from_floats(values, out);
         return PN_OK;
     }
     for (ptrdiff_t y = 0; y < k * h; y++)               /* attention: one tile a tap, as it lies around the flow */

@@ -35,7 +35,8 @@ pn_status painter_paint(painter *p, const pn_pair *pair);
 /* Write rows of source, target pose, generated, truth for pairs spread over d. */
 pn_status paint_sheet(painter *p, const pn_dataset *d, int rows, const char *path);
 
-/* One view as a picture: flow by direction (hue) and length (saturation), mask in grey, attention as its k x k tiles. */
+/* One view as a picture: flow by direction (hue) and length (saturation), mask in grey, attention as its k x k tiles,
+ * parsing by the colours of its classes. */
 pn_status view_picture(pn_ctx *ctx, const pn_view *view, const float *values, pn_image *out);
 
 #endif

@@ -50,6 +50,7 @@ typedef struct pn_model_face {
     void (*train_free)(pn_training *t);
     pn_status (*describe)(pn_generation *gen, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width);     /* record into gen->graph */
     pn_status (*feed)(pn_generation *gen, const pn_model_input *in);
+    void (*generation_free)(pn_generation *gen);                /* NULL: nothing beside graph and plan */
     pn_model_needs (*needs)(const pn_model *m, ptrdiff_t height);      /* NULL: heat maps of sigma 6, and nothing else */
 } pn_model_face;
 
@@ -57,6 +58,6 @@ typedef struct pn_model_face {
 pn_status pn_model_int(const pn_model *m, const char *key, int least, int most, int *out);
 pn_status pn_model_real(const pn_model *m, const char *key, double *out);
 void pn_model_put(pn_model *m, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
-extern const pn_model_kind gfla_kind;
+extern const pn_model_kind gfla_kind, glocal_kind;
 
 #endif

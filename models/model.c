@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const pn_model_kind *const kinds[] = { &gfla_kind };             /* a fourth model is one more name here */
+static const pn_model_kind *const kinds[] = { &gfla_kind, &glocal_kind };       /* a fourth model is one more name here */
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 const pn_model_kind *pn_model_kind_at(int i) { return i >= 0 && i < KINDS ? kinds[i] : NULL; }
@@ -151,7 +151,7 @@ static const pn_model_kind *kind_for(pn_ctx *ctx, const pn_model_opt *opt)
         return NULL;
     }
     const pn_model_kind *kind = pn_model_kind_find(name);
-    if (!kind) pn_ctx_fail(ctx, PN_ERR_ARG, "there is no model '%s', expected one of gfla", name);
+    if (!kind) pn_ctx_fail(ctx, PN_ERR_ARG, "there is no model '%s', expected one of gfla, glocal", name);
     return kind;
 }
 
@@ -326,6 +326,7 @@ void pn_generation_free(pn_generation *gen)
     if (!gen) return;
     pn_plan_free(gen->plan);
     pn_graph_free(gen->graph);
+    if (gen->model->kind->face->generation_free) gen->model->kind->face->generation_free(gen);
     pn_ctx_release(gen->model->ctx, gen);
 }
 

@@ -116,8 +116,8 @@ PN_API pn_status pn_generation_run(pn_generation *gen, const pn_model_input *in,
 PN_API size_t pn_generation_bytes(const pn_generation *gen);
 
 /* What is worth looking at beside the picture, after a run. FLOW [count,2,h,w] pixels of its own map; MASK [count,1,h,w] 0..1;
- * ATTENTION [count,k^2,h,w], sums to 1. */
-typedef enum { PN_VIEW_FLOW, PN_VIEW_MASK, PN_VIEW_ATTENTION } pn_view_kind;
+ * ATTENTION [count,k^2,h,w], sums to 1; PARSING [count,classes,h,w], weights of the classes; PICTURE [count,3,h,w] in [-1,1]. */
+typedef enum { PN_VIEW_FLOW, PN_VIEW_MASK, PN_VIEW_ATTENTION, PN_VIEW_PARSING, PN_VIEW_PICTURE } pn_view_kind;
 typedef struct { const char *name; pn_view_kind kind; pn_shape shape; } pn_view;
 PN_API int pn_generation_views(const pn_generation *gen);
 PN_API pn_view pn_generation_view(const pn_generation *gen, int i);
