@@ -16,7 +16,7 @@ static const pn_model_option options[] = {
     { "match_kernel", "1", "cells that a key describes: 1, or 3 for 3 x 3" },
     { "ran_spade_mix", "0", "1: mix a layout's own normalisation into that of the codes" },
     { "ls_feat", "own", "what structure is read from: own features, or vgg31 (VGG19's relu3_1, frozen)" },
-    { "vgg_narrow", "1", "divides VGG19's widths; only without a weight file" },
+    { "vgg_narrow", "1", "divides the widths of VGG19, of its weight file too; published 1" },
     { "vgg_input", "imagenet", "what losses show VGG19: imagenet (mean and deviation taken off) or raw" },
     { "g_sn", "1", "spectral norm in style and content encoders and the decoder" },
     { "par_head", "logits", "the parsing generator's head and loss: logits or pise" },
@@ -55,8 +55,8 @@ static const pn_model_option options[] = {
 /* full: as reconstructed. ours: small and tiny scale every width down, to train in hours and minutes on two cores. */
 static const pn_model_preset presets[] = {
     { "full", "" },
-    { "small", "width=16 vgg_narrow=2 lr=5e-4 lr_parsing=5e-4 tau_warm=2000" },
-    { "tiny", "width=8 lst_k=3 vgg_narrow=4 lr=1e-3 lr_parsing=1e-3 tau_warm=500" },
+    { "small", "width=16 lr=5e-4 lr_parsing=5e-4 tau_warm=2000" },
+    { "tiny", "width=8 lst_k=3 lr=1e-3 lr_parsing=1e-3 tau_warm=500" },
     { 0 },
 };
 static const pn_model_choice tasks[] = {

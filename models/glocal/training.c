@@ -30,8 +30,7 @@ static pn_status load_structure(glocal_training *t, const pn_weights *w)
         const pn_conv_layer *from = &t->vgg.conv[i];
         const glocal_conv *to = &m->g.structure.vgg[i];
         if (!pn_shape_equal(pn_tensor_shape(from->weight), pn_tensor_shape(to->weight)))
-            return pn_ctx_fail(m->base.ctx, PN_ERR_SHAPE, "%s has other widths than ls_feat=vgg31 with vgg_narrow=%d; set vgg_narrow=1",
-                               w ? pn_weights_path(w) : "VGG19", m->config.vgg_narrow);
+            return pn_ctx_fail(m->base.ctx, PN_ERR_SHAPE, "%s has other widths than ls_feat=vgg31 was made with", pn_weights_path(w));
         pn_param_set(to->weight, pn_param_data(from->weight));
         pn_param_set(to->bias, pn_param_data(from->bias));
     }
@@ -54,7 +53,7 @@ static pn_status load_vgg(glocal_training *t)
     t->vgg_params = pn_params_new(ctx);
     if (!t->vgg_params) return PN_ERR_NOMEM;
     const pn_scope top = pn_scope_top(t->vgg_params, (pn_init){ PN_INIT_CONSTANT, 0 });
-    t->vgg = pn_vgg19_make(&top, 1);
+    t->vgg = pn_vgg19_make(&top, m->config.vgg_narrow);
     t->critic.vgg = &t->vgg;
     pn_weights *w = pn_weights_open(ctx, t->base.opt.vgg19);
     if (!w) return pn_ctx_status(ctx);
