@@ -34,7 +34,7 @@ enum { OPTIONS = 25 };
 static void fill_options(request *r, cli_option o[OPTIONS])
 {
     int n = 0;
-    o[n++] = (cli_option){ "model", "NAME", "gfla", CLI_TEXT, { .text = &r->model } };
+    o[n++] = (cli_option){ "model", "NAME", "gfla or glocal", CLI_TEXT, { .text = &r->model } };
     o[n++] = (cli_option){ "data", "DIR", "data set in one of the field's layouts", CLI_TEXT, { .text = &r->data } };
     o[n++] = (cli_option){ "out", "RUN", "folder for log, samples, checkpoints, report", CLI_TEXT, { .text = &r->out } };
     o[n++] = (cli_option){ "preset", "NAME", "full, small or tiny (full)", CLI_TEXT, { .text = &r->preset } };
@@ -321,8 +321,10 @@ static void say_sizes(const session *s, FILE *to)
 {
     pn_part parts[4];
     const int n = pn_model_parts(s->model, parts);
-    for (int i = 0; i < n; i++)
-        fprintf(to, "%s%s: %" PRId64 " parameters\n", i ? "" : "generator", i ? parts[i].prefix : "", pn_params_numbers(parts[i].params));
+    for (int i = 0; i < n; i++) {
+        const int64_t numbers = pn_params_numbers(parts[i].params);
+        if (numbers) fprintf(to, "%s%s: %" PRId64 " parameters\n", i ? "" : "generator", i ? parts[i].prefix : "", numbers);
+    }
     fprintf(to, "size %tdx%td, batch %" PRId64 ": %.1f MiB for all values, gradients and packed weights\n", s->ask->size.height,
             s->ask->size.width, s->ask->batch, (double)pn_training_bytes(s->training) / 1048576);
 }
@@ -460,6 +462,7 @@ static int train(session *s, const stage stages[], int n)
 static int dry_run(session *s, const stage stages[], int n)
 {
     for (int i = 0; i < n; i++) {
+        if (stages[i].from == stages[i].to) continue;
         if (begin_stage(s, &stages[i])) return cli_failed(s->program, s->ctx);
         printf("stage %s, steps %" PRId64 " to %" PRId64 "\n", stages[i].name, stages[i].from + 1, stages[i].to);
         say_sizes(s, stdout);
