@@ -2,6 +2,7 @@
 #include "pictures.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { GAP = 2 };
@@ -44,6 +45,15 @@ void sheet_put_pose(pn_ctx *ctx, pn_image *sheet, int row, int column, ptrdiff_t
 
 /* ---- One pair at a time ------------------------------------------------------------------------------------------------ */
 
+void painter_size(const pn_weights *weights, const pn_model *model, ptrdiff_t *height, ptrdiff_t *width)
+{
+    const pn_model_kind *kind = pn_model_kind_of(model);
+    const char *noted = pn_weights_note(weights, "pn.size");
+    if (*height || (noted && sscanf(noted, "%tdx%td", height, width) == 2)) return;
+    *height = kind->height;
+    *width = kind->width;
+}
+
 pn_status painter_new(painter *p, pn_model *model, ptrdiff_t height, ptrdiff_t width, paint_use use)
 {
     *p = (painter){ .ctx = pn_model_ctx(model), .height = height, .width = width };
@@ -73,9 +83,9 @@ pn_status painter_labelling(painter *p, const char *labelling)
 
 void painter_free(painter *p)
 {
-    float *const arrays[] = { p->source, p->target, p->image, p->pose_source, p->pose_target, p->parsing };
+    float *const arrays[] = { p->source, p->target, p->image, p->pose_source, p->pose_target, p->parsing, p->hole };
     if (!p->ctx) return;
-    for (int i = 0; i < 6; i++) pn_ctx_release(p->ctx, arrays[i]);
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) pn_ctx_release(p->ctx, arrays[i]);
     pn_generation_free(p->generation);
     *p = (painter){ 0 };
 }
@@ -96,7 +106,7 @@ static pn_status load_person(const painter *p, const pn_person *person, float *p
 pn_status painter_run(painter *p)
 {
     const pn_model_input in = { .source = p->source, .pose_source = p->pose_source, .pose_target = p->pose_target,
-                                .parsing_source = p->parsing };
+                                .parsing_source = p->parsing, .hole = p->hole };
     return pn_generation_run(p->generation, &in, p->image);
 }
 
@@ -132,6 +142,15 @@ pn_status paint_sheet(painter *p, const pn_dataset *d, int rows, const char *pat
     if (!status) status = pn_image_write(p->ctx, path, &sheet);
     pn_image_free(p->ctx, &sheet);
     return status;
+}
+
+bool picture_kind(const char *path)
+{
+    static const char *const kinds[] = { ".png", ".jpg", ".jpeg", ".npy" };
+    const char *dot = strrchr(path, '.');
+    for (size_t i = 0; dot && i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(dot, kinds[i]) == 0) return true;
+    return false;
 }
 
 /* ---- Views --------------------------------------------------------------------------------------------------------------- */

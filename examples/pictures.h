@@ -20,7 +20,10 @@ typedef struct {
     pn_model_needs needs;
     pn_merge merge;                 /* of label maps; needs.classes 0: none */
     float *source, *target, *pose_source, *pose_target, *image, *parsing;
+    float *hole;                    /* NULL: nothing is missing; else taken by whoever fills it, released with the rest */
 } painter;
+/* The size of what is made, where none was asked for: what the weights were trained at, else the model's own. */
+void painter_size(const pn_weights *weights, const pn_model *model, ptrdiff_t *height, ptrdiff_t *width);
 typedef enum { PAINT_ONCE, PAINT_MANY } paint_use;
 pn_status painter_new(painter *p, pn_model *model, ptrdiff_t height, ptrdiff_t width, paint_use use);
 void painter_free(painter *p);
@@ -34,6 +37,9 @@ pn_status painter_paint(painter *p, const pn_pair *pair);
 
 /* Write rows of source, target pose, generated, truth for pairs spread over d. */
 pn_status paint_sheet(painter *p, const pn_dataset *d, int rows, const char *path);
+
+/* Whether a name ends in .png, .jpg, .jpeg or .npy. */
+bool picture_kind(const char *path);
 
 /* One view as a picture: flow by direction (hue) and length (saturation), mask in grey, attention as its k x k tiles,
  * parsing by the colours of its classes. */

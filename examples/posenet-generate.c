@@ -55,16 +55,6 @@ typedef struct {
 
 /* ---- The model ------------------------------------------------------------------------------------------------------------- */
 
-/* --size, else what the weights were trained at, else the model's own. */
-static cli_size size_for(const session *s)
-{
-    const pn_model_kind *kind = pn_model_kind_of(s->model);
-    const char *noted = pn_weights_note(s->weights, "pn.size");
-    cli_size size = s->ask->size;
-    if (!size.height && noted && sscanf(noted, "%tdx%td", &size.height, &size.width) != 2) size.height = 0;
-    return size.height ? size : (cli_size){ kind->height, kind->width };
-}
-
 static pn_status open_model(session *s)
 {
     const request *r = s->ask;
@@ -73,7 +63,8 @@ static pn_status open_model(session *s)
     const pn_model_opt opt = { .name = r->model, .set = r->set.item, .n_set = r->set.count, .weights = s->weights };
     s->model = pn_model_new(s->ctx, &opt);
     if (!s->model) return pn_ctx_status(s->ctx);
-    s->size = size_for(s);
+    s->size = r->size;
+    painter_size(s->weights, s->model, &s->size.height, &s->size.width);
     const pn_status status = pn_model_load(s->model, s->weights);
     if (status) return status;
     const bool reads_labels = pn_model_needs_at(s->model, s->size.height).classes > 0;
@@ -231,15 +222,6 @@ static pn_status list_of_pairs(session *s)
 
 /* ---- main -------------------------------------------------------------------------------------------------------------------------- */
 
-static bool ends_in_a_kind(const char *path)
-{
-    static const char *const kinds[] = { ".png", ".jpg", ".jpeg", ".npy" };
-    const char *dot = strrchr(path, '.');
-    for (size_t i = 0; dot && i < sizeof kinds / sizeof *kinds; i++)
-        if (strcmp(dot, kinds[i]) == 0) return true;
-    return false;
-}
-
 static int check(const cli_program *p, const request *r)
 {
     if (!r->weights) return cli_usage(p, "--weights is missing");
@@ -247,7 +229,7 @@ static int check(const cli_program *p, const request *r)
     if (r->source && r->data) return cli_usage(p, "--source and --data exclude each other: one picture, or a list");
     if (!r->source && !r->data) return cli_usage(p, "neither --source nor --data was given: one picture, or a list");
     if (r->source && (!r->source_pose || !r->target_pose)) return cli_usage(p, "--source needs --source-pose and --target-pose");
-    if (r->source && !ends_in_a_kind(r->out))
+    if (r->source && !picture_kind(r->out))
         return cli_usage(p, "--out is '%s', expected a name that ends in .png, .jpg or .npy", r->out);
     return CLI_GO_ON;
 }

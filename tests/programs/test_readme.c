@@ -25,6 +25,8 @@ static const struct { const char *written, *run; } stand_ins[] = {
     { "--steps 200000", "--steps 2 " NARROW },
     { "--size 256x256 --batch 4", "--size 32x32 --batch 1" },
     { "run/checkpoints/step_0200000.safetensors", TRAINED },
+    { "--size 256x176 --batch 4 --steps 250000", "--size 64x48 --batch 1 --steps 2 --preset tiny --set width=2" },
+    { "completer/checkpoints/step_0250000.safetensors", "completer/checkpoints/step_0000002.safetensors" },
     { "--weights FILE", "--weights " TRAINED },
     { "--people 40 --views 6 --size 256x192", "--people 4 --views 2 --size 64x48" },
     { "--filter '^gfla/'", "--filter '^sigmoid/1x1x64x64/forward'" },       /* seconds, not minutes */
@@ -156,6 +158,11 @@ static void furnish(void)
         symlink(PN_TEST_BIN, world("readme/build/bin")) || symlink(PEOPLE, world("readme/fashion")))
         ck_abort_msg("cannot furnish %s", world("readme"));
     copy_file(world("people/test/%s", me), world("readme/me.jpg"), (size_t)-1);
+    copy_file(world("people/test/%s", me), world("readme/torn.jpg"), (size_t)-1);
+    const char *labels = world("people/testSPL8/%.*s.png", (int)strlen(me) - 4, me);
+    copy_file(labels, world("readme/torn_labels.png"), (size_t)-1);
+    copy_file(labels, world("readme/torn_mask.png"), (size_t)-1);      /* a mask like any other */
+    write_pose(world("readme/torn_keypoints.json"), 0);
     write_pose(world("readme/me_keypoints.json"), 0);
     write_pose(world("readme/dancer_keypoints.json"), 5);
     write_vgg19(world("readme/vgg19.safetensors"));
@@ -178,8 +185,8 @@ START_TEST(every_command_of_the_documents_works_or_is_run_elsewhere)
     for (int i = 0; i < ELSEWHERE; i++)
         if (!f.elsewhere[i]) ck_abort_msg("no command begins '%s' any more", elsewhere[i].begins);
     ck_assert_int_ge(f.commands, 13);
-    static const char *const made[] = { "run/report.html", "me_dancing.png", "people" };
-    for (int i = 0; i < 3; i++) ck_assert(there(world("readme/%s", made[i])));
+    static const char *const made[] = { "run/report.html", "me_dancing.png", "people", "whole.png" };
+    for (int i = 0; i < 4; i++) ck_assert(there(world("readme/%s", made[i])));
     ck_assert_int_gt(count_files(world("readme/made")), 0);
 }
 END_TEST

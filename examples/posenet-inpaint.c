@@ -1,0 +1,175 @@
+/* examples/posenet-inpaint.c - complete a person whose picture is missing in places: what was there stays as it was */
+#include "cli.h"
+#include "pictures.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    const char *weights, *model, *image, *mask, *pose, *parsing, *out;
+    cli_size size, kp_size;
+    cli_list set;
+    cli_common common;
+} request;
+
+static const char usage[] =
+    "  posenet-inpaint --weights FILE --image IMG --mask PNG --pose KP --parsing PNG --out FILE.png|.jpg|.npy\n"
+    "\n"
+    "White in the mask is missing; what lies there in the picture is not looked at. The label map shows the whole person.\n"
+    "The result has the model's size: the picture where it was known, what the model makes where it was not.\n"
+    "An .npy file gets the raw float32 [3,H,W] in [-1,1].\n";
+
+enum { OPTIONS = 11 };
+static void fill_options(request *r, cli_option o[OPTIONS])
+{
+    int n = 0;
+    o[n++] = (cli_option){ "weights", "FILE", "a checkpoint, or weights under the model's names", CLI_TEXT, { .text = &r->weights } };
+    o[n++] = (cli_option){ "model", "NAME", "whose weights these are, when they do not say", CLI_TEXT, { .text = &r->model } };
+    o[n++] = (cli_option){ "image", "IMG", "JPEG or PNG of the person", CLI_TEXT, { .text = &r->image } };
+    o[n++] = (cli_option){ "mask", "PNG", "white where the picture is missing", CLI_TEXT, { .text = &r->mask } };
+    o[n++] = (cli_option){ "pose", "KP", "key points: file.json, or file.csv:image-name", CLI_TEXT, { .text = &r->pose } };
+    o[n++] = (cli_option){ "parsing", "PNG", "label map of the whole person", CLI_TEXT, { .text = &r->parsing } };
+    o[n++] = (cli_option){ "out", "FILE", "the completed picture", CLI_TEXT, { .text = &r->out } };
+    o[n++] = (cli_option){ "size", "HxW", "of the result (what the weights were trained at)", CLI_SIZE, { .size = &r->size } };
+    o[n++] = (cli_option){ "kp-size", "HxW", "grid the key points refer to", CLI_SIZE, { .size = &r->kp_size } };
+    o[n++] = (cli_option){ "set", "KEY=VALUE", "an option of the model; may be repeated", CLI_LIST, { .list = &r->set } };
+    o[n] = (cli_option){ .kind = CLI_END };
+}
+
+typedef struct {
+    const cli_program *program;
+    const request *ask;
+    pn_ctx *ctx;
+    pn_weights *weights;
+    pn_model *model;
+    painter painter;
+    pn_image picture, known, mask;  /* as read; at the model's size */
+} session;
+
+/* ---- The model ------------------------------------------------------------------------------------------------------- */
+
+static pn_status open_model(session *s)
+{
+    const request *r = s->ask;
+    s->weights = pn_weights_open(s->ctx, r->weights);
+    if (!s->weights) return pn_ctx_status(s->ctx);
+    const pn_model_opt opt = { .name = r->model, .task = "inpaint", .set = r->set.item, .n_set = r->set.count, .weights = s->weights };
+    s->model = pn_model_new(s->ctx, &opt);
+    if (!s->model) return pn_ctx_status(s->ctx);
+    ptrdiff_t height = r->size.height, width = r->size.width;
+    painter_size(s->weights, s->model, &height, &width);
+    pn_status status = pn_model_load(s->model, s->weights);
+    if (!status) status = painter_new(&s->painter, s->model, height, width, PAINT_ONCE);
+    if (!status && !(s->painter.hole = pn_ctx_alloc(s->ctx, (size_t)(height * width) * sizeof(float)))) status = PN_ERR_NOMEM;
+    if (!status && !r->common.quiet)
+        fprintf(stderr, "%s: size %tdx%td, %.1f MiB for all values and packed weights\n", s->program->name, height, width,
+                (double)pn_generation_bytes(s->painter.generation) / 1048576);
+    return status;
+}
+
+/* ---- The picture ------------------------------------------------------------------------------------------------------- */
+
+static pn_status read_mask(session *s)
+{
+    painter *p = &s->painter;
+    pn_image mask = { 0 };
+    pn_status status = pn_image_read(s->ctx, s->ask->mask, &mask);
+    if (!status) status = pn_image_resize(s->ctx, &mask, p->height, p->width, PN_FILTER_NEAREST, &s->mask);
+    pn_image_free(s->ctx, &mask);
+    if (status) return status;
+    for (ptrdiff_t i = 0; i < p->height * p->width; i++) {
+        const uint8_t *rgb = s->mask.pixels + 3 * i;
+        p->hole[i] = rgb[0] + rgb[1] + rgb[2] >= 3 * 128 ? 1 : 0;
+    }
+    return PN_OK;
+}
+
+static pn_status read_pose(session *s)
+{
+    pn_pose pose;
+    ptrdiff_t grid[2];
+    const pn_status status = pn_pose_read(s->ctx, s->ask->pose, &pose, grid);
+    if (status) return status;
+    const cli_size said = s->ask->kp_size;
+    const ptrdiff_t h = said.height ? said.height : grid[0] ? grid[0] : s->picture.height;
+    const ptrdiff_t w = said.height ? said.width : grid[0] ? grid[1] : s->picture.width;
+    painter_heatmaps(&s->painter, &pose, h, w, s->painter.pose_source);
+    painter_heatmaps(&s->painter, &pose, h, w, s->painter.pose_target);
+    return PN_OK;
+}
+
+static pn_status read_all(session *s)
+{
+    const request *r = s->ask;
+    painter *p = &s->painter;
+    const pn_person person = { .name = r->image, .parsing = r->parsing };
+    pn_status status = pn_image_read(s->ctx, r->image, &s->picture);
+    if (!status) status = pn_image_resize(s->ctx, &s->picture, p->height, p->width, PN_FILTER_TRIANGLE, &s->known);
+    if (!status) pn_image_to_floats(&s->known, p->source);
+    if (!status) status = read_mask(s);
+    if (!status) status = read_pose(s);
+    return status || !p->parsing ? status : pn_person_parsing(s->ctx, &person, &p->merge, p->height, p->width, p->parsing);
+}
+
+/* What was known stays, to the bit: in floats, and in bytes, which are not computed from floats again. */
+static pn_status write_composite(session *s)
+{
+    painter *p = &s->painter;
+    const ptrdiff_t plane = p->height * p->width;
+    const size_t n = strlen(s->ask->out);
+    for (ptrdiff_t i = 0; i < 3 * plane; i++)
+        if (p->hole[i % plane] == 0) p->image[i] = p->source[i];
+    if (n > 4 && strcmp(s->ask->out + n - 4, ".npy") == 0)
+        return pn_npy_write(s->ctx, s->ask->out, pn_shape3(3, p->height, p->width), p->image);
+    pn_image made;
+    pn_status status = pn_image_new(s->ctx, p->height, p->width, 3, &made);
+    if (status) return status;
+    pn_image_from_floats(p->image, &made);
+    for (ptrdiff_t i = 0; i < plane; i++)
+        if (p->hole[i] == 0) memcpy(made.pixels + 3 * i, s->known.pixels + 3 * i, 3);
+    status = pn_image_write(s->ctx, s->ask->out, &made);
+    pn_image_free(s->ctx, &made);
+    return status;
+}
+
+/* ---- main ---------------------------------------------------------------------------------------------------------------- */
+
+static int check(const cli_program *p, const request *r)
+{
+    const struct { const char *name, *value; } wanted[] = {
+        { "weights", r->weights }, { "image", r->image }, { "mask", r->mask }, { "pose", r->pose }, { "parsing", r->parsing },
+        { "out", r->out },
+    };
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        if (!wanted[i].value) return cli_usage(p, "--%s is missing", wanted[i].name);
+    if (!picture_kind(r->out)) return cli_usage(p, "--out is '%s', expected a name that ends in .png, .jpg or .npy", r->out);
+    return CLI_GO_ON;
+}
+
+int main(int argc, char **argv)
+{
+    static request r;
+    static cli_option options[OPTIONS];
+    fill_options(&r, options);
+    const cli_program program = { .name = "posenet-inpaint", .summary = "complete a person whose picture is missing in places",
+                                  .usage = usage, .options = options, .common = &r.common };
+    int code = cli_parse(&program, argc, argv);
+    if (code == CLI_GO_ON) code = check(&program, &r);
+    if (code != CLI_GO_ON) return code;
+    session s = { .program = &program, .ask = &r, .ctx = cli_context(&program) };
+    if (!s.ctx) return CLI_FAILED;
+    pn_status status = open_model(&s);
+    if (!status) status = read_all(&s);
+    if (!status) status = painter_run(&s.painter);
+    if (!status) status = write_composite(&s);
+    if (!status) printf("%s\n", r.out);
+    code = status ? cli_failed(&program, s.ctx) : CLI_OK;
+    pn_image_free(s.ctx, &s.picture);
+    pn_image_free(s.ctx, &s.known);
+    pn_image_free(s.ctx, &s.mask);
+    painter_free(&s.painter);
+    pn_model_free(s.model);
+    pn_weights_free(s.weights);
+    pn_ctx_free(s.ctx);
+    return code;
+}
