@@ -26,10 +26,24 @@ static const passes gfla[] = {
     { "discriminator", .discriminator = 6 },
 };
 
+/* GLocal at 256x176: the networks once forward; what grows with the area squared, the correspondence and what it carries. */
+static const double of_256x176 = 256.0 * 176, glocal_once = 2 * 49.44e9, glocal_pairs = 2 * 1.229e9, glocal_parsing = 2 * 6.66e9;
+static const double glocal_style = 2 * 8.08e9, glocal_disc = 2 * 0.78e9;
+
+/* D: real and fake, three each; in the critic the fake and back to the picture, and the target. Style: the target once more. */
+static double glocal_flops(const char *work, double area)
+{
+    const double once = area * glocal_once + area * area * glocal_pairs;
+    if (strcmp(work, "generator") == 0) return once;
+    if (strcmp(work, "parsing") == 0) return 3 * area * glocal_parsing;
+    return 3 * once + area * (glocal_style + (6 + 3) * glocal_disc);
+}
+
 double bench_model_flops(const bench_model *m)
 {
     const char *work = m->stage ? m->stage : "generator";
     const double area = (double)(m->height * m->width) / (256 * 256);
+    if (strcmp(m->name, "glocal") == 0) return glocal_flops(work, (double)(m->height * m->width) / of_256x176);
     if (strcmp(m->name, "gfla") != 0) return 0;
     for (size_t i = 0; i < sizeof gfla / sizeof *gfla; i++) {
         const passes *p = &gfla[i];

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { ARRAYS = 7 };
 typedef struct {
     bench_work base;
     pn_ctx *ctx;
@@ -20,7 +21,7 @@ typedef struct {
     pn_training *training;
     pn_generation *generation;
     pn_model_input in;
-    pn_real *array[5]; /* the pictures and heat maps of in, and the picture made */
+    pn_real *array[ARRAYS]; /* the pictures, heat maps and label maps of in, and the picture made */
 } model_work;
 
 static pn_status once(bench_work *base, bench_timer *t)
@@ -40,8 +41,23 @@ static void end(bench_work *base)
     pn_training_free(w->training);
     pn_generation_free(w->generation);
     pn_model_free(w->model);
-    for (int i = 0; i < 5; i++) pn_ctx_release(ctx, w->array[i]);
+    for (int i = 0; i < ARRAYS; i++) pn_ctx_release(ctx, w->array[i]);
     pn_ctx_release(ctx, w);
+}
+
+/* Bands of the classes from top to bottom, as many as the model has. */
+static pn_status make_label_maps(model_work *w, const bench_model *m)
+{
+    const ptrdiff_t classes = pn_model_needs_at(w->model, m->height).classes, plane = m->height * m->width;
+    for (int i = 5; classes && i < ARRAYS; i++) {
+        pn_real *v = w->array[i] = pn_ctx_alloc(w->ctx, (size_t)(m->batch * classes * plane) * sizeof *v);
+        if (!v) return PN_ERR_NOMEM;
+        for (ptrdiff_t p = 0; p < m->batch * plane; p++)
+            v[(p / plane * classes + p % plane * classes / plane) * plane + p % plane] = 1;
+    }
+    w->in.parsing_source = w->array[5];
+    w->in.parsing_target = w->array[6];
+    return PN_OK;
 }
 
 /* Noise: convolutions take as long on it as on people. Heat maps of random joints, which are mostly zero. */
@@ -68,7 +84,7 @@ static pn_status make_inputs(model_work *w, const bench_model *m)
     }
     w->in = (pn_model_input){ .source = w->array[0], .target = w->array[1], .pose_source = w->array[2],
                               .pose_target = w->array[3] };
-    return PN_OK;
+    return make_label_maps(w, m);
 }
 
 static const char *weights_path(void)
@@ -149,6 +165,22 @@ static int add(pn_bench_case *out, int n, int room, bench_model m, const char *w
     return n + 1;
 }
 
+/* The generator and the step of each stage. */
+static int add_model(pn_bench_case *out, int n, int room, bench_model m, const pn_model_kind *kind)
+{
+    n = add(out, n, room, m, "generator");
+    m.once = m.batch == 1;
+    if (m.once) n = add(out, n, room, m, "picture");
+    m.once = false;
+    for (const pn_model_choice *s = kind->stages; s->name; s++) {
+        char work[64];
+        snprintf(work, sizeof work, "%s%s", s[1].name ? s->name : "", s[1].name ? "-step" : "step");
+        m.stage = s->name;
+        n = add(out, n, room, m, work);
+    }
+    return n;
+}
+
 int bench_models(pn_bench_case *out, int room)
 {
     static const ptrdiff_t batches[] = { 1, 4 };
@@ -156,18 +188,11 @@ int bench_models(pn_bench_case *out, int room)
     for (int i = 0; pn_model_kind_at(i); i++) {
         const pn_model_kind *kind = pn_model_kind_at(i);
         for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
-            bench_model m = { .name = kind->name, .batch = batches[b], .height = kind->height, .width = kind->width };
-            n = add(out, n, room, m, "generator");
-            m.once = m.batch == 1;
-            if (m.once) n = add(out, n, room, m, "picture");
-            m.once = false;
-            for (const pn_model_choice *s = kind->stages; s->name; s++) {
-                char work[64];
-                snprintf(work, sizeof work, "%s%s", s[1].name ? s->name : "", s[1].name ? "-step" : "step");
-                m.stage = s->name;
-                n = add(out, n, room, m, work);
-            }
+            const bench_model m = { .name = kind->name, .batch = batches[b], .height = kind->height, .width = kind->width };
+            n = add_model(out, n, room, m, kind);
         }
+        if (kind->height == kind->width) continue;      /* else at the square size of the published data, too */
+        n = add_model(out, n, room, (bench_model){ .name = kind->name, .batch = 1, .height = kind->height, .width = kind->height }, kind);
     }
     return n;
 }
