@@ -461,6 +461,11 @@ static int train(session *s, const stage stages[], int n)
 
 static int dry_run(session *s, const stage stages[], int n)
 {
+    pn_generation *gen = pn_generation_once(s->model, 1, s->ask->size.height, s->ask->size.width);
+    if (!gen) return cli_failed(s->program, s->ctx);
+    printf("generating a picture: %.4g billion multiply-adds, %.1f MiB\n", pn_generation_macs(gen) / 1e9,
+           (double)pn_generation_bytes(gen) / 1048576);
+    pn_generation_free(gen);
     for (int i = 0; i < n; i++) {
         if (stages[i].from == stages[i].to) continue;
         if (begin_stage(s, &stages[i])) return cli_failed(s->program, s->ctx);

@@ -338,6 +338,7 @@ pn_status pn_generation_run(pn_generation *gen, const pn_model_input *in, pn_rea
 }
 
 size_t pn_generation_bytes(const pn_generation *gen) { return pn_plan_describe(gen->plan).arena_bytes; }
+double pn_generation_macs(const pn_generation *gen) { return pn_graph_macs(gen->graph); }
 int pn_generation_views(const pn_generation *gen) { return gen->views; }
 pn_view pn_generation_view(const pn_generation *gen, int i) { return gen->view[i]; }
 

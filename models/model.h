@@ -114,6 +114,7 @@ PN_API pn_generation *pn_generation_once(pn_model *m, ptrdiff_t count, ptrdiff_t
 PN_API void pn_generation_free(pn_generation *gen);
 PN_API pn_status pn_generation_run(pn_generation *gen, const pn_model_input *in, pn_real *image);      /* [count,3,H,W] */
 PN_API size_t pn_generation_bytes(const pn_generation *gen);
+PN_API double pn_generation_macs(const pn_generation *gen);     /* of a run: pn_graph_macs */
 
 /* What is worth looking at beside the picture, after a run. FLOW [count,2,h,w] pixels of its own map; MASK [count,1,h,w] 0..1;
  * ATTENTION [count,k^2,h,w], sums to 1; PARSING [count,classes,h,w], weights of the classes; PICTURE [count,3,h,w] in [-1,1]. */

@@ -559,6 +559,22 @@ START_TEST(presets_have_the_designed_counts)
 }
 END_TEST
 
+START_TEST(presets_cost_what_was_designed)
+{
+    static const struct { const char *preset; ptrdiff_t height, width; double gmac; } costs[] = {
+        { "full", 256, 176, 50.67 }, { "full", 256, 256, 74.51 }, { "small", 256, 176, 13.46 }, { "tiny", 128, 96, 0.94 },
+    };
+    pn_model *m = pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = "glocal", .preset = costs[_i].preset });
+    const glocal_model *own = (const glocal_model *)m;
+    pn_graph *g = pn_graph_new(pn_test_ctx());
+    const glocal_input in = glocal_inputs(g, &own->config, pn_shape4(1, 3, costs[_i].height, costs[_i].width), GLOCAL_TO_DO_BOTH);
+    glocal_generator(g, &own->g, &in, glocal_soft(g, GLOCAL_LOGITS, glocal_parse(g, &own->g, &in)));
+    ck_assert_double_eq_tol(pn_graph_macs(g) / 1e9, costs[_i].gmac, 0.015);
+    pn_graph_free(g);
+    pn_model_free(m);
+}
+END_TEST
+
 START_TEST(bad_options_are_refused_with_advice)
 {
     static const struct { const char *set, *says; } cases[] = {
@@ -593,6 +609,7 @@ TCase *glocal_cases(void)
     tcase_add_test(tc, a_picture_of_a_soft_layout_matches_torch);
     tcase_add_test(tc, a_picture_of_a_given_layout_matches_torch);
     tcase_add_loop_test(tc, presets_have_the_designed_counts, 0, 3);
+    tcase_add_loop_test(tc, presets_cost_what_was_designed, 0, 4);
     tcase_add_loop_test(tc, bad_options_are_refused_with_advice, 0, 6);
     tcase_add_test(tc, inpainting_has_no_stage_parsing);
     return tc;
