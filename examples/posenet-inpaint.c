@@ -15,7 +15,8 @@ typedef struct {
 static const char usage[] =
     "  posenet-inpaint --weights FILE --image IMG --mask PNG --pose KP --parsing PNG --out FILE.png|.jpg|.npy\n"
     "\n"
-    "White in the mask is missing; what lies there in the picture is not looked at. The label map shows the whole person.\n"
+    "White in the mask is missing; what lies there in the picture is not looked at. The label map shows the whole "
+    "person.\n"
     "The result has the model's size: the picture where it was known, what the model makes where it was not.\n"
     "An .npy file gets the raw float32 [3,H,W] in [-1,1].\n";
 
@@ -23,16 +24,26 @@ enum { OPTIONS = 11 };
 static void fill_options(request *r, cli_option o[OPTIONS])
 {
     int n = 0;
-    o[n++] = (cli_option){ "weights", "FILE", "a checkpoint, or weights under the model's names", CLI_TEXT, { .text = &r->weights } };
-    o[n++] = (cli_option){ "model", "NAME", "whose weights these are, when they do not say", CLI_TEXT, { .text = &r->model } };
+    o[n++] = (cli_option){
+        "weights", "FILE", "a checkpoint, or weights under the model's names", CLI_TEXT, { .text = &r->weights }
+    };
+    o[n++] = (cli_option){
+        "model", "NAME", "whose weights these are, when they do not say", CLI_TEXT, { .text = &r->model }
+    };
     o[n++] = (cli_option){ "image", "IMG", "JPEG or PNG of the person", CLI_TEXT, { .text = &r->image } };
     o[n++] = (cli_option){ "mask", "PNG", "white where the picture is missing", CLI_TEXT, { .text = &r->mask } };
-    o[n++] = (cli_option){ "pose", "KP", "key points: file.json, or file.csv:image-name", CLI_TEXT, { .text = &r->pose } };
+    o[n++] = (cli_option){
+        "pose", "KP", "key points: file.json, or file.csv:image-name", CLI_TEXT, { .text = &r->pose }
+    };
     o[n++] = (cli_option){ "parsing", "PNG", "label map of the whole person", CLI_TEXT, { .text = &r->parsing } };
     o[n++] = (cli_option){ "out", "FILE", "the completed picture", CLI_TEXT, { .text = &r->out } };
-    o[n++] = (cli_option){ "size", "HxW", "of the result (what the weights were trained at)", CLI_SIZE, { .size = &r->size } };
+    o[n++] = (cli_option){
+        "size", "HxW", "of the result (what the weights were trained at)", CLI_SIZE, { .size = &r->size }
+    };
     o[n++] = (cli_option){ "kp-size", "HxW", "grid the key points refer to", CLI_SIZE, { .size = &r->kp_size } };
-    o[n++] = (cli_option){ "set", "KEY=VALUE", "an option of the model; may be repeated", CLI_LIST, { .list = &r->set } };
+    o[n++] = (cli_option){
+        "set", "KEY=VALUE", "an option of the model; may be repeated", CLI_LIST, { .list = &r->set }
+    };
     o[n] = (cli_option){ .kind = CLI_END };
 }
 
@@ -43,7 +54,7 @@ typedef struct {
     pn_weights *weights;
     pn_model *model;
     painter painter;
-    pn_image picture, known, mask;  /* as read; at the model's size */
+    pn_image picture, known, mask; /* as read; at the model's size */
 } session;
 
 /* ---- The model ------------------------------------------------------------------------------------------------------- */
@@ -53,17 +64,20 @@ static pn_status open_model(session *s)
     const request *r = s->ask;
     s->weights = pn_weights_open(s->ctx, r->weights);
     if (!s->weights) return pn_ctx_status(s->ctx);
-    const pn_model_opt opt = { .name = r->model, .task = "inpaint", .set = r->set.item, .n_set = r->set.count, .weights = s->weights };
+    const pn_model_opt opt = {
+        .name = r->model, .task = "inpaint", .set = r->set.item, .n_set = r->set.count, .weights = s->weights
+    };
     s->model = pn_model_new(s->ctx, &opt);
     if (!s->model) return pn_ctx_status(s->ctx);
     ptrdiff_t height = r->size.height, width = r->size.width;
     painter_size(s->weights, s->model, &height, &width);
     pn_status status = pn_model_load(s->model, s->weights);
     if (!status) status = painter_new(&s->painter, s->model, height, width, PAINT_ONCE);
-    if (!status && !(s->painter.hole = pn_ctx_alloc(s->ctx, (size_t)(height * width) * sizeof(float)))) status = PN_ERR_NOMEM;
+    if (!status && !(s->painter.hole = pn_ctx_alloc(s->ctx, (size_t)(height * width) * sizeof(float))))
+        status = PN_ERR_NOMEM;
     if (!status && !r->common.quiet)
-        fprintf(stderr, "%s: size %tdx%td, %.1f MiB for all values and packed weights\n", s->program->name, height, width,
-                (double)pn_generation_bytes(s->painter.generation) / 1048576);
+        fprintf(stderr, "%s: size %tdx%td, %.1f MiB for all values and packed weights\n", s->program->name, height,
+                width, (double)pn_generation_bytes(s->painter.generation) / 1048576);
     return status;
 }
 
@@ -108,7 +122,8 @@ static pn_status read_all(session *s)
     if (!status) pn_image_to_floats(&s->known, p->source);
     if (!status) status = read_mask(s);
     if (!status) status = read_pose(s);
-    return status || !p->parsing ? status : pn_person_parsing(s->ctx, &person, &p->merge, p->height, p->width, p->parsing);
+    return status || !p->parsing ? status
+                                 : pn_person_parsing(s->ctx, &person, &p->merge, p->height, p->width, p->parsing);
 }
 
 /* What was known stays, to the bit: in floats, and in bytes, which are not computed from floats again. */
@@ -136,13 +151,16 @@ static pn_status write_composite(session *s)
 
 static int check(const cli_program *p, const request *r)
 {
-    const struct { const char *name, *value; } wanted[] = {
-        { "weights", r->weights }, { "image", r->image }, { "mask", r->mask }, { "pose", r->pose }, { "parsing", r->parsing },
-        { "out", r->out },
+    const struct {
+        const char *name, *value;
+    } wanted[] = {
+        { "weights", r->weights }, { "image", r->image },     { "mask", r->mask },
+        { "pose", r->pose },       { "parsing", r->parsing }, { "out", r->out },
     };
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
         if (!wanted[i].value) return cli_usage(p, "--%s is missing", wanted[i].name);
-    if (!picture_kind(r->out)) return cli_usage(p, "--out is '%s', expected a name that ends in .png, .jpg or .npy", r->out);
+    if (!picture_kind(r->out))
+        return cli_usage(p, "--out is '%s', expected a name that ends in .png, .jpg or .npy", r->out);
     return CLI_GO_ON;
 }
 
@@ -151,8 +169,11 @@ int main(int argc, char **argv)
     static request r;
     static cli_option options[OPTIONS];
     fill_options(&r, options);
-    const cli_program program = { .name = "posenet-inpaint", .summary = "complete a person whose picture is missing in places",
-                                  .usage = usage, .options = options, .common = &r.common };
+    const cli_program program = { .name = "posenet-inpaint",
+                                  .summary = "complete a person whose picture is missing in places",
+                                  .usage = usage,
+                                  .options = options,
+                                  .common = &r.common };
     int code = cli_parse(&program, argc, argv);
     if (code == CLI_GO_ON) code = check(&program, &r);
     if (code != CLI_GO_ON) return code;

@@ -112,39 +112,65 @@ static pn_status parse_words(glocal_model *m)
     c->head = (glocal_head)at[HEAD];
     m->raw_vgg = at[VGG_INPUT] == 1;
     m->true_layout = at[LAYOUT] == 1;
-    c->task = strcmp(m->base.task, "pose") == 0 ? GLOCAL_POSE : strcmp(m->base.task, "inpaint") == 0 ? GLOCAL_INPAINT : GLOCAL_BOTH;
+    c->task = strcmp(m->base.task, "pose") == 0      ? GLOCAL_POSE
+              : strcmp(m->base.task, "inpaint") == 0 ? GLOCAL_INPAINT
+                                                     : GLOCAL_BOTH;
     return PN_OK;
 }
 
 static pn_status parse_numbers(glocal_model *m)
 {
     glocal_config *c = &m->config;
-    const struct { const char *key; double *to; } reals[] = {
-        { "a_min", &c->least_area }, { "region_drop", &m->drop }, { "tau", &m->tau }, { "tau_start", &m->tau_start },
-        { "lambda_l1", &m->weights.by[GLOCAL_REC] }, { "lambda_hole", &m->weights.by[GLOCAL_HOLE] },
-        { "lambda_outside", &m->weights.by[GLOCAL_OUTSIDE] }, { "lambda_parsing", &m->weights.by[GLOCAL_PAR] },
-        { "lambda_adversarial", &m->weights.by[GLOCAL_ADV] }, { "lambda_code", &m->weights.by[GLOCAL_CODE] },
-        { "lambda_warp", &m->weights.by[GLOCAL_WARP] }, { "lambda_structure", &m->weights.by[GLOCAL_LS] },
-        { "lambda_content", &m->weights.by[GLOCAL_CONTENT] }, { "lambda_style", &m->weights.by[GLOCAL_STYLE] },
-        { "lambda_matching", &m->weights.by[GLOCAL_FM] }, { "lambda_scales", &m->weights.by[GLOCAL_MS] },
+    const struct {
+        const char *key;
+        double *to;
+    } reals[] = {
+        { "a_min", &c->least_area },
+        { "region_drop", &m->drop },
+        { "tau", &m->tau },
+        { "tau_start", &m->tau_start },
+        { "lambda_l1", &m->weights.by[GLOCAL_REC] },
+        { "lambda_hole", &m->weights.by[GLOCAL_HOLE] },
+        { "lambda_outside", &m->weights.by[GLOCAL_OUTSIDE] },
+        { "lambda_parsing", &m->weights.by[GLOCAL_PAR] },
+        { "lambda_adversarial", &m->weights.by[GLOCAL_ADV] },
+        { "lambda_code", &m->weights.by[GLOCAL_CODE] },
+        { "lambda_warp", &m->weights.by[GLOCAL_WARP] },
+        { "lambda_structure", &m->weights.by[GLOCAL_LS] },
+        { "lambda_content", &m->weights.by[GLOCAL_CONTENT] },
+        { "lambda_style", &m->weights.by[GLOCAL_STYLE] },
+        { "lambda_matching", &m->weights.by[GLOCAL_FM] },
+        { "lambda_scales", &m->weights.by[GLOCAL_MS] },
     };
     for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) {
         const pn_status status = pn_model_real(&m->base, reals[i].key, reals[i].to);
         if (status) return status;
     }
     if (m->tau > 0 && m->tau_start > 0) return PN_OK;
-    return pn_ctx_fail(m->base.ctx, PN_ERR_ARG, "the options tau=%g and tau_start=%g must be above 0", m->tau, m->tau_start);
+    return pn_ctx_fail(m->base.ctx, PN_ERR_ARG, "the options tau=%g and tau_start=%g must be above 0", m->tau,
+                       m->tau_start);
 }
 
 static pn_status parse_config(glocal_model *m)
 {
     glocal_config *c = &m->config;
     int spade, spectral, strict, hard, structure, code;
-    const struct { const char *key; int least, most, *to; } ints[] = {
-        { "width", 1, 512, &c->width }, { "ggr_layers", 1, GLOCAL_LAYERS, &c->layers }, { "lst_k", 3, 7, &c->window },
-        { "match_kernel", 1, 3, &c->match_kernel }, { "vgg_narrow", 1, 64, &c->vgg_narrow }, { "ran_spade_mix", 0, 1, &spade },
-        { "g_sn", 0, 1, &spectral }, { "ls_strict", 0, 1, &strict }, { "par_hard_test", 0, 1, &hard }, { "loss_ls", 0, 1, &structure },
-        { "loss_code", 0, 1, &code }, { "tau_warm", 1, 1000000000, &m->tau_warm },
+    const struct {
+        const char *key;
+        int least, most, *to;
+    } ints[] = {
+        { "width", 1, 512, &c->width },
+        { "ggr_layers", 1, GLOCAL_LAYERS, &c->layers },
+        { "lst_k", 3, 7, &c->window },
+        { "match_kernel", 1, 3, &c->match_kernel },
+        { "vgg_narrow", 1, 64, &c->vgg_narrow },
+        { "ran_spade_mix", 0, 1, &spade },
+        { "g_sn", 0, 1, &spectral },
+        { "ls_strict", 0, 1, &strict },
+        { "par_hard_test", 0, 1, &hard },
+        { "loss_ls", 0, 1, &structure },
+        { "loss_code", 0, 1, &code },
+        { "tau_warm", 1, 1000000000, &m->tau_warm },
     };
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) {
         const pn_status status = pn_model_int(&m->base, ints[i].key, ints[i].least, ints[i].most, ints[i].to);
@@ -154,7 +180,8 @@ static pn_status parse_config(glocal_model *m)
     if (!status) status = parse_numbers(m);
     if (status) return status;
     if (c->window % 2 == 0 || c->match_kernel == 2)
-        return pn_ctx_fail(m->base.ctx, PN_ERR_ARG, "the options lst_k=%d and match_kernel=%d must be odd", c->window, c->match_kernel);
+        return pn_ctx_fail(m->base.ctx, PN_ERR_ARG, "the options lst_k=%d and match_kernel=%d must be odd", c->window,
+                           c->match_kernel);
     c->spade = spade;
     c->spectral = spectral;
     c->strict = strict;
@@ -182,7 +209,8 @@ static bool recognise(pn_model *m, const pn_weights *w)
     if (embed.rank != 2 || embed.dim[0] != GLOCAL_NODES || embed.dim[1] % 8 != 0) return false;
     for (int i = 0; options[i].key; i++) {
         const char *said = pn_weights_note(w, options[i].key);
-        if (said && *said && strlen(said) < PN_OPTION_ROOM && !strpbrk(said, " \t\r\n")) pn_model_put(m, options[i].key, "%s", said);
+        if (said && *said && strlen(said) < PN_OPTION_ROOM && !strpbrk(said, " \t\r\n"))
+            pn_model_put(m, options[i].key, "%s", said);
     }
     pn_model_put(m, "width", "%td", embed.dim[1] / 8);
     pn_model_put(m, "lst_mode", "%s", mode_of(w));
@@ -218,7 +246,7 @@ static pn_status make(pn_model *base)
     if (status) return status;
     pn_params *g = part(m, ""), *d = part(m, "disc."), *t = part(m, "T/");
     if (!g || !d || !t) return PN_ERR_NOMEM;
-    const pn_init unused = { PN_INIT_CONSTANT, 0 };     /* every layer has its own */
+    const pn_init unused = { PN_INIT_CONSTANT, 0 }; /* every layer has its own */
     const pn_scope top_g = pn_scope_top(g, unused), top_d = pn_scope_top(d, unused);
     m->g = glocal_generator_make(&top_g, &m->config);
     m->d = glocal_discriminator_make(&top_d, &m->config);
@@ -245,7 +273,7 @@ static pn_model_needs needs(const pn_model *base, ptrdiff_t height)
 typedef struct {
     pn_generation base;
     glocal_input in;
-    pn_tensor *layout, *order;                          /* leaves: the target's true layout; of glocal_hard. Or NULL */
+    pn_tensor *layout, *order; /* leaves: the target's true layout; of glocal_hard. Or NULL */
     glocal_sight sight;
     pn_real *numbers;
 } glocal_generation;
@@ -280,7 +308,8 @@ static pn_status describe(pn_generation *gen, ptrdiff_t count, ptrdiff_t height,
     own->numbers = pn_ctx_alloc(gen->model->ctx, glocal_sight_numbers(count, height, width) * sizeof *own->numbers);
     if (!own->numbers) return PN_ERR_NOMEM;
     own->sight = glocal_sight_place(own->numbers, count, height, width);
-    own->in = glocal_inputs(gen->graph, &m->config, pn_shape4(count, 3, height, width), parses ? GLOCAL_TO_DO_BOTH : GLOCAL_TO_GENERATE);
+    own->in = glocal_inputs(gen->graph, &m->config, pn_shape4(count, 3, height, width),
+                            parses ? GLOCAL_TO_DO_BOTH : GLOCAL_TO_GENERATE);
     pn_tensor *layout = layout_of(own, count, height, width);
     const glocal_output out = glocal_generator(gen->graph, &m->g, &own->in, layout);
     gen->image = out.image;
@@ -296,9 +325,11 @@ static pn_status feed(pn_generation *gen, const pn_model_input *in)
     glocal_generation *own = (glocal_generation *)gen;
     const glocal_model *m = (const glocal_model *)gen->model;
     if (!in->source || !in->parsing_source || !in->pose_source || !in->pose_target)
-        return pn_ctx_fail(gen->model->ctx, PN_ERR_ARG, "glocal generates from a picture, its label map and two poses; one of them is missing");
+        return pn_ctx_fail(gen->model->ctx, PN_ERR_ARG,
+                           "glocal generates from a picture, its label map and two poses; one of them is missing");
     if (own->layout && !in->parsing_target)
-        return pn_ctx_fail(gen->model->ctx, PN_ERR_ARG, "target_parsing=true needs the target's label map; use predicted without one");
+        return pn_ctx_fail(gen->model->ctx, PN_ERR_ARG,
+                           "target_parsing=true needs the target's label map; use predicted without one");
     glocal_look(&own->sight, &m->config, in->source, in->parsing_source, in->hole);
     pn_status status = glocal_set_sight(gen->plan, &own->in, &own->sight);
     if (!status) status = glocal_set_maps(gen->plan, &own->in, in->parsing_source, in->pose_source, in->pose_target);
@@ -313,13 +344,30 @@ static void generation_free(pn_generation *gen)
 }
 
 static const pn_model_face face = {
-    .model_bytes = sizeof(glocal_model), .training_bytes = sizeof(glocal_training), .generation_bytes = sizeof(glocal_generation),
-    .recognise = recognise, .make = make, .train = glocal_train, .step = glocal_step, .train_free = glocal_train_free,
-    .describe = describe, .feed = feed, .generation_free = generation_free, .needs = needs,
+    .model_bytes = sizeof(glocal_model),
+    .training_bytes = sizeof(glocal_training),
+    .generation_bytes = sizeof(glocal_generation),
+    .recognise = recognise,
+    .make = make,
+    .train = glocal_train,
+    .step = glocal_step,
+    .train_free = glocal_train_free,
+    .describe = describe,
+    .feed = feed,
+    .generation_free = generation_free,
+    .needs = needs,
 };
 
 const pn_model_kind glocal_kind = {
-    .name = "glocal", .summary = "global graph reasoning and local structure transfer (Ma et al. 2021)",
-    .multiple = 16, .height = 256, .width = 176,
-    .options = options, .presets = presets, .tasks = tasks, .stages = stages, .losses = glocal_loss_names, .face = &face,
+    .name = "glocal",
+    .summary = "global graph reasoning and local structure transfer (Ma et al. 2021)",
+    .multiple = 16,
+    .height = 256,
+    .width = 176,
+    .options = options,
+    .presets = presets,
+    .tasks = tasks,
+    .stages = stages,
+    .losses = glocal_loss_names,
+    .face = &face,
 };

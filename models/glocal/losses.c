@@ -14,8 +14,8 @@ enum { WINDOW = 5, PATCH = 3 };
 static const double patch_sigma = 0.1, length_eps = 1e-6;
 static const double layout_l1 = 10, layout_l1_pise = 100;
 
-glocal_judged glocal_judged_inputs(pn_graph *g, const glocal_output *made, pn_tensor *z, glocal_lesson lesson, pn_shape image,
-                                   glocal_weights weights)
+glocal_judged glocal_judged_inputs(pn_graph *g, const glocal_output *made, pn_tensor *z, glocal_lesson lesson,
+                                   pn_shape image, glocal_weights weights)
 {
     const ptrdiff_t n = image.dim[0], h = image.dim[2], w = image.dim[3];
     const pn_shape plane = pn_shape4(n, 1, h, w);
@@ -60,7 +60,8 @@ static pn_tensor *parsing_loss(pn_graph *g, glocal_head head, const glocal_judge
     pn_tensor *pi = glocal_soft(g, head, see->z);
     pn_tensor *entropy = pn_cross_entropy(g, head == GLOCAL_LOGITS ? see->z : pi, see->classes);
     pn_tensor *l1 = pn_l1_loss(g, pi, see->layout);
-    return pn_weighted_sum(g, (pn_tensor *[]){ entropy, l1 }, (double[]){ 1, head == GLOCAL_LOGITS ? layout_l1 : layout_l1_pise }, 2);
+    return pn_weighted_sum(g, (pn_tensor *[]){ entropy, l1 },
+                           (double[]){ 1, head == GLOCAL_LOGITS ? layout_l1 : layout_l1_pise }, 2);
 }
 
 /* The graph's proposal for every region that the whole target shows, held to the target's code. */
@@ -139,7 +140,8 @@ static pn_vgg19_features look_through(pn_graph *g, const glocal_critic *critic, 
     return pn_vgg19_call(g, critic->vgg, x, PN_RELU5_2);
 }
 
-static void terms_of_vgg(pn_graph *g, const glocal_critic *critic, const glocal_judged *see, const double by[], glocal_losses *l)
+static void terms_of_vgg(pn_graph *g, const glocal_critic *critic, const glocal_judged *see, const double by[],
+                         glocal_losses *l)
 {
     enum { CONTENT = sizeof content_taps / sizeof *content_taps, STYLE = sizeof style_taps / sizeof *style_taps };
     if (by[GLOCAL_CONTENT] == 0 && by[GLOCAL_STYLE] == 0 && by[GLOCAL_LS] == 0) return;
@@ -170,8 +172,8 @@ static void terms_of_discriminator(pn_graph *g, const glocal_critic *critic, con
     if (by[GLOCAL_LS] != 0) l->term[GLOCAL_LS] = structure_loss(g, see);
 }
 
-static void terms_of_image(pn_graph *g, const glocal_critic *critic, const glocal_discriminator_net *d, const glocal_judged *see,
-                           const double by[], glocal_losses *l)
+static void terms_of_image(pn_graph *g, const glocal_critic *critic, const glocal_discriminator_net *d,
+                           const glocal_judged *see, const double by[], glocal_losses *l)
 {
     terms_of_discriminator(g, critic, d, see, by, l);
     if (critic->vgg) terms_of_vgg(g, critic, see, by, l);
@@ -201,8 +203,8 @@ static void total(pn_graph *g, glocal_losses *l, const double by[])
     pn_output(g, l->total, PN_CONST);
 }
 
-glocal_losses glocal_losses_of(pn_graph *g, const glocal_config *c, const glocal_critic *critic, const glocal_discriminator_net *d,
-                               const glocal_judged *see, glocal_weights w)
+glocal_losses glocal_losses_of(pn_graph *g, const glocal_config *c, const glocal_critic *critic,
+                               const glocal_discriminator_net *d, const glocal_judged *see, glocal_weights w)
 {
     glocal_losses l = { 0 };
     if (see->image) terms_of_image(g, critic, d, see, w.by, &l);

@@ -8,12 +8,15 @@ static const pn_conv_opt same3 = { .pad = { 1, 1 } }, halve4 = { .stride = { 2, 
 static const pn_conv_opt mirror3 = { .pad = { 1, 1 }, .border = PN_BORDER_REFLECT };
 static const pn_conv_opt double3 = { .stride = { 2, 2 }, .pad = { 1, 1 }, .output_pad = { 1, 1 } };
 
-static const double assemble_start = -4;               /* a gate nearly shut */
+static const double assemble_start = -4; /* a gate nearly shut */
 
 /* ---- Making ------------------------------------------------------------------------------------------------------- */
 
 /* What differs between the networks' blocks. gain: of the initial weights, beside He's. */
-typedef struct { bool spectral, affine; double slope, gain; } look;
+typedef struct {
+    bool spectral, affine;
+    double slope, gain;
+} look;
 static const look plain = { false, true, 0.1, 1 }, parsing_look = { false, false, 0.2, 1 };
 static const look matching = { .gain = 0.7 }, nothing = { .gain = 0 };
 
@@ -37,7 +40,8 @@ static pn_tensor *state_at(const pn_scope *s, const char *name, pn_shape shape, 
     return pn_state(s->params, full, shape, init);
 }
 
-static glocal_conv conv_any(const pn_scope *s, const char *name, const look *k, pn_shape shape, bool twice, pn_conv_opt opt)
+static glocal_conv conv_any(const pn_scope *s, const char *name, const look *k, pn_shape shape, bool twice,
+                            pn_conv_opt opt)
 {
     const pn_scope at = pn_scope_in(s, "%s", name);
     const ptrdiff_t out = shape.dim[twice ? 1 : 0], in = shape.dim[twice ? 0 : 1], taps = shape.dim[2] * shape.dim[3];
@@ -51,7 +55,8 @@ static glocal_conv conv_any(const pn_scope *s, const char *name, const look *k, 
     return c;
 }
 
-static glocal_conv conv_at(const pn_scope *s, const char *name, const look *k, int in, int out, int kernel, pn_conv_opt opt)
+static glocal_conv conv_at(const pn_scope *s, const char *name, const look *k, int in, int out, int kernel,
+                           pn_conv_opt opt)
 {
     return conv_any(s, name, k, pn_shape4(out, in, kernel, kernel), false, opt);
 }
@@ -125,7 +130,10 @@ static glocal_gated gated_make(const pn_scope *s, const look *k, int c)
 }
 
 /* Widths from the input on; first_hidden inside the first block; up: as many steps as there are widths, ending in 0. */
-typedef struct { int in, first_hidden, down[GLOCAL_DOWNS], up[GLOCAL_DOWNS + 1]; bool gated; } hourglass_widths;
+typedef struct {
+    int in, first_hidden, down[GLOCAL_DOWNS], up[GLOCAL_DOWNS + 1];
+    bool gated;
+} hourglass_widths;
 
 static glocal_hourglass hourglass_make(const pn_scope *s, const look *k, const hourglass_widths *w)
 {
@@ -150,8 +158,11 @@ static glocal_hourglass hourglass_make(const pn_scope *s, const look *k, const h
 
 static glocal_parsing_net parsing_make(const pn_scope *s, int w)
 {
-    const hourglass_widths widths = { .in = GLOCAL_REGIONS + 2 * PN_JOINTS, .first_hidden = w,
-                                      .down = { 2 * w, 4 * w, 8 * w, 16 * w }, .up = { 8 * w, 4 * w, 2 * w, w }, .gated = true };
+    const hourglass_widths widths = { .in = GLOCAL_REGIONS + 2 * PN_JOINTS,
+                                      .first_hidden = w,
+                                      .down = { 2 * w, 4 * w, 8 * w, 16 * w },
+                                      .up = { 8 * w, 4 * w, 2 * w, w },
+                                      .gated = true };
     const pn_scope out = pn_scope_in(s, "out");
     glocal_parsing_net net = { .body = hourglass_make(s, &parsing_look, &widths) };
     net.out = out_make(&out, &parsing_look, w, GLOCAL_REGIONS);
@@ -160,8 +171,9 @@ static glocal_parsing_net parsing_make(const pn_scope *s, int w)
 
 static glocal_hourglass to_cells_make(const pn_scope *s, const look *k, int in, int w, bool gated)
 {
-    const hourglass_widths widths = { .in = in, .first_hidden = 4 * w, .down = { 4 * w, 8 * w, 8 * w, 8 * w },
-                                      .up = { 8 * w, 8 * w }, .gated = gated };
+    const hourglass_widths widths = {
+        .in = in, .first_hidden = 4 * w, .down = { 4 * w, 8 * w, 8 * w, 8 * w }, .up = { 8 * w, 8 * w }, .gated = gated
+    };
     return hourglass_make(s, k, &widths);
 }
 
@@ -177,7 +189,8 @@ static glocal_ggr_net ggr_make(const pn_scope *s, const glocal_config *c)
     net.query = matrix_at(s, "query", width, width / 4, false);
     net.key = matrix_at(s, "key", width, width / 4, false);
     for (int i = 0; i < c->layers; i++) {
-        static const char *const layer[] = { "layer0", "layer1", "layer2" }, *const norm[] = { "norm0", "norm1", "norm2" };
+        static const char *const layer[] = { "layer0", "layer1", "layer2" }, *const norm[] = { "norm0", "norm1",
+                                                                                               "norm2" };
         net.layer[i] = matrix_at(s, layer[i], width, width, true);
         net.norm[i] = norm_at(s, norm[i], &plain, width);
     }
@@ -202,7 +215,10 @@ static glocal_region_net region_make(const pn_scope *s, const glocal_config *c)
     return net;
 }
 
-static int structure_width(const glocal_config *c) { return c->features == GLOCAL_OWN ? 4 * c->width : 256 / c->vgg_narrow; }
+static int structure_width(const glocal_config *c)
+{
+    return c->features == GLOCAL_OWN ? 4 * c->width : 256 / c->vgg_narrow;
+}
 
 /* VGG19 up to conv3_1, frozen: state of the generator, so that its files hold what they were trained with. */
 static void vgg_make(const pn_scope *s, int narrow, glocal_conv vgg[GLOCAL_VGG])
@@ -252,7 +268,8 @@ static glocal_lst_net lst_make(const pn_scope *s, const glocal_config *c)
 {
     const int offsets = c->window * c->window - 1, hidden = 2 * c->width, width = 8 * c->width;
     glocal_lst_net net = { 0 };
-    if (c->lst == GLOCAL_MOD || c->lst == GLOCAL_ASSEMBLE) net.hidden = conv_at(s, "hidden", &plain, offsets, hidden, 3, same3);
+    if (c->lst == GLOCAL_MOD || c->lst == GLOCAL_ASSEMBLE)
+        net.hidden = conv_at(s, "hidden", &plain, offsets, hidden, 3, same3);
     if (c->lst == GLOCAL_MOD) {
         net.gamma = conv_at(s, "gamma", &nothing, hidden, width, 3, same3);
         net.beta = conv_at(s, "beta", &nothing, hidden, width, 3, same3);
@@ -284,8 +301,10 @@ glocal_generator_net glocal_generator_make(const pn_scope *s, const glocal_confi
 {
     const int w = c->width;
     const look sn = spectral_if(c->spectral);
-    const pn_scope parsing = pn_scope_in(s, "parsing"), style = pn_scope_in(s, "style"), content = pn_scope_in(s, "content");
-    const pn_scope ggr = pn_scope_in(s, "ggr"), region = pn_scope_in(s, "region"), structure = pn_scope_in(s, "structure");
+    const pn_scope parsing = pn_scope_in(s, "parsing"), style = pn_scope_in(s, "style"),
+                   content = pn_scope_in(s, "content");
+    const pn_scope ggr = pn_scope_in(s, "ggr"), region = pn_scope_in(s, "region"),
+                   structure = pn_scope_in(s, "structure");
     const pn_scope match = pn_scope_in(s, "match"), lst = pn_scope_in(s, "lst"), decoder = pn_scope_in(s, "decoder");
     glocal_generator_net net = { .config = *c };
     if (c->task != GLOCAL_INPAINT) net.parsing = parsing_make(&parsing, w);
@@ -305,7 +324,8 @@ glocal_generator_net glocal_generator_make(const pn_scope *s, const glocal_confi
 
 glocal_discriminator_net glocal_discriminator_make(const pn_scope *s, const glocal_config *c)
 {
-    const int w = c->width, out[GLOCAL_DOWNS] = { w, 2 * w, 4 * w, 4 * w }, hidden[GLOCAL_DOWNS] = { w, w, 2 * w, 4 * w };
+    const int w = c->width, out[GLOCAL_DOWNS] = { w, 2 * w, 4 * w, 4 * w },
+              hidden[GLOCAL_DOWNS] = { w, w, 2 * w, 4 * w };
     const look sn = spectral_if(true);
     glocal_discriminator_net d;
     int in = 3;

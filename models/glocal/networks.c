@@ -49,7 +49,7 @@ static pn_tensor *down(pn_graph *g, const glocal_down *b, pn_tensor *x)
 
 static pn_tensor *res(pn_graph *g, const glocal_res *b, pn_tensor *x)
 {
-    pn_tensor *h = down(g, b, x);                       /* the same four layers, at one size */
+    pn_tensor *h = down(g, b, x); /* the same four layers, at one size */
     return pn_add(g, h, x);
 }
 
@@ -125,7 +125,8 @@ pn_tensor *glocal_hard(pn_graph *g, pn_tensor *z, pn_tensor *order)
 
 /* ---- Style codes of regions ------------------------------------------------------------------------------------------ */
 
-pn_tensor *glocal_codes(pn_graph *g, const glocal_generator_net *net, pn_tensor *seen, pn_tensor *hole, pn_tensor *regions)
+pn_tensor *glocal_codes(pn_graph *g, const glocal_generator_net *net, pn_tensor *seen, pn_tensor *hole,
+                        pn_tensor *regions)
 {
     pn_block(g, "style");
     pn_tensor *known = pn_affine(g, hole, -1, 1);
@@ -155,9 +156,7 @@ static pn_tensor *message(pn_graph *g, const glocal_generator_net *net, int laye
     const pn_shape s = pn_tensor_shape(h);
     pn_tensor *seen = pn_reshape(g, visible, pn_shape2(s.dim[0], s.dim[1])), *m = NULL;
     switch (net->config.graph) {
-    case GLOCAL_ALONE:
-        m = pn_linear(g, h, w->weight, w->bias);
-        break;
+    case GLOCAL_ALONE: m = pn_linear(g, h, w->weight, w->bias); break;
     case GLOCAL_STATIC: {
         pn_tensor *a = pn_graph_normalise(g, n->prior, seen);
         m = pn_graph_conv(g, h, a, w->weight, w->bias);
@@ -245,7 +244,8 @@ static pn_tensor *blend(pn_graph *g, const glocal_region_net *net, int i, pn_ten
     return pn_add(g, own, layouts);
 }
 
-static pn_tensor *region_norm(pn_graph *g, const glocal_generator_net *net, pn_tensor *x0, pn_tensor *codes, pn_tensor *pi)
+static pn_tensor *region_norm(pn_graph *g, const glocal_generator_net *net, pn_tensor *x0, pn_tensor *codes,
+                              pn_tensor *pi)
 {
     const glocal_region_net *n = &net->region;
     pn_block(g, "region");
@@ -312,8 +312,8 @@ static pn_tensor *embed(pn_graph *g, const glocal_generator_net *net, const gloc
 /* ---- LST: local structure of the source, carried to the target ------------------------------------------------------------ */
 
 /* Everything that the correspondence carries goes through it at once. values: n maps of the source */
-static pn_tensor *carry(pn_graph *g, const glocal_generator_net *net, const glocal_input *in, pn_tensor *x1, pn_tensor *pi,
-                        pn_tensor *f, pn_tensor *values)
+static pn_tensor *carry(pn_graph *g, const glocal_generator_net *net, const glocal_input *in, pn_tensor *x1,
+                        pn_tensor *pi, pn_tensor *f, pn_tensor *values)
 {
     pn_block(g, "match");
     pn_tensor *layout = cells_of(g, in->layout);
@@ -331,7 +331,8 @@ static pn_tensor *structure_hidden(pn_graph *g, const glocal_lst_net *n, pn_tens
 }
 
 /* The window's mean, weighted by how alike its cells are in the source. */
-static pn_tensor *assemble(pn_graph *g, const glocal_generator_net *net, pn_tensor *x1, pn_tensor *structure, pn_tensor *gain)
+static pn_tensor *assemble(pn_graph *g, const glocal_generator_net *net, pn_tensor *x1, pn_tensor *structure,
+                           pn_tensor *gain)
 {
     const int offsets = net->config.window * net->config.window - 1;
     pn_tensor *z = structure_hidden(g, &net->lst, structure);
@@ -355,7 +356,8 @@ static pn_tensor *gained(pn_graph *g, const glocal_conv *c, pn_tensor *z, pn_ten
     return pn_mul(g, z, gain);
 }
 
-static pn_tensor *regain(pn_graph *g, const glocal_generator_net *net, pn_tensor *x1, pn_tensor *structure, pn_tensor *gain)
+static pn_tensor *regain(pn_graph *g, const glocal_generator_net *net, pn_tensor *x1, pn_tensor *structure,
+                         pn_tensor *gain)
 {
     if (net->config.lst == GLOCAL_ASSEMBLE) return assemble(g, net, x1, structure, gain);
     pn_tensor *z = structure_hidden(g, &net->lst, structure);
@@ -377,7 +379,8 @@ static pn_tensor *carried_values(pn_graph *g, const glocal_generator_net *net, p
     return pn_self_correlation(g, unit, net->config.window);
 }
 
-static void transfer(pn_graph *g, const glocal_generator_net *net, const glocal_input *in, pn_tensor *pi, glocal_output *out)
+static void transfer(pn_graph *g, const glocal_generator_net *net, const glocal_input *in, pn_tensor *pi,
+                     glocal_output *out)
 {
     pn_tensor *f = structure_features(g, net, in->seen);
     pn_tensor *own = carried_values(g, net, f);
@@ -436,12 +439,14 @@ glocal_output glocal_generator(pn_graph *g, const glocal_generator_net *net, con
 
 glocal_input glocal_inputs(pn_graph *g, const glocal_config *c, pn_shape image, glocal_reads reads)
 {
-    const ptrdiff_t n = image.dim[0], height = image.dim[2], width = image.dim[3], h = height / GLOCAL_CELL, w = width / GLOCAL_CELL;
+    const ptrdiff_t n = image.dim[0], height = image.dim[2], width = image.dim[3], h = height / GLOCAL_CELL,
+                    w = width / GLOCAL_CELL;
     const pn_shape pose = pn_shape4(n, PN_JOINTS, height, width), cells = pn_shape4(n, 3, h, w);
     glocal_input in = { 0 };
     in.layout = pn_input(g, "layout", pn_shape4(n, GLOCAL_REGIONS, height, width), PN_CONST);
     in.pose_target = pn_input(g, "pose_target", pose, PN_CONST);
-    if (reads != GLOCAL_TO_GENERATE || c->lst != GLOCAL_NO_LST) in.pose_source = pn_input(g, "pose_source", pose, PN_CONST);
+    if (reads != GLOCAL_TO_GENERATE || c->lst != GLOCAL_NO_LST)
+        in.pose_source = pn_input(g, "pose_source", pose, PN_CONST);
     if (reads == GLOCAL_TO_PARSE) return in;
     in.seen = pn_input(g, "source", image, PN_CONST);
     in.hole = pn_input(g, "hole", pn_shape4(n, 1, height, width), PN_CONST);
@@ -519,8 +524,10 @@ static void settle_up(pn_graph *g, const glocal_up *b)
 
 static void settle_hourglass(pn_graph *g, const glocal_hourglass *net)
 {
-    for (int i = 0; i < GLOCAL_DOWNS; i++) settle_all(g, (const glocal_conv *[]){ &net->down[i].conv1, &net->down[i].conv2 }, 2);
-    for (int i = 0; i < net->gates; i++) settle_all(g, (const glocal_conv *[]){ &net->gate[i].conv, &net->gate[i].gate }, 2);
+    for (int i = 0; i < GLOCAL_DOWNS; i++)
+        settle_all(g, (const glocal_conv *[]){ &net->down[i].conv1, &net->down[i].conv2 }, 2);
+    for (int i = 0; i < net->gates; i++)
+        settle_all(g, (const glocal_conv *[]){ &net->gate[i].conv, &net->gate[i].gate }, 2);
     for (int i = 0; i < net->ups; i++) settle_up(g, &net->up[i]);
 }
 
@@ -531,8 +538,10 @@ void glocal_norms(pn_graph *g, const glocal_generator_net *net, const glocal_dis
     settle_hourglass(g, &net->content);
     settle_up(g, &dec->up0);
     settle_up(g, &dec->up1);
-    settle_all(g, (const glocal_conv *[]){ &net->style.code, &dec->res0.conv1, &dec->res0.conv2, &dec->res1.conv1, &dec->res1.conv2,
-                                           &dec->out.conv }, 6);
+    settle_all(g,
+               (const glocal_conv *[]){ &net->style.code, &dec->res0.conv1, &dec->res0.conv2, &dec->res1.conv1,
+                                        &dec->res1.conv2, &dec->out.conv },
+               6);
     for (int i = 0; i < GLOCAL_DOWNS; i++)
         settle_all(g, (const glocal_conv *[]){ &d->down[i].conv1, &d->down[i].conv2, &d->down[i].skip }, 3);
     settle(g, &d->out);

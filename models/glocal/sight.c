@@ -10,7 +10,9 @@
 enum { CELL = GLOCAL_CELL, REGIONS = GLOCAL_REGIONS, NODES = GLOCAL_NODES };
 
 /* Numbers of one sample in each array, in the order of their place. */
-typedef struct { ptrdiff_t seen, hole, regions, visible, valid, gain, colours, where, shown; } counts;
+typedef struct {
+    ptrdiff_t seen, hole, regions, visible, valid, gain, colours, where, shown;
+} counts;
 
 static counts counts_of(ptrdiff_t height, ptrdiff_t width)
 {
@@ -41,7 +43,9 @@ glocal_sight glocal_sight_place(pn_real *numbers, ptrdiff_t n, ptrdiff_t height,
 
 /* ---- One sample ------------------------------------------------------------------------------------------------------ */
 
-typedef struct { ptrdiff_t height, width, h, w; } grid;
+typedef struct {
+    ptrdiff_t height, width, h, w;
+} grid;
 
 static pn_real near4(const pn_real *plane, grid at, ptrdiff_t i, ptrdiff_t j)
 {
@@ -65,8 +69,8 @@ static void look_at_cells(const pn_real *hole, grid at, pn_real *valid)
             valid[i * at.w + j] = area4(hole, at, i, j) <= 0.5 && near4(hole, at, i, j) == 0 ? 1 : 0;
 }
 
-static void look_at_regions(const pn_real *layout, const pn_real *valid, grid at, double least, pn_real *regions, pn_real *shown,
-                            pn_real *visible)
+static void look_at_regions(const pn_real *layout, const pn_real *valid, grid at, double least, pn_real *regions,
+                            pn_real *shown, pn_real *visible)
 {
     const ptrdiff_t cells = at.h * at.w;
     for (int k = 0; k < REGIONS; k++) {
@@ -88,7 +92,8 @@ static void mean_colours(const pn_real *seen, const pn_real *hole, grid at, pn_r
     for (int c = 0; c < 3; c++)
         for (ptrdiff_t p = 0; p < cells; p++) {
             const double known = 1 - area4(hole, at, p / at.w, p % at.w);
-            colours[c * cells + p] = (pn_real)(area4(seen + c * at.height * at.width, at, p / at.w, p % at.w) / fmax(known, 1.0 / 16));
+            colours[c * cells + p] = (pn_real)(area4(seen + c * at.height * at.width, at, p / at.w, p % at.w) /
+                                               fmax(known, 1.0 / 16));
         }
 }
 
@@ -117,14 +122,16 @@ static void centres(grid at, pn_real *where)
 {
     const ptrdiff_t cells = at.h * at.w;
     for (ptrdiff_t p = 0; p < cells; p++) {
-        const double y = (2 * (double)(p / at.w) + 1) / (double)at.h - 1, x = (2 * (double)(p % at.w) + 1) / (double)at.w - 1;
+        const double y = (2 * (double)(p / at.w) + 1) / (double)at.h - 1,
+                     x = (2 * (double)(p % at.w) + 1) / (double)at.w - 1;
         where[p] = (pn_real)x;
         where[cells + p] = (pn_real)y;
         where[2 * cells + p] = (pn_real)sqrt(x * x + y * y);
     }
 }
 
-void glocal_look(glocal_sight *s, const glocal_config *c, const pn_real *picture, const pn_real *layout, const pn_real *hole)
+void glocal_look(glocal_sight *s, const glocal_config *c, const pn_real *picture, const pn_real *layout,
+                 const pn_real *hole)
 {
     const counts n = counts_of(s->height, s->width);
     const grid at = { s->height, s->width, s->height / CELL, s->width / CELL };
@@ -160,8 +167,11 @@ void glocal_hide(glocal_sight *s, const pn_real *also, double p, pn_rng *rng)
 
 pn_status glocal_set_sight(pn_plan *p, const glocal_input *in, const glocal_sight *s)
 {
-    const struct { const pn_tensor *leaf; const pn_real *values; } all[] = {
-        { in->seen, s->seen }, { in->hole, s->hole }, { in->regions, s->regions }, { in->visible, s->visible },
+    const struct {
+        const pn_tensor *leaf;
+        const pn_real *values;
+    } all[] = {
+        { in->seen, s->seen },   { in->hole, s->hole }, { in->regions, s->regions }, { in->visible, s->visible },
         { in->valid, s->valid }, { in->gain, s->gain }, { in->colours, s->colours }, { in->where, s->where },
     };
     pn_status status = PN_OK;

@@ -11,8 +11,8 @@
 enum { REGIONS = GLOCAL_REGIONS, PEAK = GLOCAL_TERMS + 1, CRITIC_LOSS = GLOCAL_TERMS };
 
 const char *const glocal_loss_names[] = {
-    "total", "l1", "parsing", "hole", "outside", "adversarial", "code", "warp", "structure", "content", "style", "matching",
-    "scales", "discriminator", "peak", NULL,
+    "total",     "l1",      "parsing", "hole",     "outside", "adversarial",   "code", "warp",
+    "structure", "content", "style",   "matching", "scales",  "discriminator", "peak", NULL,
 };
 
 /* ---- Setting up ------------------------------------------------------------------------------------------------------ */
@@ -30,7 +30,8 @@ static pn_status load_structure(glocal_training *t, const pn_weights *w)
         const pn_conv_layer *from = &t->vgg.conv[i];
         const glocal_conv *to = &m->g.structure.vgg[i];
         if (!pn_shape_equal(pn_tensor_shape(from->weight), pn_tensor_shape(to->weight)))
-            return pn_ctx_fail(m->base.ctx, PN_ERR_SHAPE, "%s has other widths than ls_feat=vgg31 was made with", pn_weights_path(w));
+            return pn_ctx_fail(m->base.ctx, PN_ERR_SHAPE, "%s has other widths than ls_feat=vgg31 was made with",
+                               pn_weights_path(w));
         pn_param_set(to->weight, pn_param_data(from->weight));
         pn_param_set(to->bias, pn_param_data(from->bias));
     }
@@ -45,8 +46,10 @@ static pn_status load_vgg(glocal_training *t)
     t->critic.raw = m->raw_vgg;
     if (!t->base.opt.vgg19) {
         if (!m->said_filters)
-            pn_ctx_warn(ctx, "no VGG19 file was given: content and style are left out, and the discriminator's features and coarser "
-                             "scales are matched instead");
+            pn_ctx_warn(
+                ctx,
+                "no VGG19 file was given: content and style are left out, and the discriminator's features and coarser "
+                "scales are matched instead");
         m->said_filters = true;
         return PN_OK;
     }
@@ -86,7 +89,10 @@ static pn_status plan_or_fail(glocal_training *t, pn_plan **plan, pn_graph *g, p
     return PN_OK;
 }
 
-static pn_shape image_of(const glocal_training *t) { return pn_shape4(t->base.opt.batch, 3, t->base.opt.height, t->base.opt.width); }
+static pn_shape image_of(const glocal_training *t)
+{
+    return pn_shape4(t->base.opt.batch, 3, t->base.opt.height, t->base.opt.width);
+}
 
 static void describe_generator(glocal_training *t, glocal_lesson_plans *l)
 {
@@ -94,15 +100,20 @@ static void describe_generator(glocal_training *t, glocal_lesson_plans *l)
     pn_graph *g = l->gen_graph;
     const pn_shape image = image_of(t);
     const bool parses = l->kind == GLOCAL_WHOLE;
-    l->in = glocal_inputs(g, &m->config, image, t->parsing_only ? GLOCAL_TO_PARSE : parses ? GLOCAL_TO_DO_BOTH : GLOCAL_TO_GENERATE);
+    l->in = glocal_inputs(g, &m->config, image,
+                          t->parsing_only ? GLOCAL_TO_PARSE
+                          : parses        ? GLOCAL_TO_DO_BOTH
+                                          : GLOCAL_TO_GENERATE);
     if (parses) {
         l->z = glocal_parse(g, &m->g, &l->in);
         pn_output(g, l->z, PN_GRAD);
     }
     if (t->parsing_only) return;
-    pn_tensor *layout = l->in.layout;                   /* of a picture to be completed, its own */
-    if (parses && strcmp(t->base.stage, "joint") == 0 && !m->true_layout) layout = glocal_soft(g, m->config.head, l->z);
-    else if (parses) layout = l->layout = pn_input(g, "layout_target", pn_tensor_shape(l->in.layout), PN_CONST);
+    pn_tensor *layout = l->in.layout; /* of a picture to be completed, its own */
+    if (parses && strcmp(t->base.stage, "joint") == 0 && !m->true_layout)
+        layout = glocal_soft(g, m->config.head, l->z);
+    else if (parses)
+        layout = l->layout = pn_input(g, "layout_target", pn_tensor_shape(l->in.layout), PN_CONST);
     l->out = glocal_generator(g, &m->g, &l->in, layout);
     pn_output(g, l->out.image, PN_GRAD);
     if (l->out.warped) pn_output(g, l->out.warped, PN_GRAD);
@@ -116,7 +127,8 @@ static void describe_eye(glocal_training *t, glocal_lesson_plans *l)
     const ptrdiff_t n = t->base.opt.batch, h = t->base.opt.height, w = t->base.opt.width;
     l->look.seen = pn_input(l->eye_graph, "target", image_of(t), PN_CONST);
     l->look.hole = pn_input(l->eye_graph, "hole", pn_shape4(n, 1, h, w), PN_CONST);
-    l->look.regions = pn_input(l->eye_graph, "regions", pn_shape4(n, GLOCAL_NODES, h / GLOCAL_CELL, w / GLOCAL_CELL), PN_CONST);
+    l->look.regions = pn_input(l->eye_graph, "regions", pn_shape4(n, GLOCAL_NODES, h / GLOCAL_CELL, w / GLOCAL_CELL),
+                               PN_CONST);
     l->codes = glocal_codes(l->eye_graph, &m->g, l->look.seen, l->look.hole, l->look.regions);
     pn_output(l->eye_graph, l->codes, PN_CONST);
 }
@@ -135,7 +147,7 @@ static pn_status begin_lesson(glocal_training *t, glocal_lesson kind)
     l->losses = glocal_losses_of(l->crit_graph, &m->config, &t->critic, &m->d, &l->see, m->weights);
     pn_loss(l->crit_graph, l->losses.total);
     pn_status status = plan_or_fail(t, &l->gen, l->gen_graph, PN_TRAIN, m->base.part[GLOCAL_PART_G].params);
-    if (!status) status = plan_or_fail(t, &l->crit, l->crit_graph, PN_TRAIN, NULL);      /* learns nothing: D is frozen */
+    if (!status) status = plan_or_fail(t, &l->crit, l->crit_graph, PN_TRAIN, NULL); /* learns nothing: D is frozen */
     if (status || !l->see.proposed) return status;
     if (!(l->eye_graph = pn_graph_new(ctx))) return PN_ERR_NOMEM;
     describe_eye(t, l);
@@ -189,8 +201,10 @@ static pn_status make_optimisers(glocal_training *t)
 static pn_status take_numbers(glocal_training *t)
 {
     const ptrdiff_t n = t->base.opt.batch, h = t->base.opt.height, w = t->base.opt.width;
-    const size_t sight = glocal_sight_numbers(n, h, w), plane = (size_t)(n * h * w), cells = plane / (GLOCAL_CELL * GLOCAL_CELL);
-    t->numbers = pn_ctx_alloc(t->base.model->ctx, (2 * sight + 3 * plane + 2 * cells + (size_t)(n * REGIONS)) * sizeof *t->numbers);
+    const size_t sight = glocal_sight_numbers(n, h, w), plane = (size_t)(n * h * w),
+                 cells = plane / (GLOCAL_CELL * GLOCAL_CELL);
+    t->numbers = pn_ctx_alloc(t->base.model->ctx,
+                              (2 * sight + 3 * plane + 2 * cells + (size_t)(n * REGIONS)) * sizeof *t->numbers);
     if (!t->numbers) return PN_ERR_NOMEM;
     t->source = glocal_sight_place(t->numbers, n, h, w);
     t->target = glocal_sight_place(t->numbers + sight, n, h, w);
@@ -210,7 +224,8 @@ pn_status glocal_train(pn_training *base)
     const glocal_task task = m->config.task;
     t->parsing_only = strcmp(base->stage, "parsing") == 0;
     if (t->parsing_only && task == GLOCAL_INPAINT)
-        return pn_ctx_fail(m->base.ctx, PN_ERR_ARG, "the task inpaint has no parsing generator; train its stage generator");
+        return pn_ctx_fail(m->base.ctx, PN_ERR_ARG,
+                           "the task inpaint has no parsing generator; train its stage generator");
     pn_status status = load_vgg(t);
     if (!status) status = take_numbers(t);
     if (!status) status = settle(t);
@@ -267,7 +282,8 @@ static void weigh(const pn_real *chosen, pn_real one, pn_real minus, ptrdiff_t c
 {
     double sum = 0;
     for (ptrdiff_t i = 0; i < count; i++) sum += (double)(one + minus * chosen[i]);
-    for (ptrdiff_t i = 0; i < count; i++) weight[i] = (pn_real)((double)(one + minus * chosen[i]) * (double)count / fmax(sum, 1));
+    for (ptrdiff_t i = 0; i < count; i++)
+        weight[i] = (pn_real)((double)(one + minus * chosen[i]) * (double)count / fmax(sum, 1));
 }
 
 static void look_at_batch(glocal_training *t, const glocal_lesson_plans *l, const pn_model_input *in)
@@ -298,8 +314,11 @@ static double scalar(const pn_plan *p, const pn_tensor *t)
 static pn_status finite(const glocal_training *t, const char *name, double v)
 {
     if (isfinite(v)) return PN_OK;
-    return pn_ctx_fail(t->base.model->ctx, PN_ERR_NONFINITE, "the loss '%s' is %s; lower the learning rate, or look at the last batch",
-                       name, isnan(v) ? "nan" : v > 0 ? "inf" : "-inf");
+    return pn_ctx_fail(t->base.model->ctx, PN_ERR_NONFINITE,
+                       "the loss '%s' is %s; lower the learning rate, or look at the last batch", name,
+                       isnan(v) ? "nan"
+                       : v > 0  ? "inf"
+                                : "-inf");
 }
 
 static int64_t steps_taken(const glocal_model *m) { return (int64_t)pn_param_data(m->steps)[0]; }
@@ -335,7 +354,8 @@ static pn_status generate(glocal_training *t, const glocal_lesson_plans *l, cons
     const pn_real *pose_target = l->kind == GLOCAL_HOLES ? in->pose_source : in->pose_target;
     pn_status status = glocal_set_maps(l->gen, &l->in, in->parsing_source, in->pose_source, pose_target);
     if (!status) status = glocal_set_sight(l->gen, &l->in, &t->source);
-    if (!status && l->in.temperature) status = pn_set(l->gen, l->in.temperature, (pn_real[]){ (pn_real)temperature(m) });
+    if (!status && l->in.temperature)
+        status = pn_set(l->gen, l->in.temperature, (pn_real[]){ (pn_real)temperature(m) });
     if (!status && l->layout) status = pn_set(l->gen, l->layout, in->parsing_target);
     if (!status) status = pn_forward(l->gen);
     if (status || !l->eye) return status;
@@ -413,8 +433,13 @@ static pn_status judge(glocal_training *t, const glocal_lesson_plans *l, const p
 
 static pn_status learn(glocal_training *t, const glocal_lesson_plans *l)
 {
-    const struct { pn_tensor *output, *seen; } seeds[] = {
-        { l->out.image, l->see.image }, { l->out.warped, l->see.warped }, { l->out.proposed, l->see.proposed }, { l->z, l->see.z },
+    const struct {
+        pn_tensor *output, *seen;
+    } seeds[] = {
+        { l->out.image, l->see.image },
+        { l->out.warped, l->see.warped },
+        { l->out.proposed, l->see.proposed },
+        { l->z, l->see.z },
     };
     for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++)
         if (seeds[i].seen) pn_copy_grad(l->gen, seeds[i].output, l->crit, seeds[i].seen);
@@ -433,7 +458,7 @@ pn_status glocal_step(pn_training *base, const pn_model_input *in, double losses
     hide_regions(t);
     pn_status status = generate(t, l, in);
     if (!status && t->dis) status = step_discriminator(t, l, in);
-    if (!status) status = judge(t, l, in);              /* by the D just updated */
+    if (!status) status = judge(t, l, in); /* by the D just updated */
     for (int i = 0; i < base->losses; i++) losses[i] = t->last[i];
     if (status) return status;
     status = learn(t, l);

@@ -5,20 +5,20 @@
 #include "../face.h"
 #include "glocal.h"
 
-enum { GLOCAL_PART_G, GLOCAL_PART_D, GLOCAL_PART_T };   /* T: how far training is, which files of weights alone lack */
+enum { GLOCAL_PART_G, GLOCAL_PART_D, GLOCAL_PART_T }; /* T: how far training is, which files of weights alone lack */
 
 typedef struct {
     pn_model base;
     glocal_config config;
     glocal_generator_net g;
     glocal_discriminator_net d;
-    pn_tensor *steps;                                   /* state [1]: training steps taken */
+    pn_tensor *steps; /* state [1]: training steps taken */
     glocal_weights weights;
     bool hard, true_layout, raw_vgg;
     double drop, tau, tau_start;
     int tau_warm;
     pn_hole_kind hole;
-    bool said_filters;                                  /* that there is no VGG19 */
+    bool said_filters; /* that there is no VGG19 */
 } glocal_model;
 
 /* The graphs of one lesson: generator, codes of the whole target, critic. */
@@ -26,9 +26,9 @@ typedef struct {
     glocal_lesson kind;
     pn_graph *gen_graph, *eye_graph, *crit_graph;
     pn_plan *gen, *eye, *crit;
-    glocal_input in, look;                              /* look: what the eye is shown */
+    glocal_input in, look; /* look: what the eye is shown */
     glocal_output out;
-    pn_tensor *z, *layout;                              /* layout: a leaf, the target's true one; NULL: predicted, or the source's */
+    pn_tensor *z, *layout; /* layout: a leaf, the target's true one; NULL: predicted, or the source's */
     pn_tensor *codes;
     glocal_judged see;
     glocal_losses losses;
@@ -45,8 +45,8 @@ typedef struct {
     pn_graph *dis_graph;
     pn_plan *dis;
     pn_tensor *real, *fake, *d_loss;
-    int slot[GLOCAL_TERMS + 2];                         /* where losses[] holds a term, D's loss, the mean peak; 0: nowhere */
-    double last[PN_MAX_LOSSES];                         /* of what this step's lesson does not have */
+    int slot[GLOCAL_TERMS + 2]; /* where losses[] holds a term, D's loss, the mean peak; 0: nowhere */
+    double last[PN_MAX_LOSSES]; /* of what this step's lesson does not have */
     glocal_sight source, target;
     pn_real *numbers, *classes, *code_weight, *warp_weight, *hole_weight, *outside_weight, *peak;
 } glocal_training;

@@ -33,8 +33,14 @@ typedef struct {
     bool vgg, flips;
 } golden_case;
 
-#define POSE(file, name, stage, set, tau, drop0, drop1) { file, name, stage, "pose", set, NULL, tau, { drop0, drop1 }, false, false }
-#define HOLES(file, name, set, mask, drop0, drop1) { file, name, "joint", "inpaint", set, mask, 0.1, { drop0, drop1 }, false, false }
+#define POSE(file, name, stage, set, tau, drop0, drop1)                                                                \
+    {                                                                                                                  \
+        file, name, stage, "pose", set, NULL, tau, { drop0, drop1 }, false, false                                      \
+    }
+#define HOLES(file, name, set, mask, drop0, drop1)                                                                     \
+    {                                                                                                                  \
+        file, name, "joint", "inpaint", set, mask, 0.1, { drop0, drop1 }, false, false                                 \
+    }
 static const golden_case pose_cases[] = {
     POSE("tiny", "true", "generator", NULL, 0.1, -1, 5),
     POSE("tiny", "joint", "joint", NULL, 0.03, 4, -1),
@@ -155,7 +161,8 @@ static double *plan_values(const pn_plan *p, const pn_tensor *t, ptrdiff_t *n)
     return out;
 }
 
-static void expect_output(const pn_safetensors *f, const char *where, const char *name, const pn_plan *p, const pn_tensor *t)
+static void expect_output(const pn_safetensors *f, const char *where, const char *name, const pn_plan *p,
+                          const pn_tensor *t)
 {
     ptrdiff_t n;
     if (!t) return;
@@ -166,7 +173,9 @@ static void expect_output(const pn_safetensors *f, const char *where, const char
 
 /* ---- Inputs ------------------------------------------------------------------------------------------------------------ */
 
-typedef struct { pn_real *source, *target, *pose_source, *pose_target, *layout_source, *layout_target, *hole; } sample;
+typedef struct {
+    pn_real *source, *target, *pose_source, *pose_target, *layout_source, *layout_target, *hole;
+} sample;
 
 static pn_real *reals(const pn_safetensors *f, const char *key)
 {
@@ -207,9 +216,12 @@ static sample sample_make(const char *mask)
 {
     pn_safetensors f = golden_open("tiny");
     sample s = {
-        .source = reals(&f, mask ? "target" : "source"), .target = reals(&f, "target"),
-        .pose_source = heat_maps(&f, "source_points"), .pose_target = heat_maps(&f, "target_points"),
-        .layout_source = one_hot(&f, "source_labels"), .layout_target = one_hot(&f, "target_labels"),
+        .source = reals(&f, mask ? "target" : "source"),
+        .target = reals(&f, "target"),
+        .pose_source = heat_maps(&f, "source_points"),
+        .pose_target = heat_maps(&f, "target_points"),
+        .layout_source = one_hot(&f, "source_labels"),
+        .layout_target = one_hot(&f, "target_labels"),
         .hole = mask ? reals(&f, mask) : NULL,
     };
     pn_safetensors_free(pn_test_ctx(), &f);
@@ -218,13 +230,19 @@ static sample sample_make(const char *mask)
 
 static pn_model_input input_of(const sample *s)
 {
-    return (pn_model_input){ .source = s->source, .target = s->target, .pose_source = s->pose_source, .pose_target = s->pose_target,
-                             .parsing_source = s->layout_source, .parsing_target = s->layout_target, .hole = s->hole };
+    return (pn_model_input){ .source = s->source,
+                             .target = s->target,
+                             .pose_source = s->pose_source,
+                             .pose_target = s->pose_target,
+                             .parsing_source = s->layout_source,
+                             .parsing_target = s->layout_target,
+                             .hole = s->hole };
 }
 
 static void sample_free(sample *s)
 {
-    pn_real *const arrays[] = { s->source, s->target, s->pose_source, s->pose_target, s->layout_source, s->layout_target, s->hole };
+    pn_real *const arrays[] = { s->source,        s->target,        s->pose_source, s->pose_target,
+                                s->layout_source, s->layout_target, s->hole };
     for (int i = 0; i < 7; i++) free(arrays[i]);
 }
 
@@ -244,7 +262,8 @@ static pn_model *model_of(const char *task, const char *set, double tau)
         at += length;
     }
     for (int i = 0; i < n; i++) list[i] = words[i];
-    pn_model *m = pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = "glocal", .preset = "tiny", .task = task, .set = list, .n_set = n });
+    pn_model *m = pn_model_new(
+        pn_test_ctx(), &(pn_model_opt){ .name = "glocal", .preset = "tiny", .task = task, .set = list, .n_set = n });
     if (!m) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
     return m;
 }
@@ -282,7 +301,8 @@ static void seed_the_drop(glocal_model *m, const sample *s, const int drop[N])
 static const char *narrow_vgg(void)
 {
     static char path[512];
-    snprintf(path, sizeof path, "%s/glocal_vgg_%d.safetensors", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (int)getpid());
+    snprintf(path, sizeof path, "%s/glocal_vgg_%d.safetensors", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp",
+             (int)getpid());
     pn_params *p = pn_params_new(pn_test_ctx());
     const pn_scope top = pn_scope_top(p, (pn_init){ PN_INIT_CONSTANT, 0 });
     pn_vgg19_make(&top, 4);
@@ -295,7 +315,8 @@ static const char *narrow_vgg(void)
 
 static glocal_training *training_of(pn_model *m, const char *stage, double lr, const char *vgg)
 {
-    pn_training *t = pn_training_new(m, &(pn_training_opt){ .stage = stage, .batch = N, .height = H, .width = W, .lr = lr, .vgg19 = vgg });
+    pn_training *t = pn_training_new(
+        m, &(pn_training_opt){ .stage = stage, .batch = N, .height = H, .width = W, .lr = lr, .vgg19 = vgg });
     if (!t) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
     return (glocal_training *)t;
 }
@@ -304,11 +325,14 @@ static glocal_training *training_of(pn_model *m, const char *stage, double lr, c
 
 static void expect_losses(const pn_safetensors *f, const char *where, const glocal_training *t, const double losses[])
 {
-    static const struct { const char *ours, *theirs; } names[] = {
-        { "total", "total/g" }, { "l1", "loss/rec" }, { "parsing", "loss/par" }, { "hole", "loss/hole" }, { "outside", "loss/outside" },
-        { "adversarial", "loss/adv" }, { "code", "loss/code" }, { "warp", "loss/warp" }, { "structure", "loss/ls" },
-        { "content", "loss/content" }, { "style", "loss/style" }, { "matching", "loss/fm" }, { "scales", "loss/ms" },
-        { "discriminator", "total/d" },
+    static const struct {
+        const char *ours, *theirs;
+    } names[] = {
+        { "total", "total/g" },        { "l1", "loss/rec" },           { "parsing", "loss/par" },
+        { "hole", "loss/hole" },       { "outside", "loss/outside" },  { "adversarial", "loss/adv" },
+        { "code", "loss/code" },       { "warp", "loss/warp" },        { "structure", "loss/ls" },
+        { "content", "loss/content" }, { "style", "loss/style" },      { "matching", "loss/fm" },
+        { "scales", "loss/ms" },       { "discriminator", "total/d" },
     };
     int compared = 0;
     for (int i = 0; i < t->base.losses; i++)
@@ -327,14 +351,15 @@ static double largest_of(const pn_adam *adam, const pn_params *p)
         const pn_tensor *t = pn_params_at(p, k);
         if (pn_param_is_state(t)) continue;
         const pn_real *m = pn_adam_moment1((pn_adam *)adam, t);
-        for (ptrdiff_t i = 0; i < pn_shape_count(pn_tensor_shape(t)); i++) largest = fmax(largest, fabs((double)m[i]) / (1 - beta1));
+        for (ptrdiff_t i = 0; i < pn_shape_count(pn_tensor_shape(t)); i++)
+            largest = fmax(largest, fabs((double)m[i]) / (1 - beta1));
     }
     return largest;
 }
 
 /* One parameter's gradient, where the file has it. A bias that only a norm follows has none in truth. */
-static bool expect_gradient(const pn_safetensors *f, const char *where, const char *part, const char *name, const double *got,
-                            ptrdiff_t n, double largest, double tol)
+static bool expect_gradient(const pn_safetensors *f, const char *where, const char *part, const char *name,
+                            const double *got, ptrdiff_t n, double largest, double tol)
 {
     char key[256];
     ptrdiff_t count;
@@ -359,7 +384,8 @@ static bool expect_gradient(const pn_safetensors *f, const char *where, const ch
     return true;
 }
 
-static int expect_gradients(const pn_safetensors *f, const golden_case *c, const char *part, pn_adam *adam, const pn_params *p)
+static int expect_gradients(const pn_safetensors *f, const golden_case *c, const char *part, pn_adam *adam,
+                            const pn_params *p)
 {
     const double largest = largest_of(adam, p), tol = c->flips ? tol_flips : tol_grad;
     int compared = 0;
@@ -383,7 +409,8 @@ static int stored_gradients(const pn_safetensors *f, const char *where, const ch
     snprintf(whole, sizeof whole, "%s/grad.%s/", where, part);
     snprintf(sum, sizeof sum, "%s/sum.%s/", where, part);
     for (size_t i = 0; i < f->count; i++)
-        n += strncmp(f->tensors[i].name, whole, strlen(whole)) == 0 || strncmp(f->tensors[i].name, sum, strlen(sum)) == 0;
+        n += strncmp(f->tensors[i].name, whole, strlen(whole)) == 0 ||
+             strncmp(f->tensors[i].name, sum, strlen(sum)) == 0;
     return n;
 }
 
@@ -439,7 +466,9 @@ static void check_step(const golden_case *c)
     pn_safetensors f = golden_open(c->file);
     sample s = sample_make(c->mask);
     pn_model *m = model_of(c->task, c->set, c->tau);
-    glocal_training *t = training_of(m, c->stage, hardly, c->vgg ? narrow_vgg() : NULL);
+    const char *vgg = c->vgg ? narrow_vgg() : NULL;
+    glocal_training *t = training_of(m, c->stage, hardly, vgg);
+    if (vgg) remove(vgg);
     pn_params *g = m->part[GLOCAL_PART_G].params, *d = m->part[GLOCAL_PART_D].params;
     const pn_model_input in = input_of(&s);
     double losses[PN_MAX_LOSSES];
@@ -463,17 +492,23 @@ static void check_step(const golden_case *c)
     pn_safetensors_free(pn_test_ctx(), &f);
 }
 
-START_TEST(a_step_to_another_pose_matches_torch) { check_step(&pose_cases[_i]); } END_TEST
-START_TEST(a_step_with_another_switch_matches_torch) { check_step(&variants[_i]); } END_TEST
-START_TEST(a_step_over_holes_matches_torch) { check_step(&hole_cases[_i]); } END_TEST
+START_TEST(a_step_to_another_pose_matches_torch) { check_step(&pose_cases[_i]); }
+END_TEST
+START_TEST(a_step_with_another_switch_matches_torch) { check_step(&variants[_i]); }
+END_TEST
+START_TEST(a_step_over_holes_matches_torch) { check_step(&hole_cases[_i]); }
+END_TEST
 
 /* ---- Steps with Adam, pictures ---------------------------------------------------------------------------------------------- */
 
 START_TEST(three_steps_with_adam_match_torch)
 {
-    static const struct { const char *ours, *theirs; } names[] = {
-        { "total", "walk/g" }, { "l1", "walk/rec" }, { "parsing", "walk/par" }, { "adversarial", "walk/adv" }, { "code", "walk/code" },
-        { "warp", "walk/warp" }, { "structure", "walk/ls" }, { "matching", "walk/fm" }, { "scales", "walk/ms" },
+    static const struct {
+        const char *ours, *theirs;
+    } names[] = {
+        { "total", "walk/g" },         { "l1", "walk/rec" },      { "parsing", "walk/par" },
+        { "adversarial", "walk/adv" }, { "code", "walk/code" },   { "warp", "walk/warp" },
+        { "structure", "walk/ls" },    { "matching", "walk/fm" }, { "scales", "walk/ms" },
         { "discriminator", "walk/d" },
     };
     pn_safetensors f = golden_open("tiny");
@@ -524,14 +559,15 @@ static void check_picture(const char *set, const char *key, bool labels_given)
     fill(m);
     iterate_once((glocal_model *)m);
     pn_model_input in = input_of(&s);
-    pn_real *labels = labels_given ? one_hot(&f, "generate/labels") : NULL, *image = malloc(sizeof *image * N * 3 * H * W);
+    pn_real *labels = labels_given ? one_hot(&f, "generate/labels") : NULL,
+            *image = malloc(sizeof *image * N * 3 * H * W);
     in.parsing_target = labels;
     if (pn_generation_run(gen, &in, image)) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
     ptrdiff_t n;
     double *want = find(&f, key, &n), worst = 0;
     ck_assert_int_eq(n, N * 3 * H * W);
     for (ptrdiff_t i = 0; i < n; i++) worst = fmax(worst, fabs((double)image[i] - want[i]));
-    ck_assert_msg(worst <= 10 * tol_value, "%s is off by %.3g", key, worst);       /* tau = 0.01 magnifies rounding */
+    ck_assert_msg(worst <= 10 * tol_value, "%s is off by %.3g", key, worst); /* tau = 0.01 magnifies rounding */
     free(want);
     free(image);
     free(labels);
@@ -541,15 +577,22 @@ static void check_picture(const char *set, const char *key, bool labels_given)
     pn_safetensors_free(pn_test_ctx(), &f);
 }
 
-START_TEST(a_picture_of_a_soft_layout_matches_torch) { check_picture("par_hard_test=0", "generate/soft", false); } END_TEST
-START_TEST(a_picture_of_a_given_layout_matches_torch) { check_picture("target_parsing=true", "generate/hard", true); } END_TEST
+START_TEST(a_picture_of_a_soft_layout_matches_torch) { check_picture("par_hard_test=0", "generate/soft", false); }
+END_TEST
+START_TEST(a_picture_of_a_given_layout_matches_torch) { check_picture("target_parsing=true", "generate/hard", true); }
+END_TEST
 
 /* ---- Counts, refusals -------------------------------------------------------------------------------------------------------- */
 
 START_TEST(presets_have_the_designed_counts)
 {
-    static const struct { const char *preset; int64_t generator, discriminator; } counts[] = {
-        { "full", 44837597, 664577 }, { "small", 11253405, 166657 }, { "tiny", 2833085, 41921 },
+    static const struct {
+        const char *preset;
+        int64_t generator, discriminator;
+    } counts[] = {
+        { "full", 44837597, 664577 },
+        { "small", 11253405, 166657 },
+        { "tiny", 2833085, 41921 },
     };
     pn_model *m = pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = "glocal", .preset = counts[_i].preset });
     ck_assert_ptr_nonnull(m);
@@ -561,13 +604,21 @@ END_TEST
 
 START_TEST(presets_cost_what_was_designed)
 {
-    static const struct { const char *preset; ptrdiff_t height, width; double gmac; } costs[] = {
-        { "full", 256, 176, 50.67 }, { "full", 256, 256, 74.51 }, { "small", 256, 176, 13.46 }, { "tiny", 128, 96, 0.94 },
+    static const struct {
+        const char *preset;
+        ptrdiff_t height, width;
+        double gmac;
+    } costs[] = {
+        { "full", 256, 176, 50.67 },
+        { "full", 256, 256, 74.51 },
+        { "small", 256, 176, 13.46 },
+        { "tiny", 128, 96, 0.94 },
     };
     pn_model *m = pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = "glocal", .preset = costs[_i].preset });
     const glocal_model *own = (const glocal_model *)m;
     pn_graph *g = pn_graph_new(pn_test_ctx());
-    const glocal_input in = glocal_inputs(g, &own->config, pn_shape4(1, 3, costs[_i].height, costs[_i].width), GLOCAL_TO_DO_BOTH);
+    const glocal_input in = glocal_inputs(g, &own->config, pn_shape4(1, 3, costs[_i].height, costs[_i].width),
+                                          GLOCAL_TO_DO_BOTH);
     glocal_generator(g, &own->g, &in, glocal_soft(g, GLOCAL_LOGITS, glocal_parse(g, &own->g, &in)));
     ck_assert_double_eq_tol(pn_graph_macs(g) / 1e9, costs[_i].gmac, 0.015);
     pn_graph_free(g);
@@ -577,9 +628,15 @@ END_TEST
 
 START_TEST(bad_options_are_refused_with_advice)
 {
-    static const struct { const char *set, *says; } cases[] = {
-        { "lst_k=4", "must be odd" }, { "match_kernel=2", "must be odd" }, { "ggr_graph=ring", "none, static, glore, attn" },
-        { "tau=0", "above 0" }, { "mask_kind=disc", "mixed" }, { "widht=8", "did you mean 'width'" },
+    static const struct {
+        const char *set, *says;
+    } cases[] = {
+        { "lst_k=4", "must be odd" },
+        { "match_kernel=2", "must be odd" },
+        { "ggr_graph=ring", "none, static, glore, attn" },
+        { "tau=0", "above 0" },
+        { "mask_kind=disc", "mixed" },
+        { "widht=8", "did you mean 'width'" },
     };
     const char *set = cases[_i].set;
     ck_assert_ptr_null(pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = "glocal", .set = &set, .n_set = 1 }));
@@ -591,7 +648,8 @@ END_TEST
 START_TEST(inpainting_has_no_stage_parsing)
 {
     pn_model *m = model_of("inpaint", NULL, 0.1);
-    ck_assert_ptr_null(pn_training_new(m, &(pn_training_opt){ .stage = "parsing", .batch = 1, .height = H, .width = W }));
+    ck_assert_ptr_null(
+        pn_training_new(m, &(pn_training_opt){ .stage = "parsing", .batch = 1, .height = H, .width = W }));
     ck_assert_ptr_nonnull(strstr(pn_ctx_message(pn_test_ctx()), "train its stage generator"));
     pn_model_free(m);
 }
@@ -601,8 +659,9 @@ TCase *glocal_cases(void)
 {
     TCase *tc = tcase_create("glocal");
     tcase_set_timeout(tc, 300);
-    const bool all = sizeof(pn_real) == sizeof(float) || getenv("CK_RUN_CASE");  /* minutes, with reference kernels */
-    tcase_add_loop_test(tc, a_step_to_another_pose_matches_torch, all ? 0 : 1, all ? sizeof pose_cases / sizeof *pose_cases : 2);
+    const bool all = sizeof(pn_real) == sizeof(float) || getenv("CK_RUN_CASE"); /* minutes, with reference kernels */
+    tcase_add_loop_test(tc, a_step_to_another_pose_matches_torch, all ? 0 : 1,
+                        all ? sizeof pose_cases / sizeof *pose_cases : 2);
     tcase_add_loop_test(tc, a_step_over_holes_matches_torch, 0, all ? sizeof hole_cases / sizeof *hole_cases : 1);
     if (all) tcase_add_loop_test(tc, a_step_with_another_switch_matches_torch, 0, sizeof variants / sizeof *variants);
     if (all) tcase_add_test(tc, three_steps_with_adam_match_torch);

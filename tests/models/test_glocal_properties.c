@@ -12,15 +12,19 @@ static const formula_gain gains[] = { { "region.code", 8 }, { NULL, 0 } };
 static glocal_model *model_with(const char *task, const char *a, const char *b)
 {
     const char *const set[] = { "width=2", "lst_k=3", "tau=0.1", a, b };
-    pn_model *m = pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = "glocal", .preset = "tiny", .task = task, .set = set,
-                                                               .n_set = 3 + (a != NULL) + (b != NULL) });
+    pn_model *m = pn_model_new(
+        pn_test_ctx(),
+        &(pn_model_opt){
+            .name = "glocal", .preset = "tiny", .task = task, .set = set, .n_set = 3 + (a != NULL) + (b != NULL) });
     if (!m) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
     formula_fill(m->part[GLOCAL_PART_G].params, "", gains);
     formula_fill(m->part[GLOCAL_PART_D].params, "disc.", NULL);
     return (glocal_model *)m;
 }
 
-typedef struct { pn_real source[3 * PIXELS], pose[PN_JOINTS * PIXELS], layout[REGIONS * PIXELS], hole[PIXELS]; } sample;
+typedef struct {
+    pn_real source[3 * PIXELS], pose[PN_JOINTS * PIXELS], layout[REGIONS * PIXELS], hole[PIXELS];
+} sample;
 
 /* Bands of the regions, four rows each; region 3 is not there: its rows are region 4's. */
 static sample *sample_make(void)
@@ -37,20 +41,33 @@ static sample *sample_make(void)
 
 static pn_model_input input_of(const sample *s)
 {
-    return (pn_model_input){ .source = s->source, .target = s->source, .pose_source = s->pose, .pose_target = s->pose,
-                             .parsing_source = s->layout, .parsing_target = s->layout, .hole = s->hole };
+    return (pn_model_input){ .source = s->source,
+                             .target = s->source,
+                             .pose_source = s->pose,
+                             .pose_target = s->pose,
+                             .parsing_source = s->layout,
+                             .parsing_target = s->layout,
+                             .hole = s->hole };
 }
 
 /* ---- The generator alone ------------------------------------------------------------------------------------------------ */
 
-typedef struct { pn_graph *g; pn_plan *p; glocal_input in; glocal_output out; glocal_sight sight; pn_real *numbers; } figure;
+typedef struct {
+    pn_graph *g;
+    pn_plan *p;
+    glocal_input in;
+    glocal_output out;
+    glocal_sight sight;
+    pn_real *numbers;
+} figure;
 
 static figure figure_of(const glocal_model *m)
 {
     figure f = { .g = pn_graph_new(pn_test_ctx()) };
     f.in = glocal_inputs(f.g, &m->config, pn_shape4(1, 3, H, W), GLOCAL_TO_GENERATE);
     f.out = glocal_generator(f.g, &m->g, &f.in, f.in.layout);
-    pn_tensor *const kept[] = { f.out.codes, f.out.filled, f.out.proposed, f.out.x1, f.out.x2, f.out.structure, f.out.image };
+    pn_tensor *const kept[] = { f.out.codes, f.out.filled,    f.out.proposed, f.out.x1,
+                                f.out.x2,    f.out.structure, f.out.image };
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         if (kept[i]) pn_output(f.g, kept[i], PN_CONST);
     f.p = pn_plan_new(f.g, &(pn_plan_opt){ .mode = PN_INFER });
@@ -108,7 +125,8 @@ START_TEST(what_a_hidden_region_holds_changes_nothing)
     f.sight.visible[5] = 0;
     run_figure(&f);
     pn_real *before = values_of(&f, f.out.filled), *codes = values_of(&f, f.out.codes);
-    for (int p = 0; p < PIXELS / 16; p++) f.sight.regions[5 * PIXELS / 16 + p] = p == 0 ? 1 : 0;       /* pooled from elsewhere */
+    for (int p = 0; p < PIXELS / 16; p++)
+        f.sight.regions[5 * PIXELS / 16 + p] = p == 0 ? 1 : 0; /* pooled from elsewhere */
     run_figure(&f);
     pn_real *after = values_of(&f, f.out.filled), *other = values_of(&f, f.out.codes);
     ck_assert(memcmp(codes + 5 * CODE, other + 5 * CODE, CODE * sizeof *codes) != 0);
@@ -153,7 +171,8 @@ START_TEST(without_a_visible_codes_stay_to_the_bit)
     set_all(m->g.ggr.mix, 0);
     show(&f, m, s);
     run_figure(&f);
-    pn_real *codes = values_of(&f, f.out.codes), *filled = values_of(&f, f.out.filled), *r = values_of(&f, f.out.proposed);
+    pn_real *codes = values_of(&f, f.out.codes), *filled = values_of(&f, f.out.filled),
+            *r = values_of(&f, f.out.proposed);
     for (int i = 0; i < REGIONS * CODE; i++) ck_assert(filled[i] == (i / CODE == 3 ? r[i] : codes[i]));
     free(codes);
     free(filled);
@@ -222,7 +241,8 @@ END_TEST
 
 static void cut(sample *s, bool everything)
 {
-    for (int p = 0; p < PIXELS; p++) s->hole[p] = everything || (p / W >= 18 && p / W < 25 && p % W > 3) || s->layout[5 * PIXELS + p] != 0;
+    for (int p = 0; p < PIXELS; p++)
+        s->hole[p] = everything || (p / W >= 18 && p / W < 25 && p % W > 3) || s->layout[5 * PIXELS + p] != 0;
 }
 
 /* With everything missing too; and a step of training stays finite. */

@@ -24,8 +24,11 @@ static const char *parsing(void) { return world("people/testSPL8/%s.png", stem()
 static void make_weights(void)
 {
     if (there(WEIGHTS)) return;
-    exits(run("posenet-train --model glocal --task both --preset tiny --set width=2 --stage joint --size %dx%d --batch 1 --seed 3 "
-              "--steps %d --data %s --out %s", H, W, STEPS, PEOPLE, world("complete")), 0);
+    exits(run("posenet-train --model glocal --task both --preset tiny --set width=2 --stage joint --size %dx%d --batch "
+              "1 --seed 3 "
+              "--steps %d --data %s --out %s",
+              H, W, STEPS, PEOPLE, world("complete")),
+          0);
 }
 
 /* The person with a rectangle of noise in it, as PNG; and the mask of that rectangle. */
@@ -48,8 +51,8 @@ static const char *with_noise(const char *name, unsigned seed, pn_image *kept, p
 
 static result complete(const char *picture, const char *out)
 {
-    return run("posenet-inpaint --weights %s --image %s --mask %s --pose %s --parsing %s --out %s", WEIGHTS, picture, world("mask.png"),
-               pose(), parsing(), out);
+    return run("posenet-inpaint --weights %s --image %s --mask %s --pose %s --parsing %s --out %s", WEIGHTS, picture,
+               world("mask.png"), pose(), parsing(), out);
 }
 
 START_TEST(what_is_missing_is_never_seen_and_what_is_not_stays)
@@ -75,30 +78,36 @@ START_TEST(a_person_is_posed_from_picture_and_label_map)
 {
     make_weights();
     const char *source = world("people/test/%s.jpg", stem());
-    exits(run("posenet-generate --weights %s --source %s --source-pose %s --target-pose %s --source-parsing %s --out %s --dump %s", WEIGHTS,
-              source, pose(), pose(), parsing(), world("posed.png"), world("posed")), 0);
-    static const struct { const char *name; ptrdiff_t channels, height; } views[] = { { "parsing", 8, H }, { "warped", 3, H / 4 },
-                                                                                      { "peak", 1, H / 4 } };
+    exits(run("posenet-generate --weights %s --source %s --source-pose %s --target-pose %s --source-parsing %s --out "
+              "%s --dump %s",
+              WEIGHTS, source, pose(), pose(), parsing(), world("posed.png"), world("posed")),
+          0);
+    static const struct {
+        const char *name;
+        ptrdiff_t channels, height;
+    } views[] = { { "parsing", 8, H }, { "warped", 3, H / 4 }, { "peak", 1, H / 4 } };
     for (int i = 0; i < 3; i++) {
         pn_shape shape;
         float *values;
         ck_assert(there(world("posed/%s.png", views[i].name)));
         assert_works(pn_npy_read(scratch_ctx(), world("posed/%s.npy", views[i].name), &shape, &values));
         ck_assert(pn_shape_equal(shape, pn_shape4(1, views[i].channels, views[i].height, views[i].height * W / H)));
-        double sum = 0;                                 /* a hard layout: one region for each pixel */
+        double sum = 0; /* a hard layout: one region for each pixel */
         for (ptrdiff_t k = 0; k < 8 && i == 0; k++) sum += (double)values[k * H * W + 7];
         if (i == 0) ck_assert_double_eq(sum, 1);
         pn_npy_free(scratch_ctx(), values);
     }
-    explains(run("posenet-generate --weights %s --source %s --source-pose %s --target-pose %s --out %s", WEIGHTS, source, pose(), pose(),
-                 world("posed.png")), 2, "name it with --source-parsing");
+    explains(run("posenet-generate --weights %s --source %s --source-pose %s --target-pose %s --out %s", WEIGHTS,
+                 source, pose(), pose(), world("posed.png")),
+             2, "name it with --source-parsing");
 }
 END_TEST
 
 START_TEST(a_model_that_completes_nothing_says_so)
 {
     explains(run("posenet-inpaint --weights %s --image a --mask a --pose a --parsing a --out a.png",
-                 world("run/checkpoints/step_%07d.safetensors", RUN_STEPS)), 2, "there is no task 'inpaint', expected one of pose");
+                 world("run/checkpoints/step_%07d.safetensors", RUN_STEPS)),
+             2, "there is no task 'inpaint', expected one of pose");
     explains(run("posenet-inpaint --weights x --image a --pose a --parsing a --out a.png"), 2, "--mask is missing");
     explains(run("posenet-inpaint --weights x --image a --mask a --pose a --parsing a --out a.gif"), 2, "ends in .png");
 }
