@@ -65,7 +65,9 @@ pn_status painter_new(painter *p, pn_model *model, ptrdiff_t height, ptrdiff_t w
     bool ok = true;
     for (int i = 0; i < 3; i++) ok = (*pictures[i] = pn_ctx_alloc(p->ctx, 3 * plane)) && ok;
     for (int i = 0; i < 2; i++) ok = (*poses[i] = pn_ctx_alloc(p->ctx, PN_JOINTS * plane)) && ok;
-    if (p->needs.classes) ok = (p->parsing = pn_ctx_alloc(p->ctx, (size_t)p->needs.classes * plane)) && ok;
+    float **labels[] = { &p->parsing, &p->parsing_target };
+    for (int i = 0; i < 2 && p->needs.classes; i++)
+        ok = (*labels[i] = pn_ctx_alloc(p->ctx, (size_t)p->needs.classes * plane)) && ok;
     const pn_status status = ok ? painter_labelling(p, "") : PN_ERR_NOMEM;
     if (status) painter_free(p);
     return status;
@@ -83,7 +85,8 @@ pn_status painter_labelling(painter *p, const char *labelling)
 
 void painter_free(painter *p)
 {
-    float *const arrays[] = { p->source, p->target, p->image, p->pose_source, p->pose_target, p->parsing, p->hole };
+    float *const arrays[] = { p->source, p->target, p->image, p->pose_source, p->pose_target, p->parsing,
+                              p->parsing_target, p->hole };
     if (!p->ctx) return;
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) pn_ctx_release(p->ctx, arrays[i]);
     pn_generation_free(p->generation);
@@ -106,7 +109,8 @@ static pn_status load_person(const painter *p, const pn_person *person, float *p
 pn_status painter_run(painter *p)
 {
     const pn_model_input in = { .source = p->source, .pose_source = p->pose_source, .pose_target = p->pose_target,
-                                .parsing_source = p->parsing, .hole = p->hole };
+                                .parsing_source = p->parsing, .hole = p->hole,
+                                .parsing_target = p->knows_target ? p->parsing_target : NULL };
     return pn_generation_run(p->generation, &in, p->image);
 }
 
@@ -115,6 +119,9 @@ pn_status painter_paint(painter *p, const pn_pair *pair)
     pn_status status = load_person(p, pair->source, p->source, p->pose_source);
     if (!status) status = load_person(p, pair->target, p->target, p->pose_target);
     if (!status && p->parsing) status = pn_person_parsing(p->ctx, pair->source, &p->merge, p->height, p->width, p->parsing);
+    p->knows_target = p->parsing && pair->target->parsing;
+    if (!status && p->knows_target)
+        status = pn_person_parsing(p->ctx, pair->target, &p->merge, p->height, p->width, p->parsing_target);
     return status ? status : painter_run(p);
 }
 

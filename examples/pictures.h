@@ -19,7 +19,8 @@ typedef struct {
     ptrdiff_t height, width;
     pn_model_needs needs;
     pn_merge merge;                 /* of label maps; needs.classes 0: none */
-    float *source, *target, *pose_source, *pose_target, *image, *parsing;
+    float *source, *target, *pose_source, *pose_target, *image, *parsing, *parsing_target;
+    bool knows_target;              /* parsing_target holds the target's label map: a pair's, where it has one */
     float *hole;                    /* NULL: nothing is missing; else taken by whoever fills it, released with the rest */
 } painter;
 /* The size of what is made, where none was asked for: what the weights were trained at, else the model's own. */

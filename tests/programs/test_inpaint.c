@@ -103,6 +103,19 @@ START_TEST(a_person_is_posed_from_picture_and_label_map)
 }
 END_TEST
 
+START_TEST(a_pair_is_painted_from_its_true_layout)
+{
+    make_weights();
+    exits(run("posenet-generate --weights %s --data %s --out %s --set target_parsing=true", WEIGHTS, PEOPLE, world("true")), 0);
+    exits(run("posenet-generate --weights %s --data %s --out %s", WEIGHTS, PEOPLE, world("predicted")), 0);
+    ck_assert_int_gt(count_files(world("true")), 0);
+    ck_assert_int_eq(count_files(world("true")), count_files(world("predicted")));
+    explains(run("posenet-generate --weights %s --source %s --source-pose %s --target-pose %s --source-parsing %s --out %s --set "
+                 "target_parsing=true", WEIGHTS, world("people/test/%s.jpg", stem()), pose(), pose(), parsing(), world("posed.png")), 2,
+             "needs the target's label map");
+}
+END_TEST
+
 START_TEST(a_model_that_completes_nothing_says_so)
 {
     explains(run("posenet-inpaint --weights %s --image a --mask a --pose a --parsing a --out a.png",
@@ -119,6 +132,7 @@ TCase *program_inpaint_cases(void)
     tcase_add_unchecked_fixture(tc, world_make, NULL);
     tcase_add_test(tc, what_is_missing_is_never_seen_and_what_is_not_stays);
     tcase_add_test(tc, a_person_is_posed_from_picture_and_label_map);
+    tcase_add_test(tc, a_pair_is_painted_from_its_true_layout);
     tcase_add_test(tc, a_model_that_completes_nothing_says_so);
     return tc;
 }
