@@ -58,6 +58,16 @@ typedef struct pn_model_face {
 pn_status pn_model_int(const pn_model *m, const char *key, int least, int most, int *out);
 pn_status pn_model_real(const pn_model *m, const char *key, double *out);
 void pn_model_put(pn_model *m, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* One more set of parameters, the model's. NULL: no memory. */
+pn_params *pn_model_part(pn_model *m, const char *prefix);
+/* Plan g, and count its memory. */
+pn_status pn_training_plan(pn_training *t, pn_plan **plan, pn_graph *g, pn_mode mode, pn_params *learn);
+/* Adam for part g at the rate asked for or, without one, of option `rate`; for part d (-1: it does not learn) ratio_g2d times that. */
+pn_status pn_training_optimisers(pn_training *t, const char *rate, int g, int d);
+pn_status pn_training_finite(const pn_training *t, const char *loss, double v);    /* PN_ERR_NONFINITE and the loss' name */
+double pn_plan_scalar(const pn_plan *p, const pn_tensor *t);
+/* One more view; t NULL: nothing to see. */
+void pn_generation_show(pn_generation *gen, const char *name, pn_view_kind kind, pn_tensor *t);
 extern const pn_model_kind gfla_kind, glocal_kind;
 
 #endif

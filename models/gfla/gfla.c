@@ -149,13 +149,6 @@ static bool recognise(pn_model *m, const pn_weights *w)
     return true;
 }
 
-static pn_params *part(gfla_model *m, const char *prefix)
-{
-    pn_params *p = pn_params_new(m->base.ctx);
-    if (p) m->base.part[m->base.parts++] = (pn_part){ .prefix = prefix, .params = p };
-    return p;
-}
-
 static pn_status make(pn_model *base)
 {
     gfla_model *m = (gfla_model *)base;
@@ -164,7 +157,7 @@ static pn_status make(pn_model *base)
     pn_init orthogonal = { PN_INIT_ORTHOGONAL, 0 };
     const pn_status gain = pn_model_real(base, "init_gain", &orthogonal.value);
     if (gain) return gain;
-    pn_params *g = part(m, ""), *d = part(m, "D/");
+    pn_params *g = pn_model_part(base, ""), *d = pn_model_part(base, "D/");
     if (!g || !d) return PN_ERR_NOMEM;
     const pn_scope top_g = pn_scope_top(g, orthogonal), top_d = pn_scope_top(d, orthogonal);
     m->g = gfla_generator_make(&top_g, &m->config);
@@ -212,14 +205,6 @@ static pn_status load_vgg(gfla_training *t, int narrow)
     return status;
 }
 
-static pn_status plan_or_fail(gfla_training *t, pn_plan **plan, pn_graph *g, pn_params *learn)
-{
-    *plan = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN, .learn = learn, .recompute = t->base.opt.recompute });
-    if (!*plan) return pn_ctx_status(t->base.model->ctx);
-    t->base.bytes += pn_plan_describe(*plan).arena_bytes;
-    return PN_OK;
-}
-
 static void describe_discriminator(gfla_training *t, pn_shape image)
 {
     const gfla_model *m = (const gfla_model *)t->base.model;
@@ -237,24 +222,6 @@ static void name_losses(gfla_training *t)
     for (int i = 0; i < GFLA_TERMS; i++)
         if (t->losses.term[i]) t->base.loss_name[t->base.losses++] = loss_names[1 + i];
     if (t->dis) t->base.loss_name[t->base.losses++] = loss_names[1 + GFLA_TERMS];
-}
-
-static pn_status make_optimisers(gfla_training *t)
-{
-    pn_model *m = t->base.model;
-    double lr = t->base.opt.lr, ratio, beta1;
-    pn_status status = lr > 0 ? PN_OK : pn_model_real(m, "lr", &lr);
-    if (!status) status = pn_model_real(m, "ratio_g2d", &ratio);
-    if (!status) status = pn_model_real(m, "beta1", &beta1);
-    if (status) return status;
-    const pn_adam_opt for_g = { .lr = lr, .beta1 = beta1, .beta2 = 0.999, .eps = 1e-8 };
-    pn_adam_opt for_d = for_g;
-    for_d.lr = lr * ratio;
-    t->base.lr[G] = for_g.lr;
-    t->base.lr[D] = for_d.lr;
-    t->base.adam[G] = pn_adam_new(m->part[G].params, for_g);
-    t->base.adam[D] = t->dis ? pn_adam_new(m->part[D].params, for_d) : NULL;
-    return t->base.adam[G] && (t->base.adam[D] || !t->dis) ? PN_OK : pn_ctx_status(m->ctx);
 }
 
 static pn_status train(pn_training *base)
@@ -280,12 +247,12 @@ static pn_status train(pn_training *base)
                      : gfla_flow_losses(t->crit_graph, &m->config, &t->vgg, &t->see, m->flow);
     pn_loss(t->crit_graph, t->losses.total);
 
-    pn_status planned = plan_or_fail(t, &t->gen, t->gen_graph, base->model->part[G].params);
-    if (!planned && full) planned = plan_or_fail(t, &t->dis, t->dis_graph, base->model->part[D].params);
-    if (!planned) planned = plan_or_fail(t, &t->crit, t->crit_graph, NULL);    /* learns nothing: D and VGG are frozen */
+    pn_status planned = pn_training_plan(base, &t->gen, t->gen_graph, PN_TRAIN, base->model->part[G].params);
+    if (!planned && full) planned = pn_training_plan(base, &t->dis, t->dis_graph, PN_TRAIN, base->model->part[D].params);
+    if (!planned) planned = pn_training_plan(base, &t->crit, t->crit_graph, PN_TRAIN, NULL);    /* learns nothing: D and VGG are frozen */
     if (planned) return planned;
     name_losses(t);
-    return make_optimisers(t);
+    return pn_training_optimisers(base, "lr", G, full ? D : -1);
 }
 
 static void train_free(pn_training *base)
@@ -300,29 +267,14 @@ static void train_free(pn_training *base)
     pn_params_free(t->vgg_params);
 }
 
-static double scalar(const pn_plan *p, const pn_tensor *t)
-{
-    pn_real v = 0;
-    pn_get(p, t, &v);
-    return (double)v;
-}
-
-static pn_status finite(const gfla_training *t, const char *name, double v)
-{
-    if (isfinite(v)) return PN_OK;
-    return pn_ctx_fail(t->base.model->ctx, PN_ERR_NONFINITE,
-                       "the loss '%s' is %s; lower the learning rate, or look at the last batch", name,
-                       isnan(v) ? "nan" : v > 0 ? "inf" : "-inf");
-}
-
 static pn_status step_discriminator(gfla_training *t, const pn_model_input *in, double *loss)
 {
     pn_set(t->dis, t->real, in->target);
     pn_copy(t->dis, t->fake, t->gen, t->out.image);
     pn_status status = pn_forward(t->dis);
     if (status) return status;
-    *loss = scalar(t->dis, t->d_loss);
-    if ((status = finite(t, "discriminator", *loss))) return status;
+    *loss = pn_plan_scalar(t->dis, t->d_loss);
+    if ((status = pn_training_finite(&t->base, "discriminator", *loss))) return status;
     pn_backward(t->dis);
     return pn_adam_step(t->base.adam[D]);
 }
@@ -336,10 +288,10 @@ static pn_status judge(gfla_training *t, const pn_model_input *in, double losses
     pn_status status = pn_forward(t->crit);
     if (status) return status;
     int n = 0;
-    losses[n++] = scalar(t->crit, t->losses.total);
+    losses[n++] = pn_plan_scalar(t->crit, t->losses.total);
     for (int i = 0; i < GFLA_TERMS; i++)
-        if (t->losses.term[i]) losses[n++] = scalar(t->crit, t->losses.term[i]);
-    for (int i = n - 1; i >= 0 && !status; i--) status = finite(t, t->base.loss_name[i], losses[i]);
+        if (t->losses.term[i]) losses[n++] = pn_plan_scalar(t->crit, t->losses.term[i]);
+    for (int i = n - 1; i >= 0 && !status; i--) status = pn_training_finite(&t->base, t->base.loss_name[i], losses[i]);
     return status ? status : pn_backward(t->crit);
 }
 
@@ -364,13 +316,6 @@ static pn_status step(pn_training *base, const pn_model_input *in, double losses
 
 typedef struct { pn_generation base; gfla_input in; } gfla_generation;
 
-static void add_view(pn_generation *gen, const char *name, pn_view_kind kind, pn_tensor *t)
-{
-    pn_output(gen->graph, t, PN_CONST);
-    gen->view_tensor[gen->views] = t;
-    gen->view[gen->views++] = (pn_view){ name, kind, pn_tensor_shape(t) };
-}
-
 static pn_status describe(pn_generation *gen, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width)
 {
     static const char *const names[3][GFLA_MAX_FLOWS] = { { "flow0", "flow1" }, { "mask0", "mask1" }, { "attention0", "attention1" } };
@@ -380,9 +325,9 @@ static pn_status describe(pn_generation *gen, ptrdiff_t count, ptrdiff_t height,
     const gfla_output out = gfla_generator(gen->graph, &m->g, &own->in);
     gen->image = out.image;
     pn_output(gen->graph, out.image, PN_CONST);
-    for (int i = 0; i < out.flows; i++) add_view(gen, names[0][i], PN_VIEW_FLOW, out.flow[i]);
-    for (int i = 0; i < out.flows; i++) add_view(gen, names[1][i], PN_VIEW_MASK, out.mask[i]);
-    for (int i = 0; i < out.flows; i++) add_view(gen, names[2][i], PN_VIEW_ATTENTION, out.attention[i]);
+    for (int i = 0; i < out.flows; i++) pn_generation_show(gen, names[0][i], PN_VIEW_FLOW, out.flow[i]);
+    for (int i = 0; i < out.flows; i++) pn_generation_show(gen, names[1][i], PN_VIEW_MASK, out.mask[i]);
+    for (int i = 0; i < out.flows; i++) pn_generation_show(gen, names[2][i], PN_VIEW_ATTENTION, out.attention[i]);
     return PN_OK;
 }
 

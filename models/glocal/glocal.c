@@ -232,19 +232,12 @@ static bool recognise(pn_model *m, const pn_weights *w)
 
 /* ---- Making ------------------------------------------------------------------------------------------------------------ */
 
-static pn_params *part(glocal_model *m, const char *prefix)
-{
-    pn_params *p = pn_params_new(m->base.ctx);
-    if (p) m->base.part[m->base.parts++] = (pn_part){ .prefix = prefix, .params = p };
-    return p;
-}
-
 static pn_status make(pn_model *base)
 {
     glocal_model *m = (glocal_model *)base;
     const pn_status status = parse_config(m);
     if (status) return status;
-    pn_params *g = part(m, ""), *d = part(m, "disc."), *t = part(m, "T/");
+    pn_params *g = pn_model_part(base, ""), *d = pn_model_part(base, "disc."), *t = pn_model_part(base, "T/");
     if (!g || !d || !t) return PN_ERR_NOMEM;
     const pn_init unused = { PN_INIT_CONSTANT, 0 }; /* every layer has its own */
     const pn_scope top_g = pn_scope_top(g, unused), top_d = pn_scope_top(d, unused);
@@ -278,14 +271,6 @@ typedef struct {
     pn_real *numbers;
 } glocal_generation;
 
-static void add_view(pn_generation *gen, const char *name, pn_view_kind kind, pn_tensor *t)
-{
-    if (!t) return;
-    pn_output(gen->graph, t, PN_CONST);
-    gen->view_tensor[gen->views] = t;
-    gen->view[gen->views++] = (pn_view){ name, kind, pn_tensor_shape(t) };
-}
-
 /* The target's layout: in inpainting the source's own. */
 static pn_tensor *layout_of(glocal_generation *gen, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width)
 {
@@ -314,9 +299,9 @@ static pn_status describe(pn_generation *gen, ptrdiff_t count, ptrdiff_t height,
     const glocal_output out = glocal_generator(gen->graph, &m->g, &own->in, layout);
     gen->image = out.image;
     pn_output(gen->graph, out.image, PN_CONST);
-    if (parses) add_view(gen, "parsing", PN_VIEW_PARSING, layout);
-    add_view(gen, "warped", PN_VIEW_PICTURE, out.warped);
-    add_view(gen, "peak", PN_VIEW_MASK, out.peak);
+    if (parses) pn_generation_show(gen, "parsing", PN_VIEW_PARSING, layout);
+    pn_generation_show(gen, "warped", PN_VIEW_PICTURE, out.warped);
+    pn_generation_show(gen, "peak", PN_VIEW_MASK, out.peak);
     return PN_OK;
 }
 

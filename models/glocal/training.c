@@ -81,14 +81,6 @@ static pn_status settle(const glocal_training *t)
     return status;
 }
 
-static pn_status plan_or_fail(glocal_training *t, pn_plan **plan, pn_graph *g, pn_mode mode, pn_params *learn)
-{
-    *plan = pn_plan_new(g, &(pn_plan_opt){ .mode = mode, .learn = learn, .recompute = t->base.opt.recompute });
-    if (!*plan) return pn_ctx_status(t->base.model->ctx);
-    t->base.bytes += pn_plan_describe(*plan).arena_bytes;
-    return PN_OK;
-}
-
 static pn_shape image_of(const glocal_training *t)
 {
     return pn_shape4(t->base.opt.batch, 3, t->base.opt.height, t->base.opt.width);
@@ -146,12 +138,12 @@ static pn_status begin_lesson(glocal_training *t, glocal_lesson kind)
     l->see = glocal_judged_inputs(l->crit_graph, t->parsing_only ? NULL : &l->out, l->z, kind, image_of(t), m->weights);
     l->losses = glocal_losses_of(l->crit_graph, &m->config, &t->critic, &m->d, &l->see, m->weights);
     pn_loss(l->crit_graph, l->losses.total);
-    pn_status status = plan_or_fail(t, &l->gen, l->gen_graph, PN_TRAIN, m->base.part[GLOCAL_PART_G].params);
-    if (!status) status = plan_or_fail(t, &l->crit, l->crit_graph, PN_TRAIN, NULL); /* learns nothing: D is frozen */
+    pn_status status = pn_training_plan(&t->base, &l->gen, l->gen_graph, PN_TRAIN, m->base.part[GLOCAL_PART_G].params);
+    if (!status) status = pn_training_plan(&t->base, &l->crit, l->crit_graph, PN_TRAIN, NULL); /* learns nothing: D is frozen */
     if (status || !l->see.proposed) return status;
     if (!(l->eye_graph = pn_graph_new(ctx))) return PN_ERR_NOMEM;
     describe_eye(t, l);
-    return plan_or_fail(t, &l->eye, l->eye_graph, PN_INFER, NULL);
+    return pn_training_plan(&t->base, &l->eye, l->eye_graph, PN_INFER, NULL);
 }
 
 static pn_status begin_discriminator(glocal_training *t)
@@ -162,7 +154,7 @@ static pn_status begin_discriminator(glocal_training *t)
     t->fake = pn_input(t->dis_graph, "fake", image_of(t), PN_CONST);
     t->d_loss = glocal_d_loss(t->dis_graph, &m->d, t->real, t->fake);
     pn_loss(t->dis_graph, t->d_loss);
-    return plan_or_fail(t, &t->dis, t->dis_graph, PN_TRAIN, m->base.part[GLOCAL_PART_D].params);
+    return pn_training_plan(&t->base, &t->dis, t->dis_graph, PN_TRAIN, m->base.part[GLOCAL_PART_D].params);
 }
 
 static void name_loss(glocal_training *t, int which)
@@ -178,24 +170,6 @@ static void name_losses(glocal_training *t)
         if (t->lesson[0].losses.term[i] || t->lesson[1].losses.term[i]) name_loss(t, i);
     if (t->dis) name_loss(t, CRITIC_LOSS);
     if (t->lesson[0].out.peak) name_loss(t, PEAK);
-}
-
-static pn_status make_optimisers(glocal_training *t)
-{
-    pn_model *m = t->base.model;
-    double lr = t->base.opt.lr, ratio, beta1;
-    pn_status status = lr > 0 ? PN_OK : pn_model_real(m, t->parsing_only ? "lr_parsing" : "lr", &lr);
-    if (!status) status = pn_model_real(m, "ratio_g2d", &ratio);
-    if (!status) status = pn_model_real(m, "beta1", &beta1);
-    if (status) return status;
-    const pn_adam_opt for_g = { .lr = lr, .beta1 = beta1, .beta2 = 0.999, .eps = 1e-8 };
-    pn_adam_opt for_d = for_g;
-    for_d.lr = lr * ratio;
-    t->base.lr[GLOCAL_PART_G] = for_g.lr;
-    t->base.lr[GLOCAL_PART_D] = for_d.lr;
-    t->base.adam[GLOCAL_PART_G] = pn_adam_new(m->part[GLOCAL_PART_G].params, for_g);
-    t->base.adam[GLOCAL_PART_D] = t->dis ? pn_adam_new(m->part[GLOCAL_PART_D].params, for_d) : NULL;
-    return t->base.adam[GLOCAL_PART_G] && (t->base.adam[GLOCAL_PART_D] || !t->dis) ? PN_OK : pn_ctx_status(m->ctx);
 }
 
 static pn_status take_numbers(glocal_training *t)
@@ -234,7 +208,7 @@ pn_status glocal_train(pn_training *base)
     if (!status && !t->parsing_only) status = begin_discriminator(t);
     if (status) return status;
     name_losses(t);
-    return make_optimisers(t);
+    return pn_training_optimisers(base, t->parsing_only ? "lr_parsing" : "lr", GLOCAL_PART_G, t->dis ? GLOCAL_PART_D : -1);
 }
 
 void glocal_train_free(pn_training *base)
@@ -304,23 +278,6 @@ static void look_at_batch(glocal_training *t, const glocal_lesson_plans *l, cons
 
 /* ---- The step ----------------------------------------------------------------------------------------------------------------- */
 
-static double scalar(const pn_plan *p, const pn_tensor *t)
-{
-    pn_real v = 0;
-    pn_get(p, t, &v);
-    return (double)v;
-}
-
-static pn_status finite(const glocal_training *t, const char *name, double v)
-{
-    if (isfinite(v)) return PN_OK;
-    return pn_ctx_fail(t->base.model->ctx, PN_ERR_NONFINITE,
-                       "the loss '%s' is %s; lower the learning rate, or look at the last batch", name,
-                       isnan(v) ? "nan"
-                       : v > 0  ? "inf"
-                                : "-inf");
-}
-
 static int64_t steps_taken(const glocal_model *m) { return (int64_t)pn_param_data(m->steps)[0]; }
 
 /* tau falls geometrically from tau_start: a sharp softmax over untrained features learns nothing. */
@@ -375,8 +332,8 @@ static pn_status step_discriminator(glocal_training *t, const glocal_lesson_plan
     pn_status status = pn_forward(t->dis);
     if (status) return status;
     double *loss = &t->last[t->slot[CRITIC_LOSS]];
-    *loss = scalar(t->dis, t->d_loss);
-    if ((status = finite(t, "discriminator", *loss))) return status;
+    *loss = pn_plan_scalar(t->dis, t->d_loss);
+    if ((status = pn_training_finite(&t->base, "discriminator", *loss))) return status;
     pn_backward(t->dis);
     return pn_adam_step(t->base.adam[GLOCAL_PART_D]);
 }
@@ -423,11 +380,11 @@ static pn_status judge(glocal_training *t, const glocal_lesson_plans *l, const p
     show_critic(t, l, in);
     pn_status status = pn_forward(l->crit);
     if (status) return status;
-    t->last[0] = scalar(l->crit, l->losses.total);
+    t->last[0] = pn_plan_scalar(l->crit, l->losses.total);
     for (int i = 0; i < GLOCAL_TERMS; i++)
-        if (l->losses.term[i]) t->last[t->slot[i]] = scalar(l->crit, l->losses.term[i]);
+        if (l->losses.term[i]) t->last[t->slot[i]] = pn_plan_scalar(l->crit, l->losses.term[i]);
     read_peak(t, l);
-    for (int i = t->base.losses - 1; i >= 0 && !status; i--) status = finite(t, t->base.loss_name[i], t->last[i]);
+    for (int i = t->base.losses - 1; i >= 0 && !status; i--) status = pn_training_finite(&t->base, t->base.loss_name[i], t->last[i]);
     return status ? status : pn_backward(l->crit);
 }
 
