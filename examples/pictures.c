@@ -45,13 +45,27 @@ void sheet_put_pose(pn_ctx *ctx, pn_image *sheet, int row, int column, ptrdiff_t
 
 /* ---- One pair at a time ------------------------------------------------------------------------------------------------ */
 
-void painter_size(const pn_weights *weights, const pn_model *model, ptrdiff_t *height, ptrdiff_t *width)
+static void choose_size(const pn_weights *weights, const pn_model *model, ptrdiff_t *height, ptrdiff_t *width)
 {
     const pn_model_kind *kind = pn_model_kind_of(model);
     const char *noted = pn_weights_note(weights, "pn.size");
     if (*height || (noted && sscanf(noted, "%tdx%td", height, width) == 2)) return;
     *height = kind->height;
     *width = kind->width;
+}
+
+pn_model *painter_model(pn_ctx *ctx, const char *weights, pn_model_opt opt, ptrdiff_t *height, ptrdiff_t *width)
+{
+    pn_weights *file = pn_weights_open(ctx, weights);
+    opt.weights = file;
+    pn_model *model = file ? pn_model_new(ctx, &opt) : NULL;
+    if (model) choose_size(file, model, height, width);
+    if (model && pn_model_load(model, file)) {
+        pn_model_free(model);
+        model = NULL;
+    }
+    pn_weights_free(file);
+    return model;
 }
 
 pn_status painter_new(painter *p, pn_model *model, ptrdiff_t height, ptrdiff_t width, paint_use use)

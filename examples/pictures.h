@@ -23,8 +23,9 @@ typedef struct {
     bool knows_target;              /* parsing_target holds the target's label map: a pair's, where it has one */
     float *hole;                    /* NULL: nothing is missing; else taken by whoever fills it, released with the rest */
 } painter;
-/* The size of what is made, where none was asked for: what the weights were trained at, else the model's own. */
-void painter_size(const pn_weights *weights, const pn_model *model, ptrdiff_t *height, ptrdiff_t *width);
+/* A model with the weights of a file, which is closed again: they lie in the model. opt.weights is filled in. height and
+ * width, where they are 0, become what the weights were trained at, else the model's own. NULL: the context says why. */
+pn_model *painter_model(pn_ctx *ctx, const char *weights, pn_model_opt opt, ptrdiff_t *height, ptrdiff_t *width);
 typedef enum { PAINT_ONCE, PAINT_MANY } paint_use;
 pn_status painter_new(painter *p, pn_model *model, ptrdiff_t height, ptrdiff_t width, paint_use use);
 void painter_free(painter *p);

@@ -46,7 +46,6 @@ typedef struct {
     const cli_program *program;
     const request *ask;
     pn_ctx *ctx;
-    pn_weights *weights;
     pn_model *model;
     cli_size size;
     painter painter;
@@ -58,23 +57,16 @@ typedef struct {
 static pn_status open_model(session *s)
 {
     const request *r = s->ask;
-    s->weights = pn_weights_open(s->ctx, r->weights);
-    if (!s->weights) return pn_ctx_status(s->ctx);
-    const pn_model_opt opt = { .name = r->model, .set = r->set.item, .n_set = r->set.count, .weights = s->weights };
-    s->model = pn_model_new(s->ctx, &opt);
-    if (!s->model) return pn_ctx_status(s->ctx);
+    const pn_model_opt opt = { .name = r->model, .set = r->set.item, .n_set = r->set.count };
     s->size = r->size;
-    painter_size(s->weights, s->model, &s->size.height, &s->size.width);
-    const pn_status status = pn_model_load(s->model, s->weights);
-    if (status) return status;
+    s->model = painter_model(s->ctx, r->weights, opt, &s->size.height, &s->size.width);
+    if (!s->model) return pn_ctx_status(s->ctx);
     const bool reads_labels = pn_model_needs_at(s->model, s->size.height).classes > 0;
     if (r->source_parsing && !reads_labels)
         pn_ctx_warn(s->ctx, "%s reads no label map; --source-parsing is not used", pn_model_kind_of(s->model)->name);
     if (r->source && !r->source_parsing && reads_labels)
         return pn_ctx_fail(s->ctx, PN_ERR_ARG, "%s reads a label map of the source; name it with --source-parsing",
                            pn_model_kind_of(s->model)->name);
-    pn_weights_free(s->weights);                        /* what was read of it lies in the model */
-    s->weights = NULL;
     const paint_use use = r->source ? PAINT_ONCE : PAINT_MANY;
     const pn_status planned = painter_new(&s->painter, s->model, s->size.height, s->size.width, use);
     if (!planned && !r->common.quiet)
@@ -250,7 +242,6 @@ int main(int argc, char **argv)
     code = !status ? CLI_OK : s.no_data ? cli_bad_data(&program, s.ctx) : cli_failed(&program, s.ctx);
     painter_free(&s.painter);
     pn_model_free(s.model);
-    pn_weights_free(s.weights);
     pn_ctx_free(s.ctx);
     return code;
 }

@@ -51,7 +51,6 @@ typedef struct {
     const cli_program *program;
     const request *ask;
     pn_ctx *ctx;
-    pn_weights *weights;
     pn_model *model;
     painter painter;
     pn_image picture, known, mask; /* as read; at the model's size */
@@ -62,17 +61,11 @@ typedef struct {
 static pn_status open_model(session *s)
 {
     const request *r = s->ask;
-    s->weights = pn_weights_open(s->ctx, r->weights);
-    if (!s->weights) return pn_ctx_status(s->ctx);
-    const pn_model_opt opt = {
-        .name = r->model, .task = "inpaint", .set = r->set.item, .n_set = r->set.count, .weights = s->weights
-    };
-    s->model = pn_model_new(s->ctx, &opt);
-    if (!s->model) return pn_ctx_status(s->ctx);
+    const pn_model_opt opt = { .name = r->model, .task = "inpaint", .set = r->set.item, .n_set = r->set.count };
     ptrdiff_t height = r->size.height, width = r->size.width;
-    painter_size(s->weights, s->model, &height, &width);
-    pn_status status = pn_model_load(s->model, s->weights);
-    if (!status) status = painter_new(&s->painter, s->model, height, width, PAINT_ONCE);
+    s->model = painter_model(s->ctx, r->weights, opt, &height, &width);
+    if (!s->model) return pn_ctx_status(s->ctx);
+    pn_status status = painter_new(&s->painter, s->model, height, width, PAINT_ONCE);
     if (!status && !(s->painter.hole = pn_ctx_alloc(s->ctx, (size_t)(height * width) * sizeof(float))))
         status = PN_ERR_NOMEM;
     if (!status && !r->common.quiet)
@@ -190,7 +183,6 @@ int main(int argc, char **argv)
     pn_image_free(s.ctx, &s.mask);
     painter_free(&s.painter);
     pn_model_free(s.model);
-    pn_weights_free(s.weights);
     pn_ctx_free(s.ctx);
     return code;
 }
