@@ -162,7 +162,7 @@ PN_API const char *pn_graph_message(const pn_graph *g);
 
 /* A leaf whose value pn_set gives before a forward. name is copied and unique in g. */
 PN_API pn_tensor *pn_input(pn_graph *g, const char *name, pn_shape shape, pn_want want);
-/* Multiply-adds of one forward: convolutions, products, correlations; nothing of norms, activations, or GFLA's local attention. */
+/* Multiply-adds of one forward as papers count them: convolutions, products, attention; nothing of norms, activations, sampling. */
 PN_API double pn_graph_macs(const pn_graph *g);
 /* Keep t readable from its computation until the plan's next forward, through its backward. */
 PN_API void pn_output(pn_graph *g, pn_tensor *t, pn_want want);

@@ -1,4 +1,4 @@
-/* bench/models/flops.c - what the models' work costs: operations for one picture, two per multiply-add, of
+/* bench/models/flops.c - what the models' training steps cost: operations for one picture, two per multiply-add, of
  * convolutions and correlations alone, counted the direct way
  *
  * A backward of a layer that learns costs two forwards, of a frozen one a single one; whatever reads a picture saves
@@ -18,7 +18,6 @@ typedef struct {
     double generator, flow_net, discriminator, vgg, vgg_levels, correlation;
 } passes;
 static const passes gfla[] = {
-    { "generator", .generator = 1 },
     { "flow", .flow_net = 3, .vgg_levels = 2, .correlation = 1 }, /* source and target; neither gets a gradient */
     /* D: real and fake, three each; then the fake again and back to the picture. VGG19: picture and target, back to the
      * picture; the source only to where flows are judged. */
@@ -34,14 +33,13 @@ static const double glocal_style = 2 * 8.08e9, glocal_disc = 2 * 0.78e9;
 static double glocal_flops(const char *work, double area)
 {
     const double once = area * glocal_once + area * area * glocal_pairs;
-    if (strcmp(work, "generator") == 0) return once;
     if (strcmp(work, "parsing") == 0) return 3 * area * glocal_parsing;
     return 3 * once + area * (glocal_style + (6 + 3) * glocal_disc);
 }
 
 double bench_model_flops(const bench_model *m)
 {
-    const char *work = m->stage ? m->stage : "generator";
+    const char *work = m->stage;
     const double area = (double)(m->height * m->width) / (256 * 256);
     if (strcmp(m->name, "glocal") == 0) return glocal_flops(work, (double)(m->height * m->width) / of_256x176);
     if (strcmp(m->name, "gfla") != 0) return 0;

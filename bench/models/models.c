@@ -129,7 +129,7 @@ static pn_status prepare(model_work *w, const bench_model *m)
     if (!w->training && !w->generation) return pn_ctx_status(w->ctx);
     if (m->once && write_weights(w, weights_path())) return pn_ctx_status(w->ctx);
     w->base.bytes = m->stage ? pn_training_bytes(w->training) : pn_generation_bytes(w->generation);
-    w->base.flops = (double)m->batch * bench_model_flops(m);
+    w->base.flops = w->generation ? 2 * pn_generation_macs(w->generation) : (double)m->batch * bench_model_flops(m);
     w->base.items = (double)m->batch;
     w->base.item = "pictures";
     return make_inputs(w, m);

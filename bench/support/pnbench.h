@@ -113,7 +113,7 @@ bench_work *bench_op_begin(pn_ctx *ctx, const bench_entry *e);
 /* Steps and generators of every model in the registry, as cases; how many there are in all. */
 int bench_models(pn_bench_case *out, int room);
 bench_work *bench_model_begin(pn_ctx *ctx, const bench_entry *e);
-/* Operations of a model's work on one picture; 0: nobody has counted them. */
+/* Operations of a training step on one picture; 0: nobody has counted them. What generates counts itself. */
 double bench_model_flops(const bench_model *m);
 
 #endif

@@ -84,6 +84,7 @@ struct pn_op {
     void (*folds)(const pn_run *r, const pn_node *node, pn_real *scale, pn_real *shift);
     /* Optional: what backward reads when only the inputs in `wanted` need gradients (a frozen convolution needs no x). */
     unsigned (*needs)(const pn_node *node, unsigned wanted);
+    double (*macs)(const pn_node *node);                    /* multiply-adds of forward as papers count them; NULL: none */
     void (*sizes)(const pn_run *r, const pn_node *node, pn_sizes *out);     /* optional */
     void (*forward)(const pn_run *r, const pn_node *node);
     void (*backward)(const pn_run *r, const pn_node *node);                 /* NULL: no gradient passes */

@@ -211,3 +211,11 @@ pn_tensor *pn_op_save(pn_graph *g, pn_node *node, pn_shape shape)
     node->saved[node->n_saved++] = t;
     return t;
 }
+
+double pn_graph_macs(const pn_graph *g)
+{
+    double sum = 0;
+    for (const pn_node *node = g ? g->first : NULL; node; node = node->next)
+        if (node->op->macs) sum += node->op->macs(node);
+    return sum;
+}

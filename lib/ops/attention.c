@@ -58,8 +58,14 @@ static void backward(const pn_run *r, const pn_node *node)
     r->kernels->attention.full_bwd(r->pool, &out, pn_grad_out(r, node), &in, dims_of(node), pn_scratch(r));
 }
 
+static double macs(const pn_node *node)
+{
+    const ptrdiff_t *q = node->in[Q]->shape.dim, *v = node->in[V]->shape.dim;
+    return (double)(q[0] * q[1] * v[1]) * (double)(q[2] + v[2]);
+}
+
 const pn_op pn_op_attention = {
-    .name = "attention", .node_bytes = sizeof(attention), .needs = needs, .sizes = sizes, .forward = forward,
+    .name = "attention", .node_bytes = sizeof(attention), .needs = needs, .sizes = sizes, .macs = macs, .forward = forward,
     .backward = backward,
 };
 

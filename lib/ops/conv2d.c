@@ -102,17 +102,24 @@ static bool joins(const pn_node *node, const pn_node *other)
            x[2] == other_x[2] && x[3] == other_x[3] && w[2] == other_w[2] && w[3] == other_w[3];
 }
 
+/* Every pixel of the result, transposed of the input, takes the whole filter. */
+static double macs(const pn_node *node)
+{
+    const pn_shape map = ((const conv *)node)->transposed ? node->in[X]->shape : node->out->shape;
+    return (double)(map.dim[0] * map.dim[2] * map.dim[3]) * (double)pn_shape_count(node->in[W]->shape);
+}
+
 const pn_op pn_op_conv2d = {
     .name = "conv2d", .node_bytes = sizeof(conv), .layout = { PN_LAYOUT_BLOCKED, PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR },
     .result = PN_LAYOUT_BLOCKED, .reads_folded = PN_INPUT(X), .writes_folded = true, .joins = joins, .needs = needs,
-    .sizes = sizes, .forward = forward, .backward = backward,
+    .macs = macs, .sizes = sizes, .forward = forward, .backward = backward,
 };
 
 const pn_op pn_op_conv_transpose2d = {
     .name = "conv_transpose2d", .node_bytes = sizeof(conv),
     .layout = { PN_LAYOUT_BLOCKED, PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR },
     .result = PN_LAYOUT_BLOCKED, .reads_folded = PN_INPUT(X), .writes_folded = true, .joins = joins, .needs = needs,
-    .sizes = sizes, .forward = forward, .backward = backward,
+    .macs = macs, .sizes = sizes, .forward = forward, .backward = backward,
 };
 
 /* ---- Recording ------------------------------------------------------------------------------------------------------ */

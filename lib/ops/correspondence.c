@@ -94,11 +94,17 @@ static void backward(const pn_run *r, const pn_node *node)
     }
 }
 
+static double macs(const pn_node *node)
+{
+    const ptrdiff_t *q = node->in[QUERY]->shape.dim, *v = node->in[VALUE]->shape.dim;
+    return (double)(q[0] * q[2] * q[3]) * (double)(v[2] * v[3]) * (double)(q[1] + v[1]);
+}
+
 const pn_op pn_op_correspondence = {
     .name = "correspondence",
     .layout = { PN_LAYOUT_BLOCKED, PN_LAYOUT_BLOCKED, PN_LAYOUT_BLOCKED, PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR },
     .result = PN_LAYOUT_BLOCKED, .saved = PN_LAYOUT_PLANAR, .no_grad = PN_INPUT(TEMPERATURE) | PN_INPUT(VALID),
-    .needs = needs, .sizes = sizes, .forward = forward, .backward = backward,
+    .needs = needs, .sizes = sizes, .macs = macs, .forward = forward, .backward = backward,
 };
 
 /* ---- Recording ------------------------------------------------------------------------------------------------- */

@@ -31,8 +31,13 @@ static unsigned needs(const pn_node *node, unsigned wanted)
     return (wanted & PN_INPUT(X) ? PN_INPUT(W) : 0) | (wanted & PN_INPUT(W) ? PN_INPUT(X) : 0);
 }
 
+static double macs(const pn_node *node)
+{
+    return (double)node->in[X]->shape.dim[0] * (double)pn_shape_count(node->in[W]->shape);
+}
+
 const pn_op pn_op_grouped_linear = {
-    .name = "grouped_linear", .needs = needs, .forward = forward, .backward = backward,
+    .name = "grouped_linear", .needs = needs, .macs = macs, .forward = forward, .backward = backward,
 };
 
 pn_tensor *pn_grouped_linear(pn_graph *g, pn_tensor *x, pn_tensor *w, pn_tensor *bias)

@@ -53,9 +53,16 @@ static unsigned needs(const pn_node *node, unsigned wanted)
     return (wanted & PN_INPUT(X) ? PN_INPUT(W) : 0) | (wanted & PN_INPUT(W) ? PN_INPUT(X) : 0);
 }
 
+static double macs(const pn_node *node)
+{
+    const pn_shape x = node->in[X]->shape;
+    const double rows = (double)(pn_shape_count(x) / x.dim[x.rank - 1]);
+    return rows * (double)pn_shape_count(node->in[W]->shape);
+}
+
 const pn_op pn_op_linear = {
     .name = "linear", .layout = { PN_LAYOUT_PLANAR }, .result = PN_LAYOUT_PLANAR, .needs = needs, .sizes = sizes,
-    .forward = forward, .backward = backward,
+    .macs = macs, .forward = forward, .backward = backward,
 };
 
 pn_tensor *pn_linear(pn_graph *g, pn_tensor *x, pn_tensor *w, pn_tensor *bias)

@@ -51,12 +51,19 @@ static unsigned needs(const pn_node *node, unsigned wanted)
     return PN_INPUT(SOURCE) | PN_INPUT(FLOW) | PN_INPUT(W1) | (wanted & PN_INPUT(FLOW) ? PN_INPUT(SOURCE_HIDDEN) : 0);
 }
 
+/* The second layer, and the weighted sum. */
+static double macs(const pn_node *node)
+{
+    const ptrdiff_t *y = node->out->shape.dim, *w = node->in[W1]->shape.dim;
+    return (double)(y[0] * y[2] * y[3]) * (double)(w[0] * (w[1] + y[1]));
+}
+
 const pn_op pn_op_local_attention = {
     .name = "local_attention",
     .layout = { [SOURCE] = PN_LAYOUT_BLOCKED, [SOURCE_HIDDEN] = PN_LAYOUT_BLOCKED, [TARGET_HIDDEN] = PN_LAYOUT_BLOCKED,
                 [FLOW] = PN_LAYOUT_PLANAR, [W1] = PN_LAYOUT_PLANAR },
     .result = PN_LAYOUT_BLOCKED, .saved = PN_LAYOUT_BLOCKED, .needs = needs, .sizes = sizes,
-    .forward = forward, .backward = backward,
+    .macs = macs, .forward = forward, .backward = backward,
 };
 
 /* ---- Recording ----------------------------------------------------------------------------------------- */

@@ -58,8 +58,13 @@ static unsigned needs(const pn_node *node, unsigned wanted)
     return (wanted & PN_INPUT(A) ? PN_INPUT(B) : 0) | (wanted & PN_INPUT(B) ? PN_INPUT(A) : 0);
 }
 
+static double macs(const pn_node *node)
+{
+    return (double)pn_shape_count(node->out->shape) * (double)node->in[A]->shape.dim[2];
+}
+
 const pn_op pn_op_matmul = {
-    .name = "matmul", .node_bytes = sizeof(matmul), .needs = needs, .sizes = sizes, .forward = forward,
+    .name = "matmul", .node_bytes = sizeof(matmul), .needs = needs, .sizes = sizes, .macs = macs, .forward = forward,
     .backward = backward,
 };
 

@@ -54,9 +54,14 @@ static unsigned needs(const pn_node *node, unsigned wanted)
     return (wanted & PN_INPUT(X) ? PN_INPUT(W) : 0) | (wanted & PN_INPUT(W) ? PN_INPUT(X) | PN_OUTPUT : 0);
 }
 
+static double macs(const pn_node *node)
+{
+    return (double)pn_shape_count(node->in[X]->shape) * (double)node->in[W]->shape.dim[1];
+}
+
 const pn_op pn_op_region_pool = {
     .name = "region_pool", .node_bytes = sizeof(region_pool), .layout = { PN_LAYOUT_BLOCKED, PN_LAYOUT_PLANAR },
-    .needs = needs, .sizes = sizes, .forward = forward, .backward = backward,
+    .needs = needs, .sizes = sizes, .macs = macs, .forward = forward, .backward = backward,
 };
 
 pn_tensor *pn_region_pool(pn_graph *g, pn_tensor *x, pn_tensor *w, double least)

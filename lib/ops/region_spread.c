@@ -37,9 +37,14 @@ static unsigned needs(const pn_node *node, unsigned wanted)
     return (wanted & PN_INPUT(CODES) ? PN_INPUT(W) : 0) | (wanted & PN_INPUT(W) ? PN_INPUT(CODES) : 0);
 }
 
+static double macs(const pn_node *node)
+{
+    return (double)pn_shape_count(node->out->shape) * (double)node->in[W]->shape.dim[1];
+}
+
 const pn_op pn_op_region_spread = {
     .name = "region_spread", .layout = { PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR }, .result = PN_LAYOUT_BLOCKED, .needs = needs,
-    .sizes = sizes, .forward = forward, .backward = backward,
+    .sizes = sizes, .macs = macs, .forward = forward, .backward = backward,
 };
 
 pn_tensor *pn_region_spread(pn_graph *g, pn_tensor *codes, pn_tensor *w)

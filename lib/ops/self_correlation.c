@@ -24,9 +24,14 @@ static void backward(const pn_run *r, const pn_node *node)
                                dims_of(r, node), pn_scratch(r));
 }
 
+static double macs(const pn_node *node)
+{
+    return (double)pn_shape_count(node->out->shape) * (double)node->in[0]->shape.dim[1];
+}
+
 const pn_op pn_op_self_correlation = {
     .name = "self_correlation", .node_bytes = sizeof(self_correlation), .layout = { PN_LAYOUT_BLOCKED },
-    .result = PN_LAYOUT_PLANAR, .backward_needs = PN_INPUT(0), .sizes = sizes, .forward = forward, .backward = backward,
+    .result = PN_LAYOUT_PLANAR, .backward_needs = PN_INPUT(0), .sizes = sizes, .macs = macs, .forward = forward, .backward = backward,
 };
 
 pn_tensor *pn_self_correlation(pn_graph *g, pn_tensor *f, int k)

@@ -38,9 +38,14 @@ static void backward(const pn_run *r, const pn_node *node)
                                  dx.data ? pn_in(r, node, W) : NULL, dims_of(r, node), pn_scratch(r));
 }
 
+static double macs(const pn_node *node)
+{
+    return (double)pn_shape_count(node->out->shape) * (double)node->in[W]->shape.dim[1];
+}
+
 const pn_op pn_op_window_sum = {
     .name = "window_sum", .layout = { [X] = PN_LAYOUT_BLOCKED, [W] = PN_LAYOUT_PLANAR }, .result = PN_LAYOUT_BLOCKED,
-    .needs = needs, .sizes = sizes, .forward = forward, .backward = backward,
+    .needs = needs, .sizes = sizes, .macs = macs, .forward = forward, .backward = backward,
 };
 
 pn_tensor *pn_window_sum(pn_graph *g, pn_tensor *x, pn_tensor *w)

@@ -165,9 +165,33 @@ START_TEST(a_parameter_name_is_unique_short_and_not_empty)
 }
 END_TEST
 
+/* 2 pictures of 6 x 5, 4 channels to 6 in two groups, 3x3; doubled by 2x2; 7 rows of 5 by a matrix; 3 x 2 windows of 3x3. */
+START_TEST(multiply_adds_are_those_of_products)
+{
+    pn_graph *g = pn_test_graph();
+    const pn_conv_opt grouped = { .pad = { 1, 1 }, .groups = 2 }, doubled = { .stride = { 2, 2 } };
+    pn_tensor *x = pn_test_zeros(g, pn_shape4(2, 4, 6, 5));
+    pn_tensor *y = pn_conv2d(g, x, pn_test_zeros(g, pn_shape4(6, 2, 3, 3)), NULL, &grouped);
+    double sum = 2 * 6 * 5 * 6 * 2 * 9;
+    ck_assert_double_eq(pn_graph_macs(g), sum);
+    y = pn_relu(g, y);
+    ck_assert_double_eq(pn_graph_macs(g), sum);
+    pn_conv_transpose2d(g, y, pn_test_zeros(g, pn_shape4(6, 3, 2, 2)), NULL, &doubled);
+    ck_assert_double_eq(pn_graph_macs(g), sum += 2 * 6 * 5 * 6 * 3 * 4);
+    pn_linear(g, pn_test_zeros(g, pn_shape2(7, 5)), pn_test_zeros(g, pn_shape2(8, 5)), NULL);
+    ck_assert_double_eq(pn_graph_macs(g), sum += 7 * 5 * 8);
+    pn_window_sum(g, pn_test_zeros(g, pn_shape4(1, 4, 3, 2)), pn_test_zeros(g, pn_shape4(1, 9, 3, 2)));
+    ck_assert_double_eq(pn_graph_macs(g), sum += 4 * 3 * 2 * 9);
+    pn_attention(g, pn_test_zeros(g, pn_shape3(2, 5, 3)), pn_test_zeros(g, pn_shape3(2, 7, 3)), pn_test_zeros(g, pn_shape3(2, 7, 4)), NULL);
+    ck_assert_double_eq(pn_graph_macs(g), sum += 2 * 5 * 7 * (3 + 4));
+    pn_graph_free(g);
+}
+END_TEST
+
 TCase *record_cases(void)
 {
     TCase *tc = tcase_create("record");
+    tcase_add_test(tc, multiply_adds_are_those_of_products);
     tcase_add_test(tc, the_first_failure_is_kept_and_later_ops_do_nothing);
     tcase_add_test(tc, a_message_names_the_block);
     tcase_add_test(tc, a_null_argument_is_refused_by_its_number);
