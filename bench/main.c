@@ -9,6 +9,7 @@
 #include "support/peers.h"
 #include "support/report.h"
 #include "support/watch.h"
+#include "support/where.h"
 
 #include <regex.h>
 #include <stdio.h>
@@ -17,12 +18,13 @@
 
 static cli_common common;
 static const char *filter, *json_file, *compare_file;
-static bool peers;
+static bool peers, where;
 
 static const cli_option options[] = {
     { "filter", "RE", "only entries that this extended regular expression matches", CLI_TEXT, { .text = &filter } },
     { "json", "FILE", "write results as Google Benchmark does", CLI_TEXT, { .text = &json_file } },
     { "compare", "FILE", "compare with such a file: faster, slower or the same", CLI_TEXT, { .text = &compare_file } },
+    { "where", NULL, "where the time of each entry goes, op by op", CLI_FLAG, { .flag = &where } },
     { "peers", NULL, "run PyTorch, ONNX Runtime, OpenVINO by turns, if there", CLI_FLAG, { .flag = &peers } },
     { 0 },
 };
@@ -30,7 +32,7 @@ static const cli_option options[] = {
 static const cli_program program = {
     .name = "posenet-bench",
     .summary = "what an op, a model's step or the loading of data costs on this machine",
-    .usage = "  posenet-bench [--filter RE] [--threads N] [--json FILE] [--compare FILE] [--peers]\n",
+    .usage = "  posenet-bench [--filter RE] [--threads N] [--json FILE] [--compare FILE] [--where] [--peers]\n",
     .options = options,
     .common = &common,
 };
@@ -109,6 +111,7 @@ static int measure(bench_run *r)
         if (common.verbose) fprintf(stderr, "%s: %s\n", r->chosen[i].name, bench_inside(&r->chosen[i]));
         if (bench_measure(r->ctx, &r->chosen[i], &r->ceilings, &r->result[i])) return cli_failed(&program, r->ctx);
         bench_print_result(&r->result[i], r->name_width);
+        if (where && bench_where(r->ctx, &r->chosen[i])) return cli_failed(&program, r->ctx);
     }
     const bench_watch after = bench_watch_now();
     bench_warn_interference(r->ctx, &before, &after);

@@ -220,6 +220,24 @@ PN_API pn_status pn_forward(pn_plan *p);
  * was handed none counts as zero. Parameter gradients add up until the optimiser step. */
 PN_API pn_status pn_backward(pn_plan *p);
 
+/* What a plan has just done: one op of its graph forward, forward once more for a backward that keeps little, or backward. */
+typedef struct {
+    const char *op;                 /* "conv2d" */
+    bool backward;
+    const pn_tensor *const *in;     /* n_in of them; of the graph, as out */
+    int n_in;
+    const pn_tensor *out;
+    double macs;                    /* multiply-adds as pn_graph_macs counts; backward: once for each of the first two inputs
+                                     * that gets a gradient; 0: not counted */
+    double seconds;
+} pn_step_report;
+typedef struct {
+    void (*step)(void *user, const pn_step_report *r);      /* on the thread that runs the plan */
+    void *user;
+} pn_watch;
+/* Tell w of every step that plans of ctx run from here on: where the time goes. .step NULL: nobody. Set while nothing runs. */
+PN_API void pn_ctx_watch(pn_ctx *ctx, pn_watch w);
+
 /* ---- Parameters ------------------------------------------------------------------------------------------------ */
 
 typedef enum { PN_INIT_CONSTANT, PN_INIT_NORMAL, PN_INIT_UNIFORM, PN_INIT_ORTHOGONAL, PN_INIT_UNIT } pn_init_kind;

@@ -95,6 +95,8 @@ const char *pn_ctx_message(const pn_ctx *ctx) { return ctx ? ctx->message : "the
 int pn_ctx_threads(const pn_ctx *ctx) { return ctx->threads; }
 pn_isa pn_ctx_isa(const pn_ctx *ctx) { return ctx->isa; }
 const pn_limits *pn_ctx_limits(const pn_ctx *ctx) { return &ctx->limits; }
+void pn_ctx_watch(pn_ctx *ctx, pn_watch w) { ctx->watch = w; }
+const pn_watch *pn_ctx_watched(const pn_ctx *ctx) { return ctx->watch.step ? &ctx->watch : NULL; }
 pn_pool *pn_ctx_pool(const pn_ctx *ctx) { return ctx->pool; }
 const pn_kernels *pn_ctx_kernels(const pn_ctx *ctx) { return &ctx->kernels; }
 

@@ -19,6 +19,7 @@ struct pn_ctx {
     pn_limits limits;
     pn_isa isa;
     bool fuse;                      /* plans fold ops into their neighbours; PN_FUSE=0: they do not */
+    pn_watch watch;
     pn_kernels kernels;
     int threads;
     pn_pool *pool;

@@ -1,7 +1,9 @@
 /* lib/graph/run.c - values in and out, forward, backward; nothing here allocates or fails except by misuse */
+#define _POSIX_C_SOURCE 200809L
 #include "graph/graph.h"
 
 #include <string.h>
+#include <time.h>
 
 /* ---- What ops ask -------------------------------------------------------------------------------------------------------- */
 
@@ -252,6 +254,64 @@ static void run_forward(const pn_run *r)
     node->op->folds(r, node, lines->data, lines->data + pn_shape_count(lines->shape) / 2);
 }
 
+/* Parameter gradients add up from the second write on: within this backward, and over several until the optimiser step. */
+static void mark_written(const pn_plan *p, const pn_step *step)
+{
+    for (int i = 0; i < step->node->n_in; i++) {
+        pn_tensor *t = step->node->in[i];
+        if ((step->wanted & PN_INPUT(i)) && t->kind == PN_TENSOR_PARAM && p->values[step->in[i]].buffer < 0) t->has_grad = true;
+    }
+}
+
+static double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void run_step(const pn_run *r)
+{
+    if (r->step->backward)
+        r->step->node->op->backward(r, r->step->node);
+    else
+        run_forward(r);
+}
+
+static double macs_of(const pn_step *s)
+{
+    if (!s->node->op->macs) return 0;
+    const int times = s->backward ? !!(s->wanted & PN_INPUT(0)) + !!(s->wanted & PN_INPUT(1)) : 1;
+    return times * s->node->op->macs(s->node);
+}
+
+static void run_watched(const pn_run *r, const pn_watch *watch)
+{
+    const pn_node *node = r->step->node;
+    const double from = seconds_now();
+    run_step(r);
+    const double seconds = seconds_now() - from;
+    const pn_step_report report = {
+        .op = node->op->name, .backward = r->step->backward, .n_in = node->n_in, .out = node->out,
+        .in = (const pn_tensor *const *)node->in, .macs = macs_of(r->step), .seconds = seconds,
+    };
+    watch->step(watch->user, &report);
+}
+
+static void run_steps(pn_run *r, pn_step *steps, int n)
+{
+    const pn_watch *watch = pn_ctx_watched(r->plan->ctx);
+    for (int s = 0; s < n; s++) {
+        r->step = &steps[s];
+        r->recompute = r->step->recompute;
+        if (watch)
+            run_watched(r, watch);
+        else
+            run_step(r);
+        if (r->step->backward) mark_written(r->plan, r->step);
+    }
+}
+
 pn_status pn_forward(pn_plan *p)
 {
     if (!p) return PN_ERR_ARG;
@@ -264,10 +324,7 @@ pn_status pn_forward(pn_plan *p)
     const unsigned mode = pn_denormals_flush();
     pn_run r = p->run;
     r.number = ++p->run.number;
-    for (int s = 0; s < p->n_forward; s++) {
-        r.step = &p->forward[s];
-        run_forward(&r);
-    }
+    run_steps(&r, p->forward, p->n_forward);
     memset(p->handed, 0, g->n_tensors * sizeof *p->handed);
     p->state = PN_PLAN_RAN;
     pn_denormals_restore(mode);
@@ -288,15 +345,6 @@ static void seed(pn_plan *p)
     }
 }
 
-/* Parameter gradients add up from the second write on: within this backward, and over several until the optimiser step. */
-static void mark_written(const pn_plan *p, const pn_step *step)
-{
-    for (int i = 0; i < step->node->n_in; i++) {
-        pn_tensor *t = step->node->in[i];
-        if ((step->wanted & PN_INPUT(i)) && t->kind == PN_TENSOR_PARAM && p->values[step->in[i]].buffer < 0) t->has_grad = true;
-    }
-}
-
 pn_status pn_backward(pn_plan *p)
 {
     if (!p) return PN_ERR_ARG;
@@ -307,16 +355,7 @@ pn_status pn_backward(pn_plan *p)
     const unsigned mode = pn_denormals_flush();
     seed(p);
     pn_run r = p->run;
-    for (int s = 0; s < p->n_backward; s++) {
-        r.step = &p->backward[s];
-        r.recompute = r.step->recompute;
-        if (r.step->backward) {
-            r.step->node->op->backward(&r, r.step->node);
-            mark_written(p, r.step);
-        } else {
-            run_forward(&r);
-        }
-    }
+    run_steps(&r, p->backward, p->n_backward);
     p->state = PN_PLAN_DONE;
     pn_denormals_restore(mode);
     return PN_OK;
