@@ -1,4 +1,4 @@
-/* bench/ops/bench_conv2d.c - the convolutions of GFLA and of VGG19, forward and both halves of backward */
+/* bench/ops/bench_conv2d.c - the convolutions of GFLA, GLocal and VGG19, forward and both halves of backward */
 #include "support/pnbench.h"
 
 static const pn_conv_opt same3_opt = { .pad = { 1, 1 } }, same7_opt = { .pad = { 3, 3 } };
@@ -24,8 +24,9 @@ static double flops(const pn_bench *b)
 }
 
 #define REST .role = { PN_BENCH_VALUE, PN_BENCH_PARAM, PN_BENCH_PARAM }, .flops = flops, .passes = PN_BENCH_EVERY
-#define CONV(n, c, side, o, k)                                                                                         \
-    .n_in = 3, .in = { { 4, { n, c, side, side } }, { 4, { o, c, k, k } }, { 1, { o } } }, REST
+#define CONV(n, c, side, o, k) CONV_OF(n, c, side, side, o, k)
+#define CONV_OF(n, c, h, w, o, k)                                                                                         \
+    .n_in = 3, .in = { { 4, { n, c, h, w } }, { 4, { o, c, k, k } }, { 1, { o } } }, REST
 
 const pn_bench_case bench_conv2d[] = {
     { "conv2d/3x3/1x64x256x256/64", same3, CONV(1, 64, 256, 64, 3) }, /* VGG19 conv1_2 */
@@ -47,5 +48,10 @@ const pn_bench_case bench_conv2d[] = {
     { "conv2d/4x4s2/1x128x64x64/256", halve4, CONV(1, 128, 64, 256, 4) },
     { "conv2d/5x5/1x128x64x64/128", attend5, CONV(1, 128, 64, 128, 5) }, /* the target's half of attn1 */
     { "conv2d/1x1/1x64x64x64/128", point, CONV(1, 64, 64, 128, 1) },
+    { "conv2d/3x3/1x256x64x44/256", same3, CONV_OF(1, 256, 64, 44, 256, 3) }, /* GLocal's, at a quarter, */
+    { "conv2d/3x3/1x256x16x11/256", same3, CONV_OF(1, 256, 16, 11, 256, 3) }, /* ... at a sixteenth, */
+    { "conv2d/4x4s2/1x256x64x44/256", halve4, CONV_OF(1, 256, 64, 44, 256, 4) },
+    { "conv2d/4x4s2/1x256x32x22/256", halve4, CONV_OF(1, 256, 32, 22, 256, 4) },
+    { "conv2d/1x1/1x285x64x44/128", point, CONV_OF(1, 285, 64, 44, 128, 1) }, /* ... and its queries */
     { 0 },
 };

@@ -1,4 +1,4 @@
-/* bench/ops/bench_conv_transpose2d.c - the upsampling of GFLA's decoders */
+/* bench/ops/bench_conv_transpose2d.c - the upsampling of GFLA's and GLocal's decoders */
 #include "support/pnbench.h"
 
 static const pn_conv_opt twice = { .stride = { 2, 2 }, .pad = { 1, 1 }, .output_pad = { 1, 1 } };
@@ -11,11 +11,14 @@ static double flops(const pn_bench *b)
 }
 
 #define ROLES { PN_BENCH_VALUE, PN_BENCH_PARAM, PN_BENCH_PARAM }
-#define UP(c, side, o) { { 4, { 1, c, side, side } }, { 4, { c, o, 3, 3 } }, { 1, { o } } }
+#define UP(c, h, w, o) { { 4, { 1, c, h, w } }, { 4, { c, o, 3, 3 } }, { 1, { o } } }
 
 const pn_bench_case bench_conv_transpose2d[] = {
-    { "conv_transpose2d/3x3s2/1x256x32x32/128", run, .n_in = 3, .in = UP(256, 32, 128), .role = ROLES, .flops = flops },
-    { "conv_transpose2d/3x3s2/1x128x64x64/64", run, .n_in = 3, .in = UP(128, 64, 64), .role = ROLES, .flops = flops },
-    { "conv_transpose2d/3x3s2/1x64x128x128/64", run, .n_in = 3, .in = UP(64, 128, 64), .role = ROLES, .flops = flops },
+    { "conv_transpose2d/3x3s2/1x256x32x32/128", run, .n_in = 3, .in = UP(256, 32, 32, 128), .role = ROLES, .flops = flops },
+    { "conv_transpose2d/3x3s2/1x128x64x64/64", run, .n_in = 3, .in = UP(128, 64, 64, 64), .role = ROLES, .flops = flops },
+    { "conv_transpose2d/3x3s2/1x64x128x128/64", run, .n_in = 3, .in = UP(64, 128, 128, 64), .role = ROLES, .flops = flops },
+    { "conv_transpose2d/3x3s2/1x256x16x11/256", run, .n_in = 3, .in = UP(256, 16, 11, 256), .role = ROLES, .flops = flops },
+    { "conv_transpose2d/3x3s2/1x256x32x22/256", run, .n_in = 3, .in = UP(256, 32, 22, 256), .role = ROLES, .flops = flops },
+    { "conv_transpose2d/3x3s2/1x128x128x88/64", run, .n_in = 3, .in = UP(128, 128, 88, 64), .role = ROLES, .flops = flops },
     { 0 },
 };

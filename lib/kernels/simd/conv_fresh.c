@@ -66,12 +66,13 @@ static size_t room_floats(const conv_pass *p, const wino_plan *w)
 bool PN_SIMD(pn_conv_fresh_pays)(const conv_pass *p)
 {
     const wino_plan w = PN_SIMD(pn_wino_plan)(p);
-    return conv_sources(p) == 1 && w.blocks == 1 && w.in_phases * w.out_phases == 1 && p->rows.kernel == TAPS && p->cols.kernel == TAPS;
+    const bool plain = w.in_phases * w.out_phases == 1 && p->rows.kernel == TAPS && p->cols.kernel == TAPS;
+    return plain && w.tile == WINO_SIX && w.blocks == 1 && conv_sources(p) == 1;
 }
 
 size_t PN_SIMD(pn_conv_fresh_bytes)(const conv_pass *p, int threads)
 {
-    const wino_plan w = PN_SIMD(pn_wino_plan)(p);
+    const wino_plan w = PN_SIMD(pn_wino_cut)(p, WINO_SIX);
     return (table_floats() + held_floats(threads) + (size_t)threads * room_floats(p, &w)) * sizeof(float);
 }
 
@@ -201,7 +202,7 @@ static void slot_item(void *arg, ptrdiff_t slot, int worker)
 
 void PN_SIMD(pn_conv_fresh)(pn_pool *pool, const conv_pass *p, conv_correlation c)
 {
-    const wino_plan w = PN_SIMD(pn_wino_plan)(p);
+    const wino_plan w = PN_SIMD(pn_wino_cut)(p, WINO_SIX);
     const int threads = pn_pool_size(pool);
     float *scratch = c.scratch;
     job j = { .p = p, .w = &w, .c = c, .at = c.scratch };

@@ -1,7 +1,7 @@
-/* simd/winograd.c - a correlation by minimal filtering: blocks of tiles for the threads, 36 or 64 products for each slot
+/* simd/winograd.c - a correlation by minimal filtering: blocks of tiles for the threads, 16, 36 or 64 products for each slot
  *
  * A worker transforms the sources of a block of tiles, all input channels of it; then, for each slot of result
- * channels, 36 or 64 small matrix products (by the direct kernel's innermost loop, tiles taking the place of pixels) and the
+ * channels, 16, 36 or 64 small matrix products (by the direct kernel's innermost loop, tiles taking the place of pixels) and the
  * transform back. V and the products of one slot stay near L2, and a panel of weights is read once per block. Phases of
  * a strided source are further input channels; phases of an adjoint's results are further slots.
  *
@@ -58,7 +58,7 @@ static ptrdiff_t products_of(const conv_pass *p, const wino_plan *w)
     return products;
 }
 
-static wino_plan plan_of(const conv_pass *p, ptrdiff_t tile)
+wino_plan PN_SIMD(pn_wino_cut)(const conv_pass *p, ptrdiff_t tile)
 {
     const conv_axis *rows = &p->rows, *cols = &p->cols;
     wino_plan w = { .tile = tile, .points = tile * tile, .taps = axis_taps(rows),
@@ -98,17 +98,17 @@ static wino_plan plan_of(const conv_pass *p, ptrdiff_t tile)
  *   3x3   512 ch @8      2.0  2.6 2.5        4x4/2  256->512 @16    0.9  1.0 1.1 (not)
  *   3x3   18->64 @256    2.1  1.9 2.5        3x3/2  transposed, 64->64 @128    1.4  1.3 1.1
  *   3x3   3->64 @256     0.8  0.5 1.0 (not) 3x3/2  transposed, 128->64 @64    1.4  1.4 1.2
- *   5x5   16 ch @64      1.2  1.5 1.5
- *   5x5   128 ch @64     4.1  5.0 4.0
+ *   5x5   16 ch @64      1.2  1.5 1.5       3x3/2  transposed, 256->128 @32, tiles of four   1.4 forward
+ *   5x5   128 ch @64     4.1  5.0 4.0       4x4/2  256->256 @16x11, tiles of four   1.4 forward
  *
  * Phases multiply the weights: 9 times the parameter of 4x4, 16 times that of 3x3 of stride 2. They must win more. */
-enum { TRANSFORM_SIX = 350, TRANSFORM_EIGHT = 700, WAIT = 4, FEWEST_TILES = 4, LARGE_FILTER = 5 };
+enum { TRANSFORM_FOUR = 155, TRANSFORM_SIX = 350, TRANSFORM_EIGHT = 700, WAIT = 4, FEWEST_TILES = 4, LARGE_FILTER = 5 };
 
 static ptrdiff_t cost(const conv_pass *p, const wino_plan *w)
 {
     const ptrdiff_t tiles = w->down * w->across * p->out.n, lanes_out = p->out_blocks * w->out_phases;
     const ptrdiff_t products = products_of(p, w) * p->in_c * p->out_blocks;
-    const ptrdiff_t transform = w->tile == WINO_EIGHT ? TRANSFORM_EIGHT : TRANSFORM_SIX;
+    const ptrdiff_t transform = w->tile == WINO_EIGHT ? TRANSFORM_EIGHT : w->tile == WINO_SIX ? TRANSFORM_SIX : TRANSFORM_FOUR;
     return (tiles + w->blocks * WAIT) * products + tiles * transform * (w->pairs + lanes_out);
 }
 
@@ -121,13 +121,14 @@ static bool worth(const conv_pass *p, const wino_plan *w)
 }
 
 /* Eight loses half a digit more. That buys 5x5 filters half their time (128 channels at 64: 12.2 ms to 6.0), 3x3 ones
- * only 5 to 10 % of it (64 channels at 256: 16.1 to 15.2; 256 at 64: 12.8 to 11.6). */
+ * only 5 to 10 % of it (64 channels at 256: 16.1 to 15.2; 256 at 64: 12.8 to 11.6). Four multiplies more, and has fewer
+ * weights and fills small maps better. */
 wino_plan PN_SIMD(pn_wino_plan)(const conv_pass *p)
 {
-    const wino_plan six = plan_of(p, WINO_SIX);
-    if (six.taps != LARGE_FILTER) return six;
-    const wino_plan eight = plan_of(p, WINO_EIGHT);
-    return cost(p, &eight) < cost(p, &six) ? eight : six;
+    const wino_plan six = PN_SIMD(pn_wino_cut)(p, WINO_SIX);
+    if (six.taps == 4) return six;
+    const wino_plan other = PN_SIMD(pn_wino_cut)(p, six.taps == LARGE_FILTER ? WINO_EIGHT : WINO_FOUR);
+    return cost(p, &other) < cost(p, &six) ? other : six;
 }
 
 bool PN_SIMD(pn_wino_pays)(const conv_pass *p)

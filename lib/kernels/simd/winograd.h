@@ -1,4 +1,4 @@
-/* simd/winograd.h - the transforms of minimal filtering (Winograd) on tiles of six or eight
+/* simd/winograd.h - the transforms of minimal filtering (Winograd) on tiles of four, six or eight
  *
  * m results of a correlation with r taps, m + r - 1 = n (per axis), cost n products instead of m r:
  *
@@ -12,7 +12,8 @@
  *   B     n x n   row p: the coefficients of N_p(x) = prod (x - other finite points); of infinity: prod of all of them
  *   D     n       1 / N_p(p), which belongs to Lagrange's polynomial, moved from B to the filter; 1 for infinity
  *
- * One B thus serves every split of n: of six (4, 3) for 3x3 filters, (2, 5) for 5x5, (5, 2) for 2x2; of eight (4, 5). The +- pairs share an even and an odd half. The gradient of the filter is E_r^T D [ (B d) o (E_m dy) ].
+ * One B thus serves every split of n: of six (4, 3) for 3x3 filters, (2, 5) for 5x5, (5, 2) for 2x2; of eight (4, 5); of
+ * four (2, 3), (3, 2). The +- pairs share an even and an odd half. The gradient of the filter is E_r^T D [ (B d) o (E_m dy) ].
  *
  * Errors, rms relative to the signal's, 64 channels: six with 0.625 and 1.5, which keep the powers of both balanced,
  * 0.8e-6 to 0.9e-6, as an ordinary float sum (the textbook's 1 and 2 lose 2 to 4 times more); eight with 1/2, 1 and 2,
@@ -26,7 +27,7 @@
 #include "kernels/simd/conv.h"
 
 enum {
-    WINO_SIX = 6, WINO_EIGHT = 8,                       /* pixels of a tile's side */
+    WINO_FOUR = 4, WINO_SIX = 6, WINO_EIGHT = 8,        /* pixels of a tile's side */
     WINO_SIDE = 8, WINO_POINTS = WINO_SIDE * WINO_SIDE, WINO_PAIRS = 3,     /* the most there are */
     MOST_TAPS = 25, MOST_RESULTS = 25,                  /* of a whole filter, of a tile */
 };
@@ -37,6 +38,7 @@ typedef struct {
     float scale_zero, scale[WINO_PAIRS];                /* D */
 } wino_points;
 
+static const wino_points wino_four = { .at = { 1 }, .all = { -1 }, .scale_zero = -1, .scale = { 0.5f } };
 static const wino_points wino_six = {
     .at = { 0.625f, 1.5f }, .others = { { -2.25f }, { -0.390625f } }, .all = { 0.87890625f, -2.640625f },
     .scale_zero = (float)(1 / 0.87890625),
@@ -47,7 +49,10 @@ static const wino_points wino_eight = {
     .scale_zero = -1,
     .scale = { (float)(1 / (0.5 * 0.75 * 3.75)), (float)(-1 / (2 * 0.75 * 3)), (float)(1 / (8 * 3.75 * 3.0)) },
 };
-CONV_INLINE const wino_points *wino_points_of(const int tile) { return tile == WINO_SIX ? &wino_six : &wino_eight; }
+CONV_INLINE const wino_points *wino_points_of(const int tile)
+{
+    return tile == WINO_FOUR ? &wino_four : tile == WINO_SIX ? &wino_six : &wino_eight;
+}
 
 /* t = B d. */
 CONV_INLINE void wino_source(vec *t, const vec *d, const int tile)
@@ -207,7 +212,8 @@ typedef struct {
     ptrdiff_t pairs;                /* sources of 16 channels: input blocks times phases */
     ptrdiff_t v_plane, m_plane;     /* floats between points of transformed sources and of products */
 } wino_plan;
-wino_plan PN_SIMD(pn_wino_plan)(const conv_pass *p);
+wino_plan PN_SIMD(pn_wino_plan)(const conv_pass *p);     /* with the tile that is fastest */
+wino_plan PN_SIMD(pn_wino_cut)(const conv_pass *p, ptrdiff_t tile);
 
 /* Tiles first .. first + count - 1, counted from the first of image n on. */
 typedef struct { ptrdiff_t n, first, count; } wino_block;

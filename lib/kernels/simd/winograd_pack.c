@@ -1,4 +1,4 @@
-/* simd/winograd_pack.c - filters transformed: 36 or 64 numbers of each, in the order the products read them
+/* simd/winograd_pack.c - filters transformed: 16, 36 or 64 numbers of each, in the order the products read them
  *
  * In the parameter the taps of a filter are neighbours; 16 filters at a time are turned over in registers so that
  * vectors hold one tap of many. This is part of every training step, and bound by memory: 4 (3x3) to 9 (4x4 of stride
@@ -62,6 +62,8 @@ CONV_INLINE void transform(float *to, ptrdiff_t panel, const float *const *taps,
 CONV_INLINE void transform_of(float *to, ptrdiff_t panel, const float *const *taps, const wino_plan *w, const way out)
 {
     if (w->tile == WINO_EIGHT) transform(to, panel, taps, 5, WINO_EIGHT, out);
+    else if (w->tile == WINO_FOUR && w->taps == 2) transform(to, panel, taps, 2, WINO_FOUR, out);
+    else if (w->tile == WINO_FOUR) transform(to, panel, taps, 3, WINO_FOUR, out);
     else switch (w->taps) {
     case 2: transform(to, panel, taps, 2, WINO_SIX, out); break;
     case 3: transform(to, panel, taps, 3, WINO_SIX, out); break;

@@ -43,19 +43,22 @@ CONV_INLINE void transform(const passage *t, const int tile, const ptrdiff_t pix
     }
 }
 
+static void plain_four(const passage *t) { transform(t, WINO_FOUR, PN_BLOCK, NULL, false); }
 static void plain_six(const passage *t) { transform(t, WINO_SIX, PN_BLOCK, NULL, false); }
 static void plain_eight(const passage *t) { transform(t, WINO_EIGHT, PN_BLOCK, NULL, false); }
+static void apart_four(const passage *t) { transform(t, WINO_FOUR, t->pixel, NULL, false); }
 static void apart_six(const passage *t) { transform(t, WINO_SIX, t->pixel, NULL, false); }
 static void apart_eight(const passage *t) { transform(t, WINO_EIGHT, t->pixel, NULL, false); }
+static void scaled_four(const passage *t, const reading *r) { transform(t, WINO_FOUR, t->pixel, r, true); }
 static void scaled_six(const passage *t, const reading *r) { transform(t, WINO_SIX, t->pixel, r, true); }
 static void scaled_eight(const passage *t, const reading *r) { transform(t, WINO_EIGHT, t->pixel, r, true); }
 
 static void transform_tile(const passage *t, ptrdiff_t tile, const reading *r)
 {
-    const bool six = tile == WINO_SIX;
-    if (r->scale) (six ? scaled_six : scaled_eight)(t, r);
-    else if (t->pixel == PN_BLOCK) (six ? plain_six : plain_eight)(t);
-    else (six ? apart_six : apart_eight)(t);
+    const bool six = tile == WINO_SIX, four = tile == WINO_FOUR;
+    if (r->scale) (six ? scaled_six : four ? scaled_four : scaled_eight)(t, r);
+    else if (t->pixel == PN_BLOCK) (six ? plain_six : four ? plain_four : plain_eight)(t);
+    else (six ? apart_six : four ? apart_four : apart_eight)(t);
 }
 
 /* The pixels of a tile, the first being (row, col) of `map`, one block of an image. */
