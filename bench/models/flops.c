@@ -29,12 +29,13 @@ static const passes gfla[] = {
 static const double of_256x176 = 256.0 * 176, glocal_once = 2 * 49.44e9, glocal_pairs = 2 * 1.229e9, glocal_parsing = 2 * 6.66e9;
 static const double glocal_style = 2 * 8.08e9, glocal_disc = 2 * 0.78e9;
 
-/* D: real and fake, three each; in the critic the fake and back to the picture, and the target. Style: the target once more. */
+/* D: real and fake, three each; in the critic the fake and back to the picture. Style: the target once more. VGG19: picture
+ * and target, back to the picture. */
 static double glocal_flops(const char *work, double area)
 {
     const double once = area * glocal_once + area * area * glocal_pairs;
     if (strcmp(work, "parsing") == 0) return 3 * area * glocal_parsing;
-    return 3 * once + area * (glocal_style + (6 + 3) * glocal_disc);
+    return 3 * once + area * (glocal_style + (6 + 2) * glocal_disc + (2 + 1) * vgg * of_256x176 / (256 * 256));
 }
 
 double bench_model_flops(const bench_model *m)

@@ -8,6 +8,7 @@
 #include "posenet/data.h"
 #include "posenet/train.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,13 +117,48 @@ static pn_status write_weights(const model_work *w, const char *path)
     return pn_checkpoint_save(w->ctx, path, parts, 1, notes, pn_model_notes(w->model, notes));
 }
 
+/* ---- VGG19: losses look through a file of it, as in a real training; its filters are random ------------------------- */
+
+enum { VGG_SEED = 19, PATH = 64 };
+
+static pn_status write_vgg19(pn_ctx *ctx, const char *path)
+{
+    pn_params *p = pn_params_new(ctx);
+    if (!p) return PN_ERR_NOMEM;
+    const pn_scope top = pn_scope_top(p, (pn_init){ PN_INIT_ORTHOGONAL, sqrt(2) });
+    pn_vgg19_make(&top, 1);
+    const pn_part part = { "", p, NULL };
+    pn_status status = pn_params_init(p, VGG_SEED);
+    if (!status) status = pn_checkpoint_save(ctx, path, &part, 1, NULL, 0);
+    pn_params_free(p);
+    return status;
+}
+
+/* The file is read when the training begins, and lives no longer. */
+static void begin_training(model_work *w, const bench_model *m)
+{
+    char folder[PATH] = "/tmp/posenet-bench-XXXXXX", path[2 * PATH];
+    if (!mkdtemp(folder)) {
+        pn_ctx_fail(w->ctx, PN_ERR_IO, "cannot make %s for VGG19's weights: make /tmp writable", folder);
+        return;
+    }
+    snprintf(path, sizeof path, "%s/vgg19.safetensors", folder);
+    const pn_training_opt opt = {
+        .stage = m->stage, .batch = m->batch, .height = m->height, .width = m->width, .vgg19 = path
+    };
+    if (!write_vgg19(w->ctx, path)) w->training = pn_training_new(w->model, &opt);
+    (void)unlink(path);
+    (void)rmdir(folder);
+}
+
+/* ---- A model's work ------------------------------------------------------------------------------------------------ */
+
 static pn_status prepare(model_work *w, const bench_model *m)
 {
     const pn_status made = make_model(w, m);
     if (made) return made;
     if (m->stage) {
-        const pn_training_opt opt = { .stage = m->stage, .batch = m->batch, .height = m->height, .width = m->width };
-        w->training = pn_training_new(w->model, &opt);
+        begin_training(w, m);
     } else {
         w->generation = (m->once ? pn_generation_once : pn_generation_new)(w->model, m->batch, m->height, m->width);
     }

@@ -18,7 +18,10 @@ source, so masks are not computed with. Replaced by what is faster here:
   spectral norm       once per step and layer, its gradient by hand; the style encoder's two calls and real and fake share it
   discriminator       real and fake in one batch; VGG19's and the style encoder's look at the target without gradient
   pooling of regions  one matrix product for all regions and the whole picture
-  correspondence      the dense product and softmax: queries scaled by 1/tau, the mean taken off the filters instead of maps
+  transposed convs    a convolution's backward by oneDNN, which leaves output padding to a slower kernel
+  weights             of inference packed for oneDNN before, in nchw
+  correspondence      dense: products as 1x1 convolutions (oneDNN), queries scaled by 1/tau, the mean taken off the filters
+                      instead of maps; in inference in blocks of rows, which stay in the cache
   local structure     half of the window's offsets, the other half is the same products shifted; the gradient by hand
   modulation          one pass
 Denormals are flushed. Weights are random, VGG19's too.
@@ -61,7 +64,7 @@ import gfla_ref                                                                 
 import glocal_ref                                                                                       # noqa: E402
 import ops_ref                                                                                          # noqa: E402
 
-CONFIGS = {"full": lambda **k: glocal_ref.Config(**k), "small": lambda **k: glocal_ref.Config(w=16, **k), "tiny": glocal_ref.tiny}
+CONFIGS = {"full": glocal_ref.Config, "small": lambda: glocal_ref.Config(w=16), "tiny": glocal_ref.tiny}
 TAU, DROP = 0.1, 0.3        # of the first step
 WINDOW = 5                  # of the structure loss
 
@@ -72,10 +75,14 @@ def is_last(x):
     return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
 
 
-def product(a, b, like):
-    """[N,C,K], [N,K,HW] -> the map [N,C,h,w] of their product, in the layout of `like`"""
-    h, w = like.shape[2:]
-    if is_last(like):
+def like(x, other):
+    return x.contiguous(memory_format=torch.channels_last if is_last(other) else torch.contiguous_format)
+
+
+def product(a, b, other):
+    """[N,C,K], [N,K,HW] -> the map [N,C,h,w] of their product, in the layout of `other`"""
+    h, w = other.shape[2:]
+    if is_last(other):
         return (b.transpose(1, 2) @ a.transpose(1, 2)).transpose(1, 2).unflatten(2, (h, w))
     return (a @ b).unflatten(2, (h, w))
 
@@ -98,8 +105,31 @@ class Normalised(torch.autograd.Function):
         return torch.addcmul(grad, u, v, value=-(grad * weight).sum().item()).div_(ctx.sigma), None, None, None
 
 
+class Twice(torch.autograd.Function):
+    """conv_transpose2d(x, weight, None, 2, 1, 1)"""
+
+    @staticmethod
+    def backward_of(grad, x, weight, mask):
+        return torch.ops.aten.convolution_backward(grad, x, weight, None, [2, 2], [1, 1], [1, 1], False, [0, 0], 1, mask)
+
+    @staticmethod
+    def forward(ctx, x, weight):
+        ctx.save_for_backward(x, weight)
+        n, _, h, w = x.shape
+        y = torch.empty(n, weight.shape[1], 2 * h, 2 * w, dtype=x.dtype,
+                        memory_format=torch.channels_last if is_last(x) else torch.contiguous_format)
+        return Twice.backward_of(x, y, weight, [True, False, False])[0]
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, weight = ctx.saved_tensors
+        return F.conv2d(grad, weight, None, 2, 1), Twice.backward_of(x, grad, weight, [False, True, False])[1]
+
+
 class Conv(glocal_ref.Conv):
-    """Calls use `ready`, which prepare() makes. weight_v lies in the order of the weight's own memory."""
+    """Calls use `ready`, which prepare() makes. weight_v lies in the order of the weight's own memory. packs: in inference."""
+
+    packs, packed = False, None
 
     def memory(self):
         """-> the weight as a matrix with one row per output channel, a view where that can be"""
@@ -139,14 +169,27 @@ class Conv(glocal_ref.Conv):
 
     def forward(self, x):
         if self.up:
-            return F.conv_transpose2d(x, self.filters(), self.bias, 2, 1, 1)
-        return F.conv2d(x, self.filters(), self.bias, self.stride, self.padding)
+            return Twice.apply(x, self.filters())       # without the bias
+        if not self.packs:
+            return F.conv2d(x, self.filters(), self.bias, self.stride, self.padding)
+        ops = torch.ops.mkldnn_prepacked
+        if self.packed is None:
+            self.packed = ops.conv2d_prepack(self.filters(), self.bias, [self.stride] * 2, [self.padding] * 2, [1, 1], 1,
+                                             list(x.shape), "none")
+        return ops.conv2d_run(x, self.packed)
 
 
 def prepare(net, iterate=True):
     for layer in net.modules():
         if isinstance(layer, Conv) and layer.sn:
             layer.prepare(iterate)
+
+
+def pack(net, layout):
+    """What a convolution packs at its first call is for that call's size."""
+    for layer in net.modules():
+        if isinstance(layer, Conv):
+            layer.packs = layout == torch.contiguous_format and next(net.parameters()).dtype == torch.float32
 
 
 def forget(net):
@@ -176,7 +219,8 @@ class Res(glocal_ref.Res):
 class Up(glocal_ref.Up):
     def forward(self, x):
         h = self.conv1(norm_act(self.norm1, self.look, x))
-        return self.up(norm_act(self.norm2, self.look, h)).add_(self.skip(x))
+        y = self.up(norm_act(self.norm2, self.look, h)).add_(self.skip(x))
+        return y.add_((self.up.bias + self.skip.bias)[:, None, None])
 
 
 class Gated(glocal_ref.Gated):
@@ -212,17 +256,29 @@ def scaled_unit(x, scale):
     return x * (scale / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + 1e-6))
 
 
+def correspond(query, key, values, rows):
+    """One sample's, in channels_last. rows: of queries that are done at once. The keys are the filters, then the values."""
+    filters, carried = key[0].flatten(1).t()[..., None, None].contiguous(), values[0].flatten(1)[..., None, None].contiguous()
+    query = query.contiguous(memory_format=torch.channels_last)
+    return [F.conv2d(torch.softmax(F.conv2d(q, filters).permute(0, 2, 3, 1), -1).permute(0, 3, 1, 2), carried)
+            for q in query.split(rows, 2)]
+
+
 class Match(glocal_ref.Match):
+    rows = 512                                          # cells, of a block in inference
+
     def embed(self, conv, scale, *maps):
         weight, bias = conv.weight - conv.weight.mean(0, keepdim=True), conv.bias - conv.bias.mean()
-        where = glocal_ref.coordinates(maps[0]).contiguous(memory_format=torch.channels_last if is_last(maps[0]) else
-                                                           torch.contiguous_format)
-        return scaled_unit(F.conv2d(torch.cat([*maps, where], 1), weight, bias), scale)
+        where = glocal_ref.coordinates(maps[0])
+        return scaled_unit(F.conv2d(torch.cat([*maps, like(where, maps[0])], 1), weight, bias), scale)
 
-    def forward(self, source, target, tau):
-        """-> A [N,target cells,source cells]"""
+    def forward(self, source, target, tau, values):
+        """-> the values, carried"""
         key, query = self.embed(self.key, 1, *source), self.embed(self.query, 1 / tau, *target)
-        return torch.softmax(query.flatten(2).transpose(1, 2) @ key.flatten(2), -1)
+        h, w = query.shape[2:]
+        rows = h if torch.is_grad_enabled() else max(1, self.rows // w)
+        samples = [torch.cat(correspond(*one, rows), 2) for one in zip(query.split(1), key.split(1), values.split(1))]
+        return like(torch.cat(samples), query)
 
 
 class LocalStructure(torch.autograd.Function):
@@ -323,9 +379,8 @@ class Generator(glocal_ref.Generator):
         pi4 = area4(pi)
         x1 = self.region(self.content(content), filled, pi4)
         f = self.structure(x.image)
-        a = self.match((f, area4(x.layout), area4(x.pose)), (x1, pi4, area4(x.target_pose)), tau)
         values = torch.cat([local_structure(f, self.config.lst_k), area4(x.image)], 1)
-        carried = product(values.flatten(2), a.transpose(1, 2), x1)
+        carried = self.match((f, area4(x.layout), area4(x.pose)), (x1, pi4, area4(x.target_pose)), tau, values)
         out["warped"] = carried[:, -3:]
         out["image"] = torch.tanh_(self.decoder_out(self.lst(x1, carried[:, :-3])))
         return out
@@ -394,6 +449,7 @@ class Trainer:
         else:
             self.g.requires_grad_(False)
             prepare(self.g, iterate=False)
+            pack(self.g, layout)
             self.tau = config.tau
 
     def modules(self):
@@ -401,6 +457,8 @@ class Trainer:
 
     def compile(self):
         parts = [self.g.parsing, self.g.content, self.g.region, self.g.structure, self.g.match, self.g.lst]
+        for layer in self.g.modules():
+            layer.packs = False
         for module in parts + self.modules()[1:]:
             module.forward = torch.compile(module.forward)
         self.g.codes, self.g.decoder_out = torch.compile(self.g.codes), torch.compile(self.g.decoder_out)

@@ -4,6 +4,7 @@
     python3 bench/peers/torch_ops.py norm_act N C H W            --pass forward|train
     python3 bench/peers/torch_ops.py flow_sample N C H W         --pass forward|backward
     python3 bench/peers/torch_ops.py adam COUNT                  --pass forward
+    python3 bench/peers/torch_ops.py correspondence N C H W V    --pass forward|train
             [--threads N] [--layout nchw|nhwc|mkldnn] [--compile]
 
 Warms up, then waits for a line "go" on stdin, repeats the work for at least 15 ms and prints {"seconds": S}, those of one
@@ -23,7 +24,7 @@ WARMUP = 0.3
 
 def options():
     parser = argparse.ArgumentParser(description="one op in PyTorch, for timing")
-    parser.add_argument("op", choices=["conv", "norm_act", "flow_sample", "adam"])
+    parser.add_argument("op", choices=["conv", "norm_act", "flow_sample", "adam", "correspondence"])
     parser.add_argument("size", type=int, nargs="+")
     parser.add_argument("--pass", dest="what", default="forward")
     parser.add_argument("--threads", type=int, default=1)
@@ -120,6 +121,29 @@ def adam(opt):
     return nothing, lambda _: step.step()
 
 
+def correspondence(opt):
+    """Every target cell's softmax over all source cells, and the values it carries. nhwc: as 1x1 convolutions (oneDNN)."""
+    n, c, h, w, v = opt.size
+    grad = opt.what == "train"
+    query, key, values = (torch.randn(n, h * w, k).requires_grad_(grad) for k in (c, c, v))
+    dy = torch.randn(n, h * w, v)
+
+    def matrices():
+        return torch.softmax(query @ key.transpose(1, 2), -1) @ values
+
+    def convolutions():
+        out = []
+        for q, k, x in zip(query, key, values):
+            filters, carried = k[..., None, None], x.t()[..., None, None]
+            for block in q.reshape(1, h, w, c).permute(0, 3, 1, 2).split(h if grad else max(1, 512 // w), 2):
+                a = torch.softmax(F.conv2d(block, filters).permute(0, 2, 3, 1), -1)
+                out.append(F.conv2d(a.permute(0, 3, 1, 2), carried).permute(0, 2, 3, 1).reshape(-1, v))
+        return torch.cat(out).reshape(n, h * w, v)
+
+    forward = convolutions if opt.layout == "nhwc" else matrices
+    return nothing, lambda _: torch.autograd.grad(forward(), (query, key, values), dy) if grad else forward()
+
+
 def sample(before, work, least):
     """Seconds of one time, from as many as take `least` together."""
     spent, times = 0.0, 0
@@ -136,7 +160,8 @@ def main(opt):
     torch.set_num_threads(opt.threads)
     torch.set_flush_denormal(True)
     torch.manual_seed(1)
-    before, work = {"conv": conv, "norm_act": norm_act, "flow_sample": flow_sample, "adam": adam}[opt.op](opt)
+    before, work = {"conv": conv, "norm_act": norm_act, "flow_sample": flow_sample, "adam": adam,
+                    "correspondence": correspondence}[opt.op](opt)
     if opt.compile:
         work = torch.compile(work)
     with torch.inference_mode(opt.what == "forward" and opt.op != "adam"):

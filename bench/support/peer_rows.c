@@ -11,6 +11,7 @@
 #define DIRECT   "direct kernels, share of the peak"
 #define OPS      "torch_ops.py "
 #define GFLA     "torch_gfla.py --interactive --iters 1000 "
+#define GLOCAL   "torch_glocal.py --interactive --iters 1000 "
 #define ONNX     "onnx_gfla.py --runtime "
 
 const peer_row peer_rows[] = {
@@ -84,6 +85,17 @@ const peer_row peer_rows[] = {
       GFLA "forward --batch 1", .must = 2, .aim = 2 },
     { "AVX2: GFLA stage-2 step, b1", PEER_TIME_AVX2, "gfla/step/256x256/b1", GFLA "step --batch 1",
       .must = 2, .aim = 2 },
+
+    { "correspondence 64x64 positions, 128 channels, forward", PEER_TIME, "correspondence/1x128x64x64/forward",
+      OPS "correspondence 1 128 64 64 27 --pass forward", .must = 1, .aim = 1 },
+    { "correspondence 64x64 positions, 128 channels, train", PEER_TIME, "correspondence/1x128x64x64/train",
+      OPS "correspondence 1 128 64 64 27 --pass train", .must = 1, .aim = 1 },
+    { "GLocal generator forward, b1", PEER_TIME, "glocal/generator/256x176/b1", GLOCAL "forward --batch 1",
+      .must = 4, .aim = 6 },
+    { "GLocal training step, b1", PEER_TIME, "glocal/step/256x176/b1", GLOCAL "step --batch 1",
+      .must = 3, .aim = 4.5 },
+    { "peak memory: GLocal training step, b1", PEER_MEMORY, "glocal/step/256x176/b1", GLOCAL "step --batch 1",
+      .must = 2, .aim = 3 },
 
     { "GFLA generator b1, ONNX Runtime", PEER_TIME, "gfla/generator/256x256/b1", ONNX "onnxruntime --batch 1",
       .must = 0 },
