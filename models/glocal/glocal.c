@@ -49,6 +49,7 @@ static const pn_model_option options[] = {
     { "lambda_style", "200", "weight of the style loss; with VGG19" },
     { "lambda_matching", "10", "weight of matching the discriminator's features; without VGG19" },
     { "lambda_scales", "5", "weight of the loss at coarser scales; without VGG19" },
+    { "lambda_regularisation", "0", "weight of mean (X1 - VGG19's conv3_1 of the target)^2; PISE names 30" },
     { 0 },
 };
 
@@ -141,20 +142,43 @@ static pn_status parse_numbers(glocal_model *m)
         { "lambda_style", &m->weights.by[GLOCAL_STYLE] },
         { "lambda_matching", &m->weights.by[GLOCAL_FM] },
         { "lambda_scales", &m->weights.by[GLOCAL_MS] },
+        { "lambda_regularisation", &m->weights.by[GLOCAL_REG] },
     };
     for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) {
         const pn_status status = pn_model_real(&m->base, reals[i].key, reals[i].to);
         if (status) return status;
     }
-    if (m->tau > 0 && m->tau_start > 0) return PN_OK;
-    return pn_ctx_fail(m->base.ctx, PN_ERR_ARG, "the options tau=%g and tau_start=%g must be above 0", m->tau,
-                       m->tau_start);
+    return PN_OK;
+}
+
+/* Probabilities, temperatures, areas; and X1 that is held to conv3_1 has its channels. */
+static pn_status check_numbers(const glocal_model *m)
+{
+    pn_ctx *ctx = m->base.ctx;
+    const int channels = 256 / m->config.vgg_narrow;
+    if (!(m->tau > 0 && m->tau_start > 0))
+        return pn_ctx_fail(ctx, PN_ERR_ARG, "the options tau=%g and tau_start=%g must be above 0", m->tau,
+                           m->tau_start);
+    if (m->drop < 0 || m->drop > 1)
+        return pn_ctx_fail(ctx, PN_ERR_ARG, "the option region_drop=%g is no probability, expected 0 to 1", m->drop);
+    if (!(m->config.least_area > 0))
+        return pn_ctx_fail(ctx, PN_ERR_ARG,
+                           "the option a_min=%g counts regions without a cell as visible; expected a "
+                           "number above 0, as 1",
+                           m->config.least_area);
+    if (m->weights.by[GLOCAL_REG] != 0 && 8 * m->config.width != channels)
+        return pn_ctx_fail(
+            ctx, PN_ERR_ARG,
+            "lambda_regularisation=%g holds X1 to VGG19's conv3_1, but X1 has %d channels and conv3_1 %d; "
+            "take preset full, or leave the weight at 0",
+            m->weights.by[GLOCAL_REG], 8 * m->config.width, channels);
+    return PN_OK;
 }
 
 static pn_status parse_config(glocal_model *m)
 {
     glocal_config *c = &m->config;
-    int spade, spectral, strict, hard, structure, code;
+    int spade, spectral, strict, hard, structure, code, on_person;
     const struct {
         const char *key;
         int least, most, *to;
@@ -170,6 +194,7 @@ static pn_status parse_config(glocal_model *m)
         { "par_hard_test", 0, 1, &hard },
         { "loss_ls", 0, 1, &structure },
         { "loss_code", 0, 1, &code },
+        { "mask_on_person", 0, 1, &on_person },
         { "tau_warm", 1, 1000000000, &m->tau_warm },
     };
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) {
@@ -178,6 +203,7 @@ static pn_status parse_config(glocal_model *m)
     }
     pn_status status = parse_words(m);
     if (!status) status = parse_numbers(m);
+    if (!status) status = check_numbers(m);
     if (status) return status;
     if (c->window % 2 == 0 || c->match_kernel == 2)
         return pn_ctx_fail(m->base.ctx, PN_ERR_ARG, "the options lst_k=%d and match_kernel=%d must be odd", c->window,
@@ -186,6 +212,7 @@ static pn_status parse_config(glocal_model *m)
     c->spectral = spectral;
     c->strict = strict;
     m->hard = hard;
+    m->place = on_person ? PN_HOLE_ON_PERSON : PN_HOLE_ANYWHERE;
     if (!structure) m->weights.by[GLOCAL_LS] = 0;
     if (!code) m->weights.by[GLOCAL_CODE] = 0;
     return pn_hole_kind_find(m->base.ctx, pn_model_get(&m->base, "mask_kind"), &m->hole);
@@ -257,7 +284,7 @@ static pn_model_needs needs(const pn_model *base, ptrdiff_t height)
         .classes = GLOCAL_REGIONS,
         .labelling = pn_model_get(base, "parsing"),
         .hole = m->config.task == GLOCAL_POSE ? PN_HOLE_NONE : m->hole,
-        .place = strcmp(pn_model_get(base, "mask_on_person"), "0") == 0 ? PN_HOLE_ANYWHERE : PN_HOLE_ON_PERSON,
+        .place = m->place,
     };
 }
 

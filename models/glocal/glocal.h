@@ -227,11 +227,12 @@ enum {
     GLOCAL_STYLE,
     GLOCAL_FM,
     GLOCAL_MS,
+    GLOCAL_REG,
     GLOCAL_TERMS
 };
 /* What the generator made, judged: leaves that want gradients (absent ones NULL), and the constants they are held to. */
 typedef struct {
-    pn_tensor *image, *warped, *proposed, *z;
+    pn_tensor *image, *warped, *proposed, *x1, *z;
     pn_tensor *target;              /* [N,3,H,W] */
     pn_tensor *layout, *classes;    /* [N,8,H,W] and [N,1,H,W]: the target's true layout */
     pn_tensor *codes, *code_weight; /* [N,9,C] of the whole target; [N,8,1], mean 1 over the regions that it shows */

@@ -37,6 +37,7 @@ glocal_judged glocal_judged_inputs(pn_graph *g, const glocal_output *made, pn_te
         see.codes = pn_input(g, "codes", pn_tensor_shape(made->codes), PN_CONST);
         see.code_weight = pn_input(g, "code_weight", pn_shape3(n, GLOCAL_REGIONS, 1), PN_CONST);
     }
+    if (weights.by[GLOCAL_REG] != 0) see.x1 = pn_input(g, "x1", pn_tensor_shape(made->x1), PN_GRAD);
     if (lesson == GLOCAL_WHOLE) return see;
     see.hole_weight = pn_input(g, "hole_weight", plane, PN_CONST);
     see.outside_weight = pn_input(g, "outside_weight", plane, PN_CONST);
@@ -140,11 +141,21 @@ static pn_vgg19_features look_through(pn_graph *g, const glocal_critic *critic, 
     return pn_vgg19_call(g, critic->vgg, x, PN_RELU5_2);
 }
 
+/* mean (X1 - conv3_1 of the target)^2, before its relu */
+static pn_tensor *regularisation(pn_graph *g, const glocal_critic *critic, const glocal_judged *see,
+                                 const pn_vgg19_features *target)
+{
+    static const pn_pool_opt halve = { .kernel = { 2, 2 } };
+    pn_tensor *y = pn_max_pool2d(g, target->tap[PN_RELU2_2], halve);
+    y = pn_conv_layer_call(g, &critic->vgg->conv[PN_RELU3_1], y);
+    return pn_mse_loss(g, see->x1, y);
+}
+
 static void terms_of_vgg(pn_graph *g, const glocal_critic *critic, const glocal_judged *see, const double by[],
                          glocal_losses *l)
 {
     enum { CONTENT = sizeof content_taps / sizeof *content_taps, STYLE = sizeof style_taps / sizeof *style_taps };
-    if (by[GLOCAL_CONTENT] == 0 && by[GLOCAL_STYLE] == 0 && by[GLOCAL_LS] == 0) return;
+    if (by[GLOCAL_CONTENT] == 0 && by[GLOCAL_STYLE] == 0 && by[GLOCAL_LS] == 0 && !see->x1) return;
     pn_block(g, "vgg");
     const pn_vgg19_features made = look_through(g, critic, see->image);
     const pn_vgg19_features target = look_through(g, critic, see->target);
@@ -152,6 +163,7 @@ static void terms_of_vgg(pn_graph *g, const glocal_critic *critic, const glocal_
     if (by[GLOCAL_LS] != 0) l->term[GLOCAL_LS] = structure_loss_vgg(g, &made, &target);
     if (by[GLOCAL_CONTENT] != 0) l->term[GLOCAL_CONTENT] = pn_content_loss(g, &made, &target, content_taps, CONTENT);
     if (by[GLOCAL_STYLE] != 0) l->term[GLOCAL_STYLE] = pn_style_loss(g, &made, &target, style_taps, STYLE);
+    if (see->x1) l->term[GLOCAL_REG] = regularisation(g, critic, see, &target);
 }
 
 /* Without VGG19 the discriminator's own features and two coarser scales stand for it. */

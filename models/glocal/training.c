@@ -11,8 +11,8 @@
 enum { REGIONS = GLOCAL_REGIONS, PEAK = GLOCAL_TERMS + 1, CRITIC_LOSS = GLOCAL_TERMS };
 
 const char *const glocal_loss_names[] = {
-    "total",     "l1",      "parsing", "hole",     "outside", "adversarial",   "code", "warp",
-    "structure", "content", "style",   "matching", "scales",  "discriminator", "peak", NULL,
+    "total",   "l1",    "parsing",  "hole",   "outside",        "adversarial",   "code", "warp", "structure",
+    "content", "style", "matching", "scales", "regularisation", "discriminator", "peak", NULL,
 };
 
 /* ---- Setting up ------------------------------------------------------------------------------------------------------ */
@@ -44,6 +44,12 @@ static pn_status load_vgg(glocal_training *t)
     glocal_model *m = (glocal_model *)t->base.model;
     pn_ctx *ctx = m->base.ctx;
     t->critic.raw = m->raw_vgg;
+    if (!t->base.opt.vgg19 && m->weights.by[GLOCAL_REG] != 0)
+        return pn_ctx_fail(
+            ctx, PN_ERR_ARG,
+            "lambda_regularisation=%g holds X1 to VGG19's conv3_1, and no VGG19 file was given; give one "
+            "with --vgg19, or leave the weight at 0",
+            m->weights.by[GLOCAL_REG]);
     if (!t->base.opt.vgg19) {
         if (!m->said_filters)
             pn_ctx_warn(
@@ -111,6 +117,7 @@ static void describe_generator(glocal_training *t, glocal_lesson_plans *l)
     if (l->out.warped) pn_output(g, l->out.warped, PN_GRAD);
     if (l->out.peak) pn_output(g, l->out.peak, PN_CONST);
     if (l->out.proposed) pn_output(g, l->out.proposed, PN_GRAD);
+    if (m->weights.by[GLOCAL_REG] != 0) pn_output(g, l->out.x1, PN_GRAD);
 }
 
 static void describe_eye(glocal_training *t, glocal_lesson_plans *l)
@@ -354,6 +361,7 @@ static void show_critic(glocal_training *t, const glocal_lesson_plans *l, const 
         pn_copy(l->crit, see->codes, l->eye, l->codes);
         pn_set(l->crit, see->code_weight, t->code_weight);
     }
+    if (see->x1) pn_copy(l->crit, see->x1, l->gen, l->out.x1);
     if (see->z) {
         pn_copy(l->crit, see->z, l->gen, l->z);
         pn_set(l->crit, see->layout, in->parsing_target);
@@ -396,6 +404,7 @@ static pn_status learn(glocal_training *t, const glocal_lesson_plans *l)
         { l->out.image, l->see.image },
         { l->out.warped, l->see.warped },
         { l->out.proposed, l->see.proposed },
+        { l->out.x1, l->see.x1 },
         { l->z, l->see.z },
     };
     for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++)

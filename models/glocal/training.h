@@ -18,6 +18,7 @@ typedef struct {
     double drop, tau, tau_start;
     int tau_warm;
     pn_hole_kind hole;
+    pn_hole_place place;
     bool said_filters; /* that there is no VGG19 */
 } glocal_model;
 

@@ -576,7 +576,7 @@ CONTENT = "1_1", "2_1", "3_1", "4_1", "5_1"
 STYLE = "2_2", "3_4", "4_4", "5_2"
 CONV3_1 = 10                # its index among VGG19's layers; the tap 3_1 is the relu after it
 WEIGHTS = {"rec": 5.0, "adv": 2.0, "content": 0.5, "style": 200.0, "par": 1.0, "code": 1.0, "warp": 1.0, "ls": 1.0,
-           "fm": 10.0, "ms": 5.0, "hole": 6.0, "outside": 1.0}
+           "fm": 10.0, "ms": 5.0, "hole": 6.0, "outside": 1.0, "reg": 30.0}
 
 
 def imagenet(x):
@@ -641,7 +641,7 @@ def style_loss(a, b):
 
 
 def reg_loss(x1, target, vgg):
-    """Optional, in no total."""
+    """Optional: PISE has the weight, but leaves it out of its total."""
     y = imagenet(target)
     for layer in vgg.features[:CONV3_1 + 1]:
         y = layer(y)
@@ -664,8 +664,8 @@ class Step:
     stage: `true` (pi is the target's layout), `joint` (pi is predicted, gradients reach the parsing network), `inpaint`.
     """
 
-    def __init__(self, g, d, stage, vgg=None, tau=None, drop=None):
-        self.g, self.d, self.stage, self.vgg, self.tau, self.drop = g, d, stage, vgg, tau, drop
+    def __init__(self, g, d, stage, vgg=None, tau=None, drop=None, reg=False):
+        self.g, self.d, self.stage, self.vgg, self.tau, self.drop, self.reg = g, d, stage, vgg, tau, drop, reg
 
     def forward(self, x):
         power_iteration(self.g)
@@ -702,6 +702,8 @@ class Step:
         if out["a"] is not None:
             terms["warp"] = warp_loss(out["warped"], x.target, x.target_layout, out["v"])
         terms.update(self.seen_terms(image, x.target, fake_blocks))
+        if self.reg:
+            terms["reg"] = reg_loss(out["x1"], x.target, self.vgg)
         self.d.requires_grad_(True)
         return terms
 

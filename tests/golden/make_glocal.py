@@ -39,6 +39,7 @@ class Case:
     tau: float = 0.1
     drop: tuple = (-1, -1)
     vgg: bool = False
+    reg: bool = False                       # with the optional loss
     mask: str = "none"                      # none, region, all
     watch: tuple = ("",)                    # prefixes of the parameters whose gradients are stored
     whole: tuple = ()                       # stages stored number by number; of the others, sums
@@ -70,6 +71,7 @@ VARIANTS = {
     "pise": Case(switches={"par_head": "pise"}, watch=("parsing.out", "parsing.up3")),
     "plain": Case(switches={"g_sn": False}, watch=("style.code", "content.down0", "decoder.out")),
     "vgg31": Case(switches={"ls_feat": "vgg31", "vgg_divisor": VGG_DIVISOR}, vgg=True, watch=("match.", "lst.hidden")),
+    "reg": Case(vgg=True, reg=True, watch=("region.", "content.up1", "style.code")),
     "assemble_holes": Case("inpaint", {"lst_mode": "assemble"}, mask="region", watch=("lst.", "match.")),
     "point_holes": Case("inpaint", {"lst_mode": "point"}, mask="region", watch=("lst.", "match.")),
     "loose": Case("inpaint", {"ls_strict": False}, mask="region", watch=("lst.", "match.")),
@@ -161,7 +163,7 @@ def run(case, dtype):
     """-> every number of the case by name, float64"""
     g, d, vgg = networks(case, dtype)
     x = sample(case, dtype)
-    step = Step(g, d, case.stage, vgg, case.tau, case.drop)
+    step = Step(g, d, case.stage, vgg, case.tau, case.drop, case.reg)
     found = dict(step.forward(x))
     states = state(g, "state.g")
     for name in ("image", "warped"):
@@ -188,7 +190,7 @@ def run(case, dtype):
         found["seen/warped"] = found["warped"].grad
     found.update({"d.real": step.on_real, "d.fake": step.on_fake, "d.fake_in_g": step.on_fake_g})
     found.update((f"loss/{name}", value) for name, value in terms.items())
-    if case.vgg:
+    if case.vgg and not case.reg:
         found["loss/reg"] = glocal_ref.reg_loss(found["x1"], x.target, vgg)
     found.update({"total/g": loss_g, "total/d": loss_d, **states})
     found.update(gradients(g, "grad.g", case.watch))

@@ -63,6 +63,7 @@ static const golden_case variants[] = {
     POSE("variants", "pise", "joint", "par_head=pise", 0.1, -1, -1),
     POSE("variants", "plain", "joint", "g_sn=0", 0.1, -1, -1),
     { "variants", "vgg31", "joint", "pose", "ls_feat=vgg31 vgg_narrow=4", NULL, 0.1, { -1, -1 }, true, true },
+    { "variants", "reg", "joint", "pose", "vgg_narrow=4 lambda_regularisation=30", NULL, 0.1, { -1, -1 }, true, false },
 };
 static const golden_case hole_cases[] = {
     HOLES("inpaint", "inpaint", NULL, "mask_region", 1, -1),
@@ -332,7 +333,7 @@ static void expect_losses(const pn_safetensors *f, const char *where, const gloc
         { "hole", "loss/hole" },       { "outside", "loss/outside" },  { "adversarial", "loss/adv" },
         { "code", "loss/code" },       { "warp", "loss/warp" },        { "structure", "loss/ls" },
         { "content", "loss/content" }, { "style", "loss/style" },      { "matching", "loss/fm" },
-        { "scales", "loss/ms" },       { "discriminator", "total/d" },
+        { "scales", "loss/ms" },       { "discriminator", "total/d" }, { "regularisation", "loss/reg" },
     };
     int compared = 0;
     for (int i = 0; i < t->base.losses; i++)
@@ -635,11 +636,17 @@ START_TEST(bad_options_are_refused_with_advice)
         { "match_kernel=2", "must be odd" },
         { "ggr_graph=ring", "none, static, glore, attn" },
         { "tau=0", "above 0" },
+        { "region_drop=1.5", "no probability, expected 0 to 1" },
+        { "region_drop=-0.1", "no probability, expected 0 to 1" },
+        { "a_min=0", "expected a number above 0" },
+        { "mask_on_person=yes", "is not a whole number from 0 to 1" },
         { "mask_kind=disc", "mixed" },
         { "widht=8", "did you mean 'width'" },
+        { "lambda_regularisation=30", "X1 has 64 channels and conv3_1 256; take preset full" },
     };
     const char *set = cases[_i].set;
-    ck_assert_ptr_null(pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = "glocal", .set = &set, .n_set = 1 }));
+    ck_assert_ptr_null(
+        pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = "glocal", .preset = "tiny", .set = &set, .n_set = 1 }));
     const char *said = pn_ctx_message(pn_test_ctx());
     ck_assert_msg(strstr(said, cases[_i].says) != NULL, "'%s' does not say '%s'", said, cases[_i].says);
 }
@@ -651,6 +658,20 @@ START_TEST(inpainting_has_no_stage_parsing)
     ck_assert_ptr_null(
         pn_training_new(m, &(pn_training_opt){ .stage = "parsing", .batch = 1, .height = H, .width = W }));
     ck_assert_ptr_nonnull(strstr(pn_ctx_message(pn_test_ctx()), "train its stage generator"));
+    pn_model_free(m);
+}
+END_TEST
+
+START_TEST(x1_is_held_to_vgg19_only_where_there_is_one)
+{
+    pn_model *m = pn_model_new(
+        pn_test_ctx(),
+        &(pn_model_opt){ .name = "glocal", .set = (const char *[]){ "lambda_regularisation=30" }, .n_set = 1 });
+    ck_assert_msg(m != NULL, "full has its 256 channels: %s", pn_ctx_message(pn_test_ctx()));
+    pn_model_free(m);
+    m = model_of("pose", "vgg_narrow=4 lambda_regularisation=30", 0.1);
+    ck_assert_ptr_null(pn_training_new(m, &(pn_training_opt){ .batch = 1, .height = H, .width = W }));
+    ck_assert_ptr_nonnull(strstr(pn_ctx_message(pn_test_ctx()), "give one with --vgg19"));
     pn_model_free(m);
 }
 END_TEST
@@ -669,7 +690,8 @@ TCase *glocal_cases(void)
     tcase_add_test(tc, a_picture_of_a_given_layout_matches_torch);
     tcase_add_loop_test(tc, presets_have_the_designed_counts, 0, 3);
     tcase_add_loop_test(tc, presets_cost_what_was_designed, 0, 4);
-    tcase_add_loop_test(tc, bad_options_are_refused_with_advice, 0, 6);
+    tcase_add_loop_test(tc, bad_options_are_refused_with_advice, 0, 11);
     tcase_add_test(tc, inpainting_has_no_stage_parsing);
+    tcase_add_test(tc, x1_is_held_to_vgg19_only_where_there_is_one);
     return tc;
 }
