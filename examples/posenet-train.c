@@ -375,12 +375,7 @@ static pn_status begin_stage(session *s, const stage *at)
     s->training = pn_training_new(s->model, &opt);
     if (!s->training) return pn_ctx_status(s->ctx);
     if (!s->checkpoint) return PN_OK;
-    pn_part parts[4];
-    const int n = pn_training_parts(s->training, parts);
-    const char *stage_name = pn_weights_note(s->checkpoint, "pn.stage");
-    if (stage_name && strcmp(stage_name, at->name) != 0)                       /* a stage begins with fresh moments */
-        for (int i = 0; i < n; i++) parts[i].adam = NULL;
-    const pn_status status = pn_checkpoint_load(s->checkpoint, parts, n);
+    const pn_status status = pn_training_load(s->training, s->checkpoint, pn_weights_note(s->checkpoint, "pn.stage"));
     pn_weights_free(s->checkpoint);
     s->checkpoint = NULL;
     return status;

@@ -33,8 +33,12 @@ pn_status pn_training_optimisers(pn_training *t, const char *rate, int g, int d)
         const int part = parts[i];
         t->lr[part] = i ? lr * ratio : lr;
         const pn_adam_opt opt = { .lr = t->lr[part], .beta1 = beta1, .beta2 = 0.999, .eps = 1e-8 };
-        t->adam[part] = pn_adam_new(m->part[part].params, opt);
-        if (!t->adam[part]) return pn_ctx_status(m->ctx);
+        t->adam[part] = m->part[part].adam;
+        if (t->adam[part])
+            pn_adam_set_lr(t->adam[part], opt.lr);
+        else if (!(t->adam[part] = pn_adam_new(m->part[part].params, opt)))
+            return pn_ctx_status(m->ctx);
+        if (m->kind->face->keeps_moments) m->part[part].adam = t->adam[part];
     }
     return PN_OK;
 }

@@ -13,7 +13,7 @@ struct pn_model {
     char settings[4096];                                /* all options as "key=value …", for notes */
     const char *preset, *task;
     uint64_t seed;
-    pn_part part[4];
+    pn_part part[4]; /* adam: of models that keep moments; NULL until a stage needs it */
     int parts;
 };
 
@@ -21,7 +21,7 @@ struct pn_training {
     pn_model *model;
     const char *stage;
     pn_training_opt opt;
-    pn_adam *adam[4];                                   /* by part; NULL: does not learn in this stage */
+    pn_adam *adam[4]; /* by part, the model's if it keeps moments; NULL: does not learn in this stage */
     double lr[4];                                       /* what each began with */
     const char *loss_name[PN_MAX_LOSSES];
     int losses;
@@ -41,6 +41,7 @@ struct pn_generation {
 
 typedef struct pn_model_face {
     size_t model_bytes, training_bytes, generation_bytes;       /* of structs that begin with the three above */
+    bool keeps_moments; /* Adam's go on from stage to stage; false: each begins anew */
     /* Options from a foreign weight file's names and shapes; false: not this model's weights. */
     bool (*recognise)(pn_model *m, const pn_weights *weights);
     /* Options are resolved: check them and make the parameters (m->part). */

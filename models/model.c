@@ -197,7 +197,10 @@ pn_model *pn_model_new(pn_ctx *ctx, const pn_model_opt *opt)
 void pn_model_free(pn_model *m)
 {
     if (!m) return;
-    for (int i = 0; i < m->parts; i++) pn_params_free(m->part[i].params);
+    for (int i = 0; i < m->parts; i++) {
+        pn_adam_free(m->part[i].adam);
+        pn_params_free(m->part[i].params);
+    }
     pn_ctx_release(m->ctx, m);
 }
 
@@ -208,7 +211,7 @@ const char *pn_model_task_of(const pn_model *m) { return m->task; }
 
 int pn_model_parts(const pn_model *m, pn_part parts[4])
 {
-    for (int i = 0; i < m->parts; i++) parts[i] = m->part[i];
+    for (int i = 0; i < m->parts; i++) parts[i] = (pn_part){ m->part[i].prefix, m->part[i].params, NULL };
     return m->parts;
 }
 
@@ -264,7 +267,8 @@ void pn_training_free(pn_training *t)
 {
     if (!t) return;
     t->model->kind->face->train_free(t);
-    for (int i = 0; i < 4; i++) pn_adam_free(t->adam[i]);
+    for (int i = 0; i < 4; i++)
+        if (!t->model->kind->face->keeps_moments) pn_adam_free(t->adam[i]);
     pn_ctx_release(t->model->ctx, t);
 }
 
@@ -291,8 +295,31 @@ size_t pn_training_bytes(const pn_training *t) { return t->bytes; }
 int pn_training_parts(const pn_training *t, pn_part parts[4])
 {
     const int n = pn_model_parts(t->model, parts);
-    for (int i = 0; i < n; i++) parts[i].adam = t->adam[i];
+    for (int i = 0; i < n; i++) parts[i].adam = t->adam[i] ? t->adam[i] : t->model->part[i].adam;
     return n;
+}
+
+/* A checkpoint has the moments of all of a part's parameters or of none. */
+static bool has_moments(const pn_weights *w, const pn_part *part)
+{
+    for (int i = 0; i < pn_params_count(part->params); i++) {
+        char name[512];
+        const pn_tensor *t = pn_params_at(part->params, i);
+        if (pn_param_is_state(t)) continue;
+        snprintf(name, sizeof name, "adam.m/%s%s", part->prefix, pn_tensor_name(t));
+        return pn_weights_shape(w, name).rank > 0;
+    }
+    return false;
+}
+
+pn_status pn_training_load(pn_training *t, const pn_weights *checkpoint, const char *stage)
+{
+    pn_part parts[4];
+    const int n = pn_training_parts(t, parts);
+    const bool same = !stage || strcmp(stage, t->stage) == 0, kept = t->model->kind->face->keeps_moments;
+    for (int i = 0; i < n; i++)
+        if (!same && !(kept && has_moments(checkpoint, &parts[i]))) parts[i].adam = NULL;
+    return pn_checkpoint_load(checkpoint, parts, n);
 }
 
 /* ---- Generation -------------------------------------------------------------------------------------------------------------- */

@@ -83,7 +83,9 @@ PN_API pn_model_needs pn_model_needs_at(const pn_model *m, ptrdiff_t height);
 
 /* ---- Training -------------------------------------------------------------------------------------------------------------- */
 
-typedef struct pn_training pn_training;         /* plans and optimisers of one stage at one size */
+/* Plans and optimisers of one stage at one size; of one model one at a time. Adam's moments of glocal outlive it: they are
+ * the model's, and the stage that follows goes on with them. Those of gfla begin anew. */
+typedef struct pn_training pn_training;
 typedef struct {
     const char *stage;                          /* NULL: the last */
     ptrdiff_t batch, height, width;
@@ -104,6 +106,9 @@ PN_API void pn_training_scale_lr(pn_training *t, double factor);
 PN_API size_t pn_training_bytes(const pn_training *t);          /* of all its plans, known before the first step */
 /* The model's parts with their optimisers, for checkpoints. */
 PN_API int pn_training_parts(const pn_training *t, pn_part parts[4]);
+/* Go on from a checkpoint that was saved in `stage` (NULL: in this one). In the same stage all of it, as pn_checkpoint_load
+ * has it; from another one moments go on as far as the file has them, if the model keeps them, else they begin anew. */
+PN_API pn_status pn_training_load(pn_training *t, const pn_weights *checkpoint, const char *stage);
 
 /* ---- Generation ------------------------------------------------------------------------------------------------------------- */
 

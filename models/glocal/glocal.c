@@ -359,6 +359,7 @@ static const pn_model_face face = {
     .model_bytes = sizeof(glocal_model),
     .training_bytes = sizeof(glocal_training),
     .generation_bytes = sizeof(glocal_generation),
+    .keeps_moments = true,
     .recognise = recognise,
     .make = make,
     .train = glocal_train,

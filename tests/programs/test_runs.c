@@ -143,6 +143,25 @@ START_TEST(a_run_whose_later_checkpoints_are_gone_resumes_in_stage_flow)
 }
 END_TEST
 
+/* GLocal keeps Adam's moments from stage to stage. Cut inside stage generator, at its end, inside joint. */
+START_TEST(a_run_of_glocal_goes_on_across_stages_to_the_same_bits)
+{
+    enum { ALL = 4 };
+    char name[32];
+    exits(run("posenet-train --model glocal --preset tiny --set width=2 --size 64x48 --batch 1 --seed 3 --save-every 1 "
+              "--steps %d --data %s --out %s",
+              ALL, PEOPLE, world("glocal")),
+          0);
+    for (int kept = 1; kept < ALL; kept++) {
+        snprintf(name, sizeof name, "glocal%d", kept);
+        copy_folder(world("glocal"), world("%s", name));
+        for (int step = kept + 1; step <= ALL; step++) unlink(checkpoint(name, step));
+        explains(run("posenet-train --resume --out %s --threads 1", world("%s", name)), 0, "going on from ");
+        same_tensors(checkpoint(name, ALL), checkpoint("glocal", ALL));
+    }
+}
+END_TEST
+
 /* ---- Resuming --------------------------------------------------------------------------------------------------- */
 
 START_TEST(a_finished_run_says_so_and_more_steps_stay_in_its_stage)
@@ -246,6 +265,7 @@ TCase *program_runs_cases(void)
     tcase_add_test(tc, a_run_killed_at_the_end_of_stage_flow_resumes_to_the_same_bits);
     tcase_add_test(tc, a_run_stopped_in_stage_full_saves_and_resumes_to_the_same_bits);
     tcase_add_test(tc, a_run_whose_later_checkpoints_are_gone_resumes_in_stage_flow);
+    tcase_add_test(tc, a_run_of_glocal_goes_on_across_stages_to_the_same_bits);
     tcase_add_test(tc, a_finished_run_says_so_and_more_steps_stay_in_its_stage);
     tcase_add_test(tc, options_survive_with_long_paths_and_all_their_digits);
     tcase_add_test(tc, a_folder_that_holds_a_run_is_refused_and_not_touched);
