@@ -181,7 +181,10 @@ typedef struct {
 typedef struct {
     pn_tensor *codes;             /* s and the whole picture's, [N,9,C] */
     pn_tensor *proposed, *filled; /* r, the graph's idea of every region; s^, what is used: [N,8,C] */
+    pn_tensor *styles;            /* m, what s^ says to the region norm: [N,8,C] */
+    pn_tensor *gamma, *beta;      /* of the region norm, [N,C,h,w] */
     pn_tensor *x0, *x1, *x2;      /* [N,C,h,w] */
+    pn_tensor *regained;          /* [N,C,h,w] X1 with its local structure, before the block that makes X2 of it */
     pn_tensor *structure;         /* [N,k^2-1,h,w], transferred */
     pn_tensor *warped;            /* [N,3,h,w] the source's colours, transferred */
     pn_tensor *peak;              /* [N,1,h,w] the largest weight of each target cell */

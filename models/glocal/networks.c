@@ -244,14 +244,14 @@ static pn_tensor *blend(pn_graph *g, const glocal_region_net *net, int i, pn_ten
     return pn_add(g, own, layouts);
 }
 
-static pn_tensor *region_norm(pn_graph *g, const glocal_generator_net *net, pn_tensor *x0, pn_tensor *codes,
-                              pn_tensor *pi)
+/* X1 of X0, the codes and the target's layout in cells */
+static void region_norm(pn_graph *g, const glocal_generator_net *net, pn_tensor *pi, glocal_output *out)
 {
     const glocal_region_net *n = &net->region;
     pn_block(g, "region");
-    pn_tensor *m = pn_grouped_linear(g, codes, n->code.weight, n->code.bias);
-    m = pn_relu(g, m);
-    m = pn_region_spread(g, m, pi);
+    pn_tensor *m = pn_grouped_linear(g, out->filled, n->code.weight, n->code.bias);
+    out->styles = pn_relu(g, m);
+    m = pn_region_spread(g, out->styles, pi);
     pn_tensor *gamma = conv(g, &n->gamma, m);
     pn_tensor *beta = conv(g, &n->beta, m);
     if (net->config.spade) {
@@ -262,9 +262,11 @@ static pn_tensor *region_norm(pn_graph *g, const glocal_generator_net *net, pn_t
         gamma = blend(g, n, 0, gamma, gamma2);
         beta = blend(g, n, 1, beta, beta2);
     }
-    pn_tensor *x = pn_instance_norm(g, x0, NULL, NULL, eps);
+    out->gamma = gamma;
+    out->beta = beta;
+    pn_tensor *x = pn_instance_norm(g, out->x0, NULL, NULL, eps);
     x = modulate(g, x, gamma, beta);
-    return res(g, &n->res, x);
+    out->x1 = res(g, &n->res, x);
 }
 
 /* ---- Correspondence ---------------------------------------------------------------------------------------------------- */
@@ -390,18 +392,17 @@ static void transfer(pn_graph *g, const glocal_generator_net *net, const glocal_
     pn_block(g, "lst");
     out->peak = pn_saved_of(g, carried, 2);
     out->warped = pn_slice(g, carried, 1, n, n + 3);
-    pn_tensor *x;
     if (net->config.lst == GLOCAL_POINT) {
         pn_tensor *gamma = pn_slice(g, carried, 1, 0, 1);
         pn_tensor *beta = pn_slice(g, carried, 1, 1, 2);
         gamma = pn_mul(g, gamma, in->gain);
         beta = pn_mul(g, beta, in->gain);
-        x = modulate(g, out->x1, gamma, beta);
+        out->regained = modulate(g, out->x1, gamma, beta);
     } else {
         out->structure = pn_slice(g, carried, 1, 0, n);
-        x = regain(g, net, out->x1, out->structure, in->gain);
+        out->regained = regain(g, net, out->x1, out->structure, in->gain);
     }
-    out->x2 = res(g, &net->lst.res, x);
+    out->x2 = res(g, &net->lst.res, out->regained);
 }
 
 /* ---- The generator --------------------------------------------------------------------------------------------------------- */
@@ -425,11 +426,12 @@ glocal_output glocal_generator(pn_graph *g, const glocal_generator_net *net, con
     pn_tensor *x = pn_concat(g, (pn_tensor *[]){ in->layout, layout, in->pose_target, in->seen, in->hole }, 5, 1);
     out.x0 = hourglass(g, &net->content, x);
     pn_tensor *pi = cells_of(g, layout);
-    out.x1 = region_norm(g, net, out.x0, out.filled, pi);
+    region_norm(g, net, pi, &out);
     if (net->config.lst != GLOCAL_NO_LST) {
         transfer(g, net, in, pi, &out);
     } else {
         pn_block(g, "lst");
+        out.regained = out.x1;
         out.x2 = res(g, &net->lst.res, out.x1);
     }
     out.image = decode(g, &net->decoder, out.x2);

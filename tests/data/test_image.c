@@ -238,6 +238,26 @@ START_TEST(label_tables_are_found_by_name_or_read_from_a_file)
 }
 END_TEST
 
+/* LIP's and CIHP's differ in label 10 alone: jumpsuits, bare skin. */
+START_TEST(twenty_labels_become_all_eight_classes)
+{
+    pn_merge lip, cihp;
+    assert_works(pn_merge_find(scratch_ctx(), "lip20", &lip));
+    assert_works(pn_merge_find(scratch_ctx(), "cihp20", &cihp));
+    const pn_merge *const both[] = { &lip, &cihp };
+    for (int i = 0; i < 2; i++) {
+        int count[8] = { 0 };
+        for (int label = 0; label < 20; label++) {
+            ck_assert_int_lt(both[i]->to[label], 8);
+            count[both[i]->to[label]]++;
+        }
+        for (int k = 0; k < 8; k++) ck_assert_int_gt(count[k], 0);
+        ck_assert_int_eq(both[i]->to[0], 0);
+    }
+    for (int label = 0; label < 20; label++) ck_assert_int_eq(lip.to[label] != cihp.to[label], label == 10);
+}
+END_TEST
+
 START_TEST(labels_become_one_hot_planes)
 {
     pn_merge m;
@@ -262,6 +282,7 @@ TCase *image_cases(void)
     tcase_add_test(tc, drawing_far_outside_stays_inside_the_picture);
     tcase_add_test(tc, heat_maps_of_real_key_points_have_the_published_sums);
     tcase_add_test(tc, label_tables_are_found_by_name_or_read_from_a_file);
+    tcase_add_test(tc, twenty_labels_become_all_eight_classes);
     tcase_add_test(tc, labels_become_one_hot_planes);
     return tc;
 }

@@ -187,6 +187,48 @@ static void itself(pn_isa isa)
 }
 START_TEST(equal_maps_match_themselves) { on_every_isa(itself); } END_TEST
 
+/* Of ones comes one, whatever the logits, with hidden cells too. */
+static void sums(pn_isa isa)
+{
+    static const double temperatures[] = { 0.01, 0.1, 1 };
+    trial *t = trial_make();
+    for (int i = 0; i < 2 * V * CELLS; i++) t->value[i] = 1;
+    for (int i = 0; i < 2 * CELLS; i += 3) t->valid[i] = 0;
+    for (int k = 0; k < 3; k++) {
+        t->temperature = (pn_real)temperatures[k];
+        trial_run(t, isa);
+        for (int i = 0; i < 2 * V * CELLS; i++) ck_assert_double_eq_tol((double)t->y[i], 1, 1e-5);
+    }
+    free(t);
+}
+START_TEST(rows_sum_to_one) { on_every_isa(sums); }
+END_TEST
+
+/* The keys are the queries of three rows and five columns on, around the edges; every other weight is 0. */
+static void permutation(pn_isa isa)
+{
+    trial *t = trial_make();
+    int from[CELLS];
+    for (int i = 0; i < CELLS; i++) from[i] = (i / W + 3) % H * W + (i % W + 5) % W;
+    for (int sample = 0; sample < 2; sample++)
+        for (int i = 0; i < CELLS; i++) {
+            double squares = 0;
+            pn_real *query = t->query + sample * D * CELLS + i, *key = t->key + sample * D * CELLS + from[i];
+            for (int c = 0; c < D; c++) squares += (double)query[c * CELLS] * (double)query[c * CELLS];
+            for (int c = 0; c < D; c++)
+                key[c * CELLS] = query[c * CELLS] = (pn_real)((double)query[c * CELLS] / sqrt(squares));
+        }
+    t->temperature = (pn_real)1e-4;
+    trial_run(t, isa);
+    for (int i = 0; i < 2 * V * CELLS; i++)
+        if (t->y[i] != t->value[i / CELLS * CELLS + from[i % CELLS]])
+            ck_abort_msg("%s: number %d is %.9g, not %.9g", pn_isa_name(isa), i, (double)t->y[i],
+                         (double)t->value[i / CELLS * CELLS + from[i % CELLS]]);
+    free(t);
+}
+START_TEST(a_permutation_is_carried_to_the_bit) { on_every_isa(permutation); }
+END_TEST
+
 static void threads_alike(pn_isa isa)
 {
     trial *one = trial_make();
@@ -278,6 +320,8 @@ TCase *correspondence_cases(void)
     tcase_add_test(tc, matches_torch);
     tcase_add_test(tc, without_a_valid_cell_all_weigh_the_same_and_hidden_ones_weigh_nothing);
     tcase_add_test(tc, equal_maps_match_themselves);
+    tcase_add_test(tc, rows_sum_to_one);
+    tcase_add_test(tc, a_permutation_is_carried_to_the_bit);
     tcase_add_test(tc, any_number_of_threads_gives_the_same_bits);
     tcase_add_test(tc, scratch_is_below_eight_megabytes);
     tcase_add_test(tc, memory_grows_with_the_positions_not_with_their_square);

@@ -169,6 +169,24 @@ START_TEST(self_correlation_is_symmetric_and_at_most_one)
 }
 END_TEST
 
+/* Another length at every position, 0.1 to 10. */
+START_TEST(self_correlation_does_not_see_how_long_a_feature_is)
+{
+    static pn_real x[C * H * W], scaled[C * H * W], one[TAPS * H * W], other[TAPS * H * W], length[H * W];
+    pn_isa isas[PN_ISA_NEON + 1];
+    const int n = pn_test_isas(isas);
+    pn_test_random("x", x, C * H * W);
+    pn_test_random("length", length, H * W);
+    for (int i = 0; i < C * H * W; i++)
+        scaled[i] = (pn_real)((double)x[i] * pow(10, tanh((double)length[i % (H * W)])));
+    for (int i = 0; i < n; i++) {
+        compute(isas[i], unit_self5, pn_shape4(1, C, H, W), x, one);
+        compute(isas[i], unit_self5, pn_shape4(1, C, H, W), scaled, other);
+        for (int p = 0; p < TAPS * H * W; p++) ck_assert_double_eq_tol((double)one[p], (double)other[p], 1e-5);
+    }
+}
+END_TEST
+
 /* A NaN is seen by the pixels whose windows hold it, and by no other. */
 START_TEST(nan_stays_in_its_windows)
 {
@@ -291,6 +309,7 @@ TCase *window_cases(void)
     tcase_add_loop_test(tc, unfold_has_gradients, 0, MAPS - 1);
     tcase_add_test(tc, unfold_matches_torch);
     tcase_add_test(tc, self_correlation_is_symmetric_and_at_most_one);
+    tcase_add_test(tc, self_correlation_does_not_see_how_long_a_feature_is);
     tcase_add_test(tc, nan_stays_in_its_windows);
     tcase_add_test(tc, any_number_of_threads_gives_the_same_bits);
     tcase_add_test(tc, what_does_not_fit_is_refused);
