@@ -123,7 +123,7 @@ static int64_t noted(const pn_weights *w, const char *key)
     return text ? strtoll(text, NULL, 10) : 0;
 }
 
-enum { NOTES = 20 };
+enum { NOTES = PN_MODEL_NOTES + 12 };
 typedef struct { char step[24], seconds[24], seed[24], epoch[24], position[24], size[48]; } note_texts;
 
 static int run_notes(const session *s, const char *stage_name, note_texts *t, pn_note notes[NOTES])
@@ -137,8 +137,14 @@ static int run_notes(const session *s, const char *stage_name, note_texts *t, pn
     snprintf(t->position, sizeof t->position, "%" PRIu64, at.position);
     snprintf(t->size, sizeof t->size, "%tdx%td", s->ask->size.height, s->ask->size.width);
     const pn_note own[] = {
-        { "pn.step", t->step }, { "pn.seconds", t->seconds }, { "pn.stage", stage_name }, { "pn.size", t->size },
-        { "pn.loader.seed", t->seed }, { "pn.loader.epoch", t->epoch }, { "pn.loader.position", t->position },
+        { "pn.step", t->step },
+        { "pn.seconds", t->seconds },
+        { "pn.stage", stage_name },
+        { "pn.size", t->size },
+        { "size", t->size },
+        { "pn.loader.seed", t->seed },
+        { "pn.loader.epoch", t->epoch },
+        { "pn.loader.position", t->position },
         { "pn.vgg19", s->ask->vgg19 ? s->ask->vgg19 : "fixed-seed orthogonal filters" },
     };
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) notes[n++] = own[i];

@@ -137,9 +137,16 @@ static const pn_model_preset *preset_of(pn_ctx *ctx, const pn_model_kind *kind, 
     return NULL;
 }
 
+/* Ours, or the same word of another program's file whose `model` is one of ours. */
+static const char *noted_as(const pn_weights *w, const char *ours)
+{
+    const char *said = w ? pn_weights_note(w, ours) : NULL, *model = w ? pn_weights_note(w, "model") : NULL;
+    return said || !model || !pn_model_kind_find(model) ? said : pn_weights_note(w, ours + strlen("pn."));
+}
+
 static const pn_model_kind *kind_for(pn_ctx *ctx, const pn_model_opt *opt)
 {
-    const char *noted = opt->weights ? pn_weights_note(opt->weights, "pn.model") : NULL;
+    const char *noted = noted_as(opt->weights, "pn.model");
     const char *name = opt->name ? opt->name : noted;
     if (!name) {
         pn_ctx_fail(ctx, PN_ERR_ARG, "%s does not say which model it belongs to; name it with --model",
@@ -160,8 +167,7 @@ static pn_status resolve(pn_model *m, const pn_model_opt *opt)
 {
     const pn_model_kind *kind = m->kind;
     const char *noted = opt->weights ? pn_weights_note(opt->weights, "pn.options") : NULL;
-    const char *noted_preset = opt->weights ? pn_weights_note(opt->weights, "pn.preset") : NULL;
-    const char *noted_task = opt->weights ? pn_weights_note(opt->weights, "pn.task") : NULL;
+    const char *noted_preset = noted_as(opt->weights, "pn.preset"), *noted_task = noted_as(opt->weights, "pn.task");
     const pn_model_preset *preset = preset_of(m->ctx, kind, opt->preset ? opt->preset : noted_preset);
     if (!preset) return PN_ERR_ARG;
     m->preset = preset->name;
@@ -220,13 +226,22 @@ pn_status pn_model_load(pn_model *m, const pn_weights *weights)
     return pn_weights_load(weights, m->part[0].prefix, m->part[0].params, PN_LOAD_EXACT, NULL);
 }
 
-int pn_model_notes(const pn_model *m, pn_note notes[8])
+int pn_model_notes(const pn_model *m, pn_note notes[PN_MODEL_NOTES])
 {
+    enum { ALWAYS = 7 };
+    _Static_assert(ALWAYS + PN_MODEL_OPTIONS <= PN_MODEL_NOTES, "room for every option");
+    const pn_model_option *o = m->kind->options;
+    int n = ALWAYS;
     notes[0] = (pn_note){ "pn.model", m->kind->name };
     notes[1] = (pn_note){ "pn.preset", m->preset };
     notes[2] = (pn_note){ "pn.task", m->task };
     notes[3] = (pn_note){ "pn.options", m->settings };
-    return 4;
+    notes[4] = (pn_note){ "model", m->kind->name };
+    notes[5] = (pn_note){ "preset", m->preset };
+    notes[6] = (pn_note){ "task", m->task };
+    for (int i = 0; o[i].key; i++)
+        if (strcmp(m->value[i], o[i].value) != 0) notes[n++] = (pn_note){ o[i].key, m->value[i] };
+    return n;
 }
 
 pn_model_needs pn_model_needs_at(const pn_model *m, ptrdiff_t height)

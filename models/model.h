@@ -58,8 +58,10 @@ PN_API const char *pn_model_task_of(const pn_model *m);
 PN_API int pn_model_parts(const pn_model *m, pn_part parts[4]);
 /* The generator's parameters, exactly. */
 PN_API pn_status pn_model_load(pn_model *m, const pn_weights *weights);
-/* Notes that let pn_model_new make this model again: appended to notes (room for 8); returns how many. */
-PN_API int pn_model_notes(const pn_model *m, pn_note notes[8]);
+/* Notes that let pn_model_new make this model again; returns how many. For other programs they also say `model`, `preset` and
+ * `task` and, under its own name, every option that is not at its default. */
+enum { PN_MODEL_NOTES = 64 };
+PN_API int pn_model_notes(const pn_model *m, pn_note notes[PN_MODEL_NOTES]);
 
 /* ---- Inputs: plain arrays of `count` samples ---------------------------------------------------------------------------- */
 

@@ -111,7 +111,7 @@ static pn_status make_model(model_work *w, const bench_model *m)
 static pn_status write_weights(const model_work *w, const char *path)
 {
     pn_part parts[4];
-    pn_note notes[8];
+    pn_note notes[PN_MODEL_NOTES];
     if (!path || access(path, R_OK) == 0) return PN_OK;
     pn_model_parts(w->model, parts);
     return pn_checkpoint_save(w->ctx, path, parts, 1, notes, pn_model_notes(w->model, notes));
