@@ -260,16 +260,15 @@ static pn_status start_from(session *s, const char *file)
     pn_weights *w = pn_weights_open(s->ctx, file);
     if (!w) return pn_ctx_status(s->ctx);
     pn_part parts[4];
+    pn_load_report found[4];
     const int n = pn_model_parts(s->model, parts);
     int loaded = 0;
-    pn_status status = PN_OK;
+    pn_status status = pn_model_start(s->model, w, found);
     for (int i = 0; !status && i < n; i++) {
-        pn_load_report found;
-        status = pn_weights_load(w, parts[i].prefix, parts[i].params, PN_LOAD_PARTIAL, &found);
-        loaded += found.loaded;
+        loaded += found[i].loaded;
         if (!s->ask->common.quiet)
             fprintf(stderr, "%s: %s: %d tensors loaded, %d not there, %d of another shape, for %s\n", s->program->name,
-                    file, found.loaded, found.missing, found.mismatched,
+                    file, found[i].loaded, found[i].missing, found[i].mismatched,
                     *parts[i].prefix ? parts[i].prefix : "the generator");
     }
     if (!status && !loaded)

@@ -226,6 +226,15 @@ pn_status pn_model_load(pn_model *m, const pn_weights *weights)
     return pn_weights_load(weights, m->part[0].prefix, m->part[0].params, PN_LOAD_EXACT, NULL);
 }
 
+pn_status pn_model_start(pn_model *m, const pn_weights *weights, pn_load_report found[4])
+{
+    pn_status status = PN_OK;
+    for (int i = 0; !status && i < m->parts; i++)
+        status = pn_weights_load(weights, m->part[i].prefix, m->part[i].params, PN_LOAD_PARTIAL, &found[i]);
+    if (!status && m->kind->face->started) m->kind->face->started(m, weights);
+    return status;
+}
+
 int pn_model_notes(const pn_model *m, pn_note notes[PN_MODEL_NOTES])
 {
     enum { ALWAYS = 7 };

@@ -58,6 +58,9 @@ PN_API const char *pn_model_task_of(const pn_model *m);
 PN_API int pn_model_parts(const pn_model *m, pn_part parts[4]);
 /* The generator's parameters, exactly. */
 PN_API pn_status pn_model_load(pn_model *m, const pn_weights *weights);
+/* Begin training from trained weights: of each part what the file has and what fits. found[i]: of part i. A model that was
+ * trained without saying for how long (glocal: no T/steps) counts as past its warm-up. */
+PN_API pn_status pn_model_start(pn_model *m, const pn_weights *weights, pn_load_report found[4]);
 /* Notes that let pn_model_new make this model again; returns how many. For other programs they also say `model`, `preset` and
  * `task` and, under its own name, every option that is not at its default. */
 enum { PN_MODEL_NOTES = 64 };

@@ -276,6 +276,16 @@ static pn_status make(pn_model *base)
     return PN_OK;
 }
 
+/* A correspondence that was trained keeps the temperature that training ends with: a higher one would blur what it has learnt. */
+static void started(pn_model *base, const pn_weights *w)
+{
+    const glocal_model *m = (const glocal_model *)base;
+    const pn_tensor *key = m->g.match.key.weight;
+    if (there(w, "T/steps") || !key) return;
+    if (!pn_shape_equal(pn_weights_shape(w, "match.key.weight"), pn_tensor_shape(key))) return;
+    pn_param_set(m->steps, (pn_real[]){ (pn_real)m->tau_warm });
+}
+
 static pn_model_needs needs(const pn_model *base, ptrdiff_t height)
 {
     const glocal_model *m = (const glocal_model *)base;
@@ -362,6 +372,7 @@ static const pn_model_face face = {
     .keeps_moments = true,
     .recognise = recognise,
     .make = make,
+    .started = started,
     .train = glocal_train,
     .step = glocal_step,
     .train_free = glocal_train_free,

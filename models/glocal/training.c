@@ -72,16 +72,18 @@ static pn_status load_vgg(glocal_training *t)
     return status;
 }
 
-/* Before the first step: spectral norm's vectors begin at random, and need some iterations to be near singular. */
+/* Before a model's first training: spectral norm's vectors begin at random, and need some iterations to be near singular. A
+ * checkpoint is loaded later, and brings its own. */
 static pn_status settle(const glocal_training *t)
 {
-    const glocal_model *m = model_of(t);
-    if (pn_param_data(m->steps)[0] > 0) return PN_OK;
+    glocal_model *m = (glocal_model *)t->base.model;
+    if (m->settled) return PN_OK;
     pn_graph *g = pn_graph_new(m->base.ctx);
     if (g) glocal_norms(g, &m->g, &m->d);
     pn_plan *p = g ? pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN }) : NULL;
     pn_status status = p ? PN_OK : pn_ctx_status(m->base.ctx);
     for (int i = 0; i < SETTLING && !status; i++) status = pn_forward(p);
+    m->settled = !status;
     pn_plan_free(p);
     pn_graph_free(g);
     return status;

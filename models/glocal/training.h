@@ -19,6 +19,7 @@ typedef struct {
     int tau_warm;
     pn_hole_kind hole;
     pn_hole_place place;
+    bool settled;      /* the singular vectors */
     bool said_filters; /* that there is no VGG19 */
 } glocal_model;
 

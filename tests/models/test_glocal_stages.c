@@ -235,6 +235,55 @@ START_TEST(a_file_of_weights_alone_is_no_checkpoint_of_the_same_stage)
 }
 END_TEST
 
+/* ---- Starting from weights ------------------------------------------------------------------------------------------------ */
+
+/* A discriminator that no file had begins as in every training: its singular vectors have had their iterations. */
+static void expect_settled(const pn_model *m)
+{
+    static const char *const name = "down3.conv2.weight_u";
+    pn_model *fresh = model_of();
+    pn_training *t = training_of(fresh, "joint");
+    const pn_tensor *is = pn_params_find(m->part[GLOCAL_PART_D].params, name),
+                    *should = pn_params_find(fresh->part[GLOCAL_PART_D].params, name);
+    ck_assert(is && should);
+    ck_assert_mem_eq(pn_param_data(is), pn_param_data(should),
+                     (size_t)pn_shape_count(pn_tensor_shape(is)) * sizeof(pn_real));
+    pn_training_free(t);
+    pn_model_free(fresh);
+}
+
+/* From all parts the count goes on; from the generator's alone the warm-up is over; without a correspondence in them it is not. */
+START_TEST(trained_weights_keep_the_temperature_that_training_ends_with)
+{
+    static const double steps[] = { STEPS, 4, 0 }; /* tau_warm is 4 */
+    static const char *const modes[] = { "lst_mode=mod", "lst_mode=mod", "lst_mode=none" };
+    const char *const set[] = { "width=2", "lst_k=3", "tau_warm=4", modes[_i] };
+    pn_model *m = pn_model_new(
+        pn_test_ctx(), &(pn_model_opt){ .name = "glocal", .preset = "tiny", .set = set, .n_set = 4, .seed = 5 });
+    ck_assert_msg(m != NULL, "%s", pn_ctx_message(pn_test_ctx()));
+    pn_training *t = training_of(m, "generator");
+    pn_part parts[4];
+    train(t, 0, STEPS);
+    const int n = pn_model_parts(m, parts);
+    ck_assert_int_eq(pn_checkpoint_save(pn_test_ctx(), file(), parts, _i == 0 ? n : 1, NULL, 0), PN_OK);
+    pn_training_free(t);
+    pn_model_free(m);
+    m = model_of();
+    pn_weights *w = pn_weights_open(pn_test_ctx(), file());
+    pn_load_report found[4];
+    if (!w || pn_model_start(m, w, found)) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
+    ck_assert_int_gt(found[GLOCAL_PART_G].loaded, 100);
+    ck_assert_int_eq(found[GLOCAL_PART_T].loaded, _i == 0);
+    pn_weights_free(w);
+    remove(file());
+    t = training_of(m, "joint");
+    ck_assert_double_eq((double)pn_param_data(((glocal_model *)m)->steps)[0], steps[_i]);
+    if (_i == 1) expect_settled(m);
+    pn_training_free(t);
+    pn_model_free(m);
+}
+END_TEST
+
 TCase *glocal_stages_cases(void)
 {
     TCase *tc = tcase_create("glocal_stages");
@@ -243,6 +292,7 @@ TCase *glocal_stages_cases(void)
     tcase_add_test(tc, each_parameter_counts_its_own_steps);
     if (sizeof(pn_real) == sizeof(float)) /* what files hold */
         tcase_add_loop_test(tc, a_run_resumed_where_a_stage_ends_or_inside_it_ends_in_the_same_bits, 1, 5);
+    tcase_add_loop_test(tc, trained_weights_keep_the_temperature_that_training_ends_with, 0, 3);
     tcase_add_test(tc, a_file_of_weights_alone_is_no_checkpoint_of_the_same_stage);
     return tc;
 }
