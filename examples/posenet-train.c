@@ -44,7 +44,7 @@ static void fill_options(request *r, cli_option o[OPTIONS])
     o[n++] = (cli_option){ "kp-size", "HxW", "grid the key points refer to (found out)", CLI_SIZE, { .size = &r->kp_size } };
     o[n++] = (cli_option){ "steps", "N", "steps in all (1000)", CLI_COUNT, { .count = &r->steps } };
     o[n++] = (cli_option){ "batch", "B", "pairs per step (4)", CLI_COUNT, { .count = &r->batch } };
-    o[n++] = (cli_option){ "decay", "N", "over the last N steps the rate falls to zero (0)", CLI_COUNT, { .count = &r->decay } };
+    o[n++] = (cli_option){ "decay", "N", "over the last N steps the rate falls to zero (the model's)", CLI_COUNT, { .count = &r->decay } };
     o[n++] = (cli_option){ "lr", "X", "learning rate of the generator (the preset's)", CLI_NUMBER, { .number = &r->lr } };
     o[n++] = (cli_option){ "init", "FILE", "start from these weights, as far as they fit", CLI_TEXT, { .text = &r->init } };
     o[n++] = (cli_option){ "resume", NULL, "go on from the run's latest checkpoint", CLI_FLAG, { .flag = &r->resume } };
@@ -289,6 +289,7 @@ static pn_status make_model(session *s)
     if (!s->model) return pn_ctx_status(s->ctx);
     const pn_model_kind *kind = pn_model_kind_of(s->model);
     if (!s->ask->size.height) s->ask->size = (cli_size){ kind->height, kind->width };
+    if (!r->decay) s->ask->decay = (int64_t)(kind->decay * (double)r->steps);
     const pn_status status = pn_model_size_check(s->ctx, kind, r->size.height, r->size.width);
     return status || !r->init || r->resume ? status : start_from(s, r->init);
 }

@@ -24,6 +24,7 @@ typedef struct {
     const pn_model_choice *tasks;
     const pn_model_choice *stages;                      /* in the order they are trained */
     const char *const *losses;                          /* of all stages together, "total" first; ends with NULL */
+    double decay;                                       /* share of the steps over which the rate falls to 0 */
     const struct pn_model_face *face;
 } pn_model_kind;
 

@@ -393,5 +393,6 @@ const pn_model_kind glocal_kind = {
     .tasks = tasks,
     .stages = stages,
     .losses = glocal_loss_names,
+    .decay = 0.25,
     .face = &face,
 };

@@ -143,16 +143,18 @@ START_TEST(a_run_whose_later_checkpoints_are_gone_resumes_in_stage_flow)
 }
 END_TEST
 
-/* GLocal keeps Adam's moments from stage to stage. Cut inside stage generator, at its end, inside joint. */
+/* GLocal keeps Adam's moments from stage to stage, and its rate falls. Cut inside stage generator, at its end, inside joint. */
 START_TEST(a_run_of_glocal_goes_on_across_stages_to_the_same_bits)
 {
-    enum { ALL = 4 };
+    enum { ALL = 8 };
     char name[32];
     exits(run("posenet-train --model glocal --preset tiny --set width=2 --size 64x48 --batch 1 --seed 3 --save-every 1 "
               "--steps %d --data %s --out %s",
               ALL, PEOPLE, world("glocal")),
           0);
-    for (int kept = 1; kept < ALL; kept++) {
+    says(slurp(world("glocal/config.ini"), NULL), "decay = 2\n"); /* a quarter; gfla's rate stays */
+    says_not(slurp(world("run/config.ini"), NULL), "decay");
+    for (int kept = 3; kept < ALL; kept++) {
         snprintf(name, sizeof name, "glocal%d", kept);
         copy_folder(world("glocal"), world("%s", name));
         for (int step = kept + 1; step <= ALL; step++) unlink(checkpoint(name, step));
