@@ -344,6 +344,22 @@ static pn_status use_pair(pn_dataset *d, const char *path, const pn_names_pair *
     return PN_OK;
 }
 
+static pn_status list_targets(pn_dataset *d)
+{
+    bool *listed = pn_alloc(d->ctx, d->persons, sizeof *listed);
+    pn_free(d->ctx, d->target);
+    d->targets = 0;
+    d->target = pn_alloc(d->ctx, (size_t)d->pairs, sizeof *d->target);
+    for (ptrdiff_t i = 0; listed && d->target && i < d->pairs; i++) {
+        const ptrdiff_t at = d->pair[i].target - d->person;
+        if (!listed[at]) d->target[d->targets++] = d->pair[i].target;
+        listed[at] = true;
+    }
+    const pn_status status = listed && d->target ? PN_OK : PN_ERR_NOMEM;
+    pn_free(d->ctx, listed);
+    return status;
+}
+
 pn_status pn_dataset_read_pairs(pn_dataset *d, const char *path)
 {
     pn_bytes file;
@@ -366,7 +382,7 @@ pn_status pn_dataset_read_pairs(pn_dataset *d, const char *path)
     if (!status && !d->problems)
         pn_log(d->ctx, PN_LOG_INFO, "%s: %td pairs, %td skipped", path, d->pairs, d->skipped);
     pn_pairs_free(&list);
-    return status;
+    return status ? status : list_targets(d);
 }
 
 pn_dataset *pn_dataset_open(pn_ctx *ctx, const char *folder, const char *split, const pn_dataset_opt *opt)
@@ -396,12 +412,15 @@ void pn_dataset_free(pn_dataset *d)
     pn_table_free(ctx, &d->by_name);
     pn_free(ctx, d->person);
     pn_free(ctx, d->pair);
+    pn_free(ctx, d->target);
     pn_arena_free(&d->arena);
     pn_free(ctx, d);
 }
 
 ptrdiff_t pn_dataset_pairs(const pn_dataset *d) { return d->pairs; }
 const pn_pair *pn_dataset_pair(const pn_dataset *d, ptrdiff_t i) { return &d->pair[i]; }
+ptrdiff_t pn_dataset_targets(const pn_dataset *d) { return d->targets; }
+const pn_person *pn_dataset_target(const pn_dataset *d, ptrdiff_t i) { return d->target[i]; }
 ptrdiff_t pn_dataset_skipped(const pn_dataset *d) { return d->skipped; }
 pn_ctx *pn_dataset_ctx(const pn_dataset *d) { return d->ctx; }
 const char *pn_dataset_parsing(const pn_dataset *d) { return d->labelling; }

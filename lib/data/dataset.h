@@ -91,6 +91,8 @@ struct pn_dataset {
     pn_table by_name;
     pn_pair *pair;
     ptrdiff_t pairs, skipped, unannotated, pictureless;
+    const pn_person **target;                   /* the pairs' targets, each once, in the pairs' order */
+    ptrdiff_t targets;
     pn_problems *problems;                      /* NULL: stop at the first; else collect, as check does */
 };
 

@@ -198,6 +198,13 @@ pn_status pn_hole_draw(pn_ctx *ctx, pn_image *mask, const pn_image *classes, pn_
     return PN_OK;
 }
 
+pn_status pn_hole_named(pn_ctx *ctx, pn_image *mask, const pn_image *classes, pn_hole_kind kind, const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    pn_uniforms u = pn_uniforms_named(slash ? slash + 1 : name);
+    return pn_hole_draw(ctx, mask, classes, kind, PN_HOLE_ON_PERSON, &u);
+}
+
 pn_status pn_hole_kind_find(pn_ctx *ctx, const char *name, pn_hole_kind *out)
 {
     static const char *const names[] = { "none", "mixed", "rect", "stroke", "region" };

@@ -477,17 +477,32 @@ pn_status pn_person_load(pn_ctx *ctx, const pn_person *person, ptrdiff_t height,
     return PN_OK;
 }
 
+static pn_status read_labels(pn_ctx *ctx, const pn_person *person, ptrdiff_t height, ptrdiff_t width, pn_image *out)
+{
+    pn_image read;
+    if (!person->parsing) return pn_fail(ctx, PN_ERR_FORMAT, "%s has no parsing map, and one is needed", person->name);
+    pn_status status = pn_labels_read(ctx, person->parsing, &read);
+    if (status) return status;
+    status = pn_image_resize(ctx, &read, height, width, PN_FILTER_NEAREST, out);
+    pn_image_free(ctx, &read);
+    return status;
+}
+
 pn_status pn_person_parsing(pn_ctx *ctx, const pn_person *person, const pn_merge *merge, ptrdiff_t height, ptrdiff_t width,
                             float *parsing)
 {
-    pn_image read, sized;
-    if (!person->parsing) return pn_fail(ctx, PN_ERR_FORMAT, "%s has no parsing map, and this model needs one", person->name);
-    pn_status status = pn_labels_read(ctx, person->parsing, &read);
+    pn_image labels;
+    const pn_status status = read_labels(ctx, person, height, width, &labels);
     if (status) return status;
-    status = pn_image_resize(ctx, &read, height, width, PN_FILTER_NEAREST, &sized);
-    pn_image_free(ctx, &read);
-    if (status) return status;
-    pn_labels_to_onehot(&sized, merge, parsing);
-    pn_image_free(ctx, &sized);
+    pn_labels_to_onehot(&labels, merge, parsing);
+    pn_image_free(ctx, &labels);
     return PN_OK;
+}
+
+pn_status pn_person_classes(pn_ctx *ctx, const pn_person *person, const pn_merge *merge, ptrdiff_t height, ptrdiff_t width,
+                            pn_image *out)
+{
+    const pn_status status = read_labels(ctx, person, height, width, out);
+    if (!status) pn_merge_apply(merge, out);
+    return status;
 }

@@ -124,6 +124,9 @@ PN_API pn_status pn_hole_kind_find(pn_ctx *ctx, const char *name, pn_hole_kind *
  */
 PN_API pn_status pn_hole_draw(pn_ctx *ctx, pn_image *mask, const pn_image *classes, pn_hole_kind kind, pn_hole_place place,
                               pn_uniforms *u);
+/* The hole that a picture is scored with: on the person, from pn_uniforms_named of name after its last slash. So it follows
+ * from name, kind, size and classes alone, and two programs complete the same. Arguments and errors: pn_hole_draw. */
+PN_API pn_status pn_hole_named(pn_ctx *ctx, pn_image *mask, const pn_image *classes, pn_hole_kind kind, const char *name);
 
 /* ---- Data sets ------------------------------------------------------------------------------------------------- */
 
@@ -164,6 +167,9 @@ PN_API pn_dataset *pn_dataset_open(pn_ctx *ctx, const char *folder, const char *
 PN_API void pn_dataset_free(pn_dataset *d);
 PN_API ptrdiff_t pn_dataset_pairs(const pn_dataset *d);
 PN_API const pn_pair *pn_dataset_pair(const pn_dataset *d, ptrdiff_t i);        /* in the file's order */
+/* The pairs' targets, each once, in the order of the pairs: what a split has to complete. */
+PN_API ptrdiff_t pn_dataset_targets(const pn_dataset *d);
+PN_API const pn_person *pn_dataset_target(const pn_dataset *d, ptrdiff_t i);
 PN_API const pn_person *pn_dataset_find(const pn_dataset *d, const char *name); /* NULL: not annotated in any split */
 PN_API const char *pn_dataset_parsing(const pn_dataset *d);     /* labelling of its parsing maps; "" if it has none */
 /* Pairs skipped because key points or a picture are missing. */
@@ -266,5 +272,8 @@ PN_API pn_status pn_person_load(pn_ctx *ctx, const pn_person *person, ptrdiff_t 
 /* Its label map as [classes,H,W], by nearest pixels. Errors: also PN_ERR_FORMAT, it has none. */
 PN_API pn_status pn_person_parsing(pn_ctx *ctx, const pn_person *person, const pn_merge *merge, ptrdiff_t height,
                                    ptrdiff_t width, float *parsing);
+/* The same as an image of one channel, the class of every pixel; out: pn_image_free. */
+PN_API pn_status pn_person_classes(pn_ctx *ctx, const pn_person *person, const pn_merge *merge, ptrdiff_t height,
+                                   ptrdiff_t width, pn_image *out);
 
 #endif

@@ -193,6 +193,24 @@ START_TEST(what_does_not_fit_is_refused)
 }
 END_TEST
 
+START_TEST(the_hole_of_a_score_follows_from_the_files_name)
+{
+    pn_image classes = classes_of(BANDS, 64, 48), mask[3] = { image(64, 48), image(64, 48), image(64, 48) };
+    static const char *const names[] = { "a.jpg", "women/a.jpg", "b.jpg" };
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(pn_hole_named(pn_test_ctx(), &mask[i], &classes, PN_HOLE_STROKE, names[i]), PN_OK);
+    pn_image same = image(64, 48);
+    pn_uniforms u = pn_uniforms_named("a.jpg");
+    ck_assert_int_eq(pn_hole_draw(pn_test_ctx(), &same, &classes, PN_HOLE_STROKE, PN_HOLE_ON_PERSON, &u), PN_OK);
+    ck_assert_mem_eq(mask[0].pixels, same.pixels, 64 * 48);
+    ck_assert_mem_eq(mask[1].pixels, same.pixels, 64 * 48);
+    ck_assert_mem_ne(mask[2].pixels, same.pixels, 64 * 48);
+    for (int i = 0; i < 3; i++) pn_image_free(pn_test_ctx(), &mask[i]);
+    pn_image_free(pn_test_ctx(), &same);
+    pn_image_free(pn_test_ctx(), &classes);
+}
+END_TEST
+
 TCase *holes_cases(void)
 {
     TCase *tc = tcase_create("holes");
@@ -203,5 +221,6 @@ TCase *holes_cases(void)
     tcase_add_loop_test(tc, sides_of_a_rectangle_are_near_half_the_height, 0, 4);
     tcase_add_test(tc, a_hole_on_the_person_leaves_the_rest_alone);
     tcase_add_test(tc, what_does_not_fit_is_refused);
+    tcase_add_test(tc, the_hole_of_a_score_follows_from_the_files_name);
     return tc;
 }

@@ -322,6 +322,33 @@ START_TEST(a_persons_parsing_is_that_of_the_loader)
 }
 END_TEST
 
+START_TEST(a_persons_classes_are_its_parsing_as_numbers)
+{
+    static float parsing[8 * H * W];
+    pn_dataset *d = open_set(NULL);
+    const pn_person *person = pn_dataset_pair(d, 0)->source;
+    pn_merge merge;
+    pn_image classes;
+    assert_works(pn_merge_find(scratch_ctx(), pn_dataset_parsing(d), &merge));
+    assert_works(pn_person_parsing(scratch_ctx(), person, &merge, H, W, parsing));
+    assert_works(pn_person_classes(scratch_ctx(), person, &merge, H, W, &classes));
+    ck_assert(classes.height == H && classes.width == W && classes.channels == 1);
+    for (int i = 0; i < H * W; i++) ck_assert(parsing[classes.pixels[i] * H * W + i] == 1);
+    pn_image_free(scratch_ctx(), &classes);
+    pn_dataset_free(d);
+}
+END_TEST
+
+START_TEST(a_list_of_targets_has_each_once_in_the_pairs_order)
+{
+    static const char *const names[] = { "p1.png", "p4.png", "p0.png", "p3.png", "p6.png", "p2.png", "p5.png" };
+    pn_dataset *d = open_set(NULL);
+    ck_assert_int_eq((int)pn_dataset_targets(d), 7);
+    for (int i = 0; i < 7; i++) ck_assert_str_eq(pn_dataset_target(d, i)->name, names[i]);
+    pn_dataset_free(d);
+}
+END_TEST
+
 START_TEST(what_a_loader_cannot_do_it_says)
 {
     pn_dataset *d = open_set(NULL);
@@ -438,6 +465,8 @@ TCase *loader_cases(void)
     tcase_add_test(tc, no_memory_at_any_moment_is_an_error);
     tcase_add_test(tc, holes_lie_on_the_source_and_depend_on_seed_and_place_alone);
     tcase_add_test(tc, a_persons_parsing_is_that_of_the_loader);
+    tcase_add_test(tc, a_persons_classes_are_its_parsing_as_numbers);
+    tcase_add_test(tc, a_list_of_targets_has_each_once_in_the_pairs_order);
     tcase_add_test(tc, what_a_loader_cannot_do_it_says);
     tcase_add_test(tc, pairs_without_key_points_are_skipped_once_told_and_strictly_refused);
     tcase_add_test(tc, a_folder_that_is_none_or_lacks_lists_says_what_was_looked_for);
