@@ -1,11 +1,7 @@
 /* lib/metrics/evaluate.c - scores of a list of pairs beside the copy-the-source baseline; contract in
  * posenet/metrics.h */
-#include "core/core.h"
-#include "posenet/metrics.h"
+#include "metrics/inside.h"
 
-#include <cJSON.h>
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 typedef enum { ABSENT, PNG, JPG } kind;
@@ -18,25 +14,19 @@ struct pn_evaluation {
     char *folder;
     const char *protocol;
     result *results;                /* [pairs] */
+    pn_merge merge;                 /* of label maps, where there are any */
     pn_ctx **helpers;               /* one per thread of the pool */
-    int helper_count;
     ptrdiff_t first;                /* of the run in progress */
     char *first_missing;
 };
 
 /* ---- One pair --------------------------------------------------------------------------------------------------- */
 
-static int stem_length(const char *name)
-{
-    const char *dot = strrchr(name, '.');
-    return (int)(dot ? (size_t)(dot - name) : strlen(name));
-}
-
 /* folder/<from stem>_2_<to stem>_vis, pn_free it */
 static char *stem_of(const pn_evaluation *e, pn_ctx *ctx, const pn_pair *p)
 {
-    return pn_format(ctx, "%s/%.*s_2_%.*s_vis", e->folder, stem_length(p->source->name), p->source->name,
-                     stem_length(p->target->name), p->target->name);
+    return pn_format(ctx, "%s/%.*s_2_%.*s_vis", e->folder, pn_stem_length(p->source->name), p->source->name,
+                     pn_stem_length(p->target->name), p->target->name);
 }
 
 static pn_status find_generated(const pn_evaluation *e, pn_ctx *ctx, const pn_pair *p, kind *file, char **path)
@@ -54,33 +44,38 @@ static pn_status find_generated(const pn_evaluation *e, pn_ctx *ctx, const pn_pa
     return *path ? PN_OK : PN_ERR_NOMEM;
 }
 
-/* A real picture at the generated one's size. */
-static pn_status read_stretched(pn_ctx *ctx, const char *path, const pn_image *like, pn_image *out)
+static pn_status score_parts(const pn_evaluation *e, pn_ctx *ctx, const pn_image picture[3], pn_scored *s)
 {
-    pn_image read;
-    pn_status status = pn_image_read(ctx, path, &read);
-    if (status) return status;
-    status = pn_image_resize(ctx, &read, like->height, like->width, PN_FILTER_TRIANGLE, out);
-    pn_image_free(ctx, &read);
+    const pn_image *made = &picture[0], *truth = &picture[1], *source = &picture[2];
+    pn_image shown = { 0 }, wanted = { 0 }, parts = { 0 };
+    pn_status status = pn_person_classes(ctx, s->pair->source, &e->merge, made->height, made->width, &shown);
+    if (!status) status = pn_person_classes(ctx, s->pair->target, &e->merge, made->height, made->width, &wanted);
+    if (!status) status = pn_image_new(ctx, made->height, made->width, 1, &parts);
+    if (!status) status = pn_parts_of(ctx, &shown, &wanted, &parts);
+    if (!status) status = pn_score_parts(ctx, made, truth, &parts, PN_PARTS, s->part);
+    if (!status) status = pn_score_parts(ctx, source, truth, &parts, PN_PARTS, s->part_copy);
+    pn_image_free(ctx, &shown);
+    pn_image_free(ctx, &wanted);
+    pn_image_free(ctx, &parts);
     return status;
 }
 
-static pn_status score_found(pn_ctx *ctx, const char *path, pn_scored *s)
+static pn_status score_found(const pn_evaluation *e, pn_ctx *ctx, const char *path, pn_scored *s)
 {
-    pn_image made = { 0 }, truth = { 0 }, source = { 0 };
-    pn_status status = pn_image_read(ctx, path, &made);
-    if (!status) status = read_stretched(ctx, s->pair->target->path, &made, &truth);
-    if (!status) status = read_stretched(ctx, s->pair->source->path, &made, &source);
-    if (!status) status = pn_score(ctx, &made, &truth, &s->generated);
-    if (!status) status = pn_score(ctx, &source, &truth, &s->copy);
+    pn_image picture[3] = { { 0 }, { 0 }, { 0 } };      /* generated, truth, source */
+    pn_status status = pn_image_read(ctx, path, &picture[0]);
+    if (!status) status = pn_read_like(ctx, s->pair->target->path, &picture[0], &picture[1]);
+    if (!status) status = pn_read_like(ctx, s->pair->source->path, &picture[0], &picture[2]);
+    if (!status) status = pn_score(ctx, &picture[0], &picture[1], &s->generated);
+    if (!status) status = pn_score(ctx, &picture[2], &picture[1], &s->copy);
+    s->parsed = s->pair->source->parsing && s->pair->target->parsing;
+    if (!status && s->parsed) status = score_parts(e, ctx, picture, s);
     if (!status) {
-        s->height = made.height;
-        s->width = made.width;
+        s->height = picture[0].height;
+        s->width = picture[0].width;
         s->found = true;
     }
-    pn_image_free(ctx, &made);
-    pn_image_free(ctx, &truth);
-    pn_image_free(ctx, &source);
+    for (int i = 0; i < 3; i++) pn_image_free(ctx, &picture[i]);
     return status;
 }
 
@@ -92,7 +87,7 @@ static void score_one(void *job, ptrdiff_t item, int worker)
     char *path;
     r->scores = (pn_scored){ .pair = pn_dataset_pair(e->data, e->first + item) };
     r->status = find_generated(e, ctx, r->scores.pair, &r->file, &path);
-    if (!r->status && r->file != ABSENT) r->status = score_found(ctx, path, &r->scores);
+    if (!r->status && r->file != ABSENT) r->status = score_found(e, ctx, path, &r->scores);
     if (r->status) r->message = pn_strdup(ctx, pn_ctx_message(ctx));
     pn_free(ctx, path);
 }
@@ -128,14 +123,14 @@ static pn_status begin(pn_evaluation *e, const char *folder, const char *protoco
         return pn_fail(ctx, PN_ERR_IO, "%s is no folder; name the one with the generated pictures", folder);
     e->folder = pn_strdup(ctx, folder);
     e->results = pn_alloc(ctx, (size_t)pn_dataset_pairs(e->data), sizeof *e->results);
-    e->helper_count = pn_pool_size(pn_ctx_pool(ctx));
-    e->helpers = pn_alloc(ctx, (size_t)e->helper_count, sizeof *e->helpers);
+    e->helpers = pn_helpers_new(ctx);
     if (!e->folder || !e->results || !e->helpers) return PN_ERR_NOMEM;
-    for (int i = 0; i < e->helper_count; i++) {
-        e->helpers[i] = pn_ctx_child(ctx);
-        if (!e->helpers[i]) return PN_ERR_NOMEM;
+    bool parsed = false;
+    for (ptrdiff_t i = 0; i < pn_dataset_pairs(e->data) && !parsed; i++) {
+        const pn_pair *p = pn_dataset_pair(e->data, i);
+        parsed = p->source->parsing && p->target->parsing;
     }
-    return PN_OK;
+    return parsed ? pn_merge_find(ctx, pn_dataset_parsing(e->data), &e->merge) : PN_OK;
 }
 
 pn_evaluation *pn_evaluation_new(pn_dataset *d, const char *folder, const char *protocol)
@@ -153,8 +148,7 @@ pn_evaluation *pn_evaluation_new(pn_dataset *d, const char *folder, const char *
 void pn_evaluation_free(pn_evaluation *e)
 {
     if (!e) return;
-    for (int i = 0; e->helpers && i < e->helper_count; i++) pn_ctx_free(e->helpers[i]);
-    pn_free(e->ctx, e->helpers);
+    pn_helpers_free(e->ctx, e->helpers);
     pn_free(e->ctx, e->results);
     pn_free(e->ctx, e->folder);
     pn_free(e->ctx, e->first_missing);
@@ -165,23 +159,25 @@ void pn_evaluation_free(pn_evaluation *e)
 
 const pn_scored *pn_evaluation_pair(const pn_evaluation *e, ptrdiff_t i) { return &e->results[i].scores; }
 
-typedef struct { double sum[PN_SCORES]; ptrdiff_t finite[PN_SCORES]; } tally;
-
-static void count(tally *t, const pn_scores *s)
+static pn_part_summary summarise_part(const pn_evaluation *e, int part)
 {
-    for (int i = 0; i < PN_SCORES; i++) {
-        const double v = pn_score_at(s, i);
-        if (!isfinite(v)) continue;
-        t->sum[i] += v;
-        t->finite[i]++;
+    pn_part_tally made = { { 0 }, { 0 }, 0 }, copy = made;
+    ptrdiff_t pairs = 0;
+    double pixels = 0, persons = 0;
+    for (ptrdiff_t i = 0; i < pn_dataset_pairs(e->data); i++) {
+        const pn_scored *s = &e->results[i].scores;
+        if (!s->found || !s->parsed) continue;
+        pixels += (double)(s->height * s->width);
+        persons += (double)s->part[PN_PART_PERSON].pixels;
+        pairs += s->part[part].pixels > 0;
+        pn_part_tally_add(&made, &s->part[part]);
+        pn_part_tally_add(&copy, &s->part_copy[part]);
     }
-}
-
-static pn_scores mean(const tally *t)
-{
-    double m[PN_SCORES];
-    for (int i = 0; i < PN_SCORES; i++) m[i] = t->finite[i] ? t->sum[i] / (double)t->finite[i] : NAN;
-    return (pn_scores){ .l1 = m[0], .psnr = m[1], .mae = m[2], .ssim = m[3], .ssim_256 = m[4] };
+    return (pn_part_summary){ .pairs = pairs,
+                              .of_pictures = pixels > 0 ? (double)made.pixels / pixels : 0,
+                              .of_persons = persons > 0 ? (double)made.pixels / persons : 0,
+                              .generated = pn_part_tally_mean(&made),
+                              .copy = pn_part_tally_mean(&copy) };
 }
 
 pn_summary pn_evaluation_summary(const pn_evaluation *e)
@@ -190,7 +186,7 @@ pn_summary pn_evaluation_summary(const pn_evaluation *e)
                      .filter = "triangle (antialiased bilinear)",
                      .pairs = pn_dataset_pairs(e->data),
                      .first_missing = e->first_missing };
-    tally made = { { 0 }, { 0 } }, copy = { { 0 }, { 0 } };
+    pn_tally made = { { 0 }, { 0 } }, copy = made;
     bool same = true;
     for (ptrdiff_t i = 0; i < s.pairs; i++) {
         const result *r = &e->results[i];
@@ -202,54 +198,67 @@ pn_summary pn_evaluation_summary(const pn_evaluation *e)
         same = same && s.height == r->scores.height && s.width == r->scores.width;
         s.png += r->file == PNG;
         s.jpg += r->file == JPG;
-        count(&made, &r->scores.generated);
-        count(&copy, &r->scores.copy);
+        s.parsed += r->scores.parsed;
+        pn_tally_add(&made, &r->scores.generated);
+        pn_tally_add(&copy, &r->scores.copy);
     }
     if (!same) s.height = s.width = 0;
     s.missing = s.pairs - s.scored;
-    s.generated = mean(&made);
-    s.copy = mean(&copy);
+    s.generated = pn_tally_mean(&made);
+    s.copy = pn_tally_mean(&copy);
+    s.labelling = pn_dataset_parsing(e->data);
+    for (int i = 0; i < PN_PARTS; i++) s.part[i] = summarise_part(e, i);
     memcpy(s.generated_finite, made.finite, sizeof made.finite);
     memcpy(s.copy_finite, copy.finite, sizeof copy.finite);
     return s;
 }
 
-/* cJSON writes null for what is not finite. false: no memory. */
-static bool add_scores(cJSON *to, const char *name, const pn_scores *s)
+static const char *const part_names[PN_PARTS] = { "person", "occluded" };
+
+static bool add_pair_parts(cJSON *o, const pn_scored *s)
 {
-    cJSON *o = cJSON_AddObjectToObject(to, name);
-    bool fine = o != NULL;
-    for (int i = 0; i < PN_SCORES && fine; i++)
-        fine = cJSON_AddNumberToObject(o, pn_score_name(i), pn_score_at(s, i)) != NULL;
+    bool fine = true;
+    for (int i = 0; i < PN_PARTS && fine; i++) {
+        cJSON *part = cJSON_AddObjectToObject(o, part_names[i]);
+        fine = part && pn_json_count(part, "pixels", s->part[i].pixels) &&
+               pn_json_part(part, "generated", &s->part[i]) && pn_json_part(part, "source_copy", &s->part_copy[i]);
+    }
     return fine;
 }
 
 static bool add_pair(cJSON *list, const pn_scored *s)
 {
-    cJSON *o = cJSON_CreateObject();
-    if (!o) return false;
-    if (!cJSON_AddItemToArray(list, o)) {
-        cJSON_Delete(o);
-        return false;
+    cJSON *o = pn_json_item(list);
+    return o && cJSON_AddStringToObject(o, "from", s->pair->source->name) &&
+           cJSON_AddStringToObject(o, "to", s->pair->target->name) && pn_json_count(o, "height", s->height) &&
+           pn_json_count(o, "width", s->width) && pn_json_scores(o, "generated", &s->generated) &&
+           pn_json_scores(o, "source_copy", &s->copy) && (!s->parsed || add_pair_parts(o, s));
+}
+
+static bool add_parts(cJSON *o, const pn_summary *s)
+{
+    cJSON *parts = cJSON_AddObjectToObject(o, "parts");
+    bool fine = parts && cJSON_AddStringToObject(parts, "labelling", s->labelling) &&
+                pn_json_count(parts, "pairs", s->parsed);
+    for (int i = 0; i < PN_PARTS && fine; i++) {
+        const pn_part_summary *p = &s->part[i];
+        cJSON *part = cJSON_AddObjectToObject(parts, part_names[i]);
+        fine = part && pn_json_count(part, "pairs", p->pairs) && pn_json_count(part, "pixels", p->generated.pixels) &&
+               cJSON_AddNumberToObject(part, "share_of_pictures", p->of_pictures) &&
+               cJSON_AddNumberToObject(part, "share_of_persons", p->of_persons) &&
+               pn_json_part(part, "generated", &p->generated) && pn_json_part(part, "source_copy", &p->copy);
     }
-    return cJSON_AddStringToObject(o, "from", s->pair->source->name) &&
-           cJSON_AddStringToObject(o, "to", s->pair->target->name) &&
-           cJSON_AddNumberToObject(o, "height", (double)s->height) &&
-           cJSON_AddNumberToObject(o, "width", (double)s->width) && add_scores(o, "generated", &s->generated) &&
-           add_scores(o, "source_copy", &s->copy);
+    return fine;
 }
 
 static bool add_summary(cJSON *o, const pn_summary *s)
 {
     return cJSON_AddStringToObject(o, "protocol", s->protocol) &&
-           cJSON_AddStringToObject(o, "resize_filter", s->filter) &&
-           cJSON_AddNumberToObject(o, "pairs", (double)s->pairs) &&
-           cJSON_AddNumberToObject(o, "scored", (double)s->scored) &&
-           cJSON_AddNumberToObject(o, "missing", (double)s->missing) &&
-           cJSON_AddNumberToObject(o, "png", (double)s->png) && cJSON_AddNumberToObject(o, "jpg", (double)s->jpg) &&
-           cJSON_AddNumberToObject(o, "height", (double)s->height) &&
-           cJSON_AddNumberToObject(o, "width", (double)s->width) && add_scores(o, "generated", &s->generated) &&
-           add_scores(o, "source_copy", &s->copy);
+           cJSON_AddStringToObject(o, "resize_filter", s->filter) && pn_json_count(o, "pairs", s->pairs) &&
+           pn_json_count(o, "scored", s->scored) && pn_json_count(o, "missing", s->missing) &&
+           pn_json_count(o, "png", s->png) && pn_json_count(o, "jpg", s->jpg) && pn_json_count(o, "height", s->height) &&
+           pn_json_count(o, "width", s->width) && pn_json_scores(o, "generated", &s->generated) &&
+           pn_json_scores(o, "source_copy", &s->copy) && (!s->parsed || add_parts(o, s));
 }
 
 pn_status pn_evaluation_write(const pn_evaluation *e, const char *path)
@@ -261,10 +270,5 @@ pn_status pn_evaluation_write(const pn_evaluation *e, const char *path)
     fine = pairs != NULL;
     for (ptrdiff_t i = 0; i < s.pairs && fine; i++)
         if (e->results[i].scores.found) fine = add_pair(pairs, &e->results[i].scores);
-    char *text = fine ? cJSON_Print(json) : NULL;
-    cJSON_Delete(json);
-    if (!text) return pn_fail(e->ctx, PN_ERR_NOMEM, "no memory for %s", path);
-    const pn_status status = pn_file_write(e->ctx, path, text, strlen(text));
-    cJSON_free(text);
-    return status;
+    return pn_json_write(e->ctx, json, fine, path);
 }

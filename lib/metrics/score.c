@@ -1,6 +1,5 @@
 /* lib/metrics/score.c - L1, PSNR, MAE and two kinds of SSIM of one pair; contract in posenet/metrics.h */
-#include "core/core.h"
-#include "posenet/metrics.h"
+#include "metrics/inside.h"
 
 #include <math.h>
 #include <string.h>
@@ -35,7 +34,7 @@ static double ssim_of(const moments *m, const ssim_constants *k)
 
 /* ---- 51x51 box: running sums of whole numbers, exact ------------------------------------------------------------ */
 
-enum { BOX = 51, RADIUS = 5, TAPS = 2 * RADIUS + 1 };
+enum { BOX = 51, RADIUS = PN_SSIM_RADIUS, TAPS = 2 * RADIUS + 1 };
 
 typedef struct { int64_t x, y, xx, yy, xy; } sums;
 
@@ -125,9 +124,10 @@ static void filter_row(const uint8_t *a, const uint8_t *b, ptrdiff_t w, const do
     }
 }
 
-static double filtered_row(moments *const rows[TAPS], ptrdiff_t n, const double weight[TAPS], const ssim_constants *k)
+/* Adds a third of S, one channel's share, to each of the n places of out. */
+static void filtered_row(moments *const rows[TAPS], ptrdiff_t n, const double weight[TAPS], const ssim_constants *k,
+                         double *out)
 {
-    double total = 0;
     for (ptrdiff_t x = 0; x < n; x++) {
         moments m = { 0, 0, 0, 0, 0 };
         for (int i = 0; i < TAPS; i++) {
@@ -138,9 +138,29 @@ static double filtered_row(moments *const rows[TAPS], ptrdiff_t n, const double 
             m.yy += weight[i] * r->yy;
             m.xy += weight[i] * r->xy;
         }
-        total += ssim_of(&m, k);
+        out[x] += ssim_of(&m, k) / 3;
     }
-    return total;
+}
+
+pn_status pn_ssim_gaussian(pn_ctx *ctx, const pn_image *a, const pn_image *b, double range, double *map)
+{
+    const ptrdiff_t h = a->height, w = a->width, n = w - TAPS + 1;
+    moments *ring = pn_alloc(ctx, (size_t)n * TAPS, sizeof *ring);
+    if (!ring) return PN_ERR_NOMEM;
+    const ssim_constants k = constants_of(range, 1.0);
+    double weight[TAPS];
+    gaussian(weight);
+    memset(map, 0, (size_t)((h - TAPS + 1) * n) * sizeof *map);
+    for (int c = 0; c < 3; c++)
+        for (ptrdiff_t y = 0; y < h; y++) {
+            filter_row(a->pixels + y * w * 3 + c, b->pixels + y * w * 3 + c, w, weight, ring + y % TAPS * n);
+            if (y < TAPS - 1) continue;
+            moments *rows[TAPS];
+            for (ptrdiff_t i = 0; i < TAPS; i++) rows[i] = ring + (y - TAPS + 1 + i) % TAPS * n;
+            filtered_row(rows, n, weight, &k, map + (y - TAPS + 1) * n);
+        }
+    pn_free(ctx, ring);
+    return PN_OK;
 }
 
 static double range_of(const pn_image *image)
@@ -156,26 +176,17 @@ static double range_of(const pn_image *image)
 
 static pn_status ssim_gaussian(pn_ctx *ctx, const pn_image *a, const pn_image *b, double *out)
 {
-    const ptrdiff_t h = a->height, w = a->width, n = w - TAPS + 1;
+    const ptrdiff_t h = a->height, w = a->width, places = (h - TAPS + 1) * (w - TAPS + 1);
     const double range = range_of(a);
     *out = NAN;
     if (h < TAPS || w < TAPS || range <= 0) return PN_OK;
-    moments *ring = pn_alloc(ctx, (size_t)n * TAPS, sizeof *ring);
-    if (!ring) return PN_ERR_NOMEM;
-    const ssim_constants k = constants_of(range, 1.0);
-    double weight[TAPS], total = 0;
-    gaussian(weight);
-    for (int c = 0; c < 3; c++)
-        for (ptrdiff_t y = 0; y < h; y++) {
-            filter_row(a->pixels + y * w * 3 + c, b->pixels + y * w * 3 + c, w, weight, ring + y % TAPS * n);
-            if (y < TAPS - 1) continue;
-            moments *rows[TAPS];
-            for (ptrdiff_t i = 0; i < TAPS; i++) rows[i] = ring + (y - TAPS + 1 + i) % TAPS * n;
-            total += filtered_row(rows, n, weight, &k);
-        }
-    pn_free(ctx, ring);
-    *out = total / (3.0 * (double)((h - TAPS + 1) * n));
-    return PN_OK;
+    double *map = pn_alloc(ctx, (size_t)places, sizeof *map), total = 0;
+    if (!map) return PN_ERR_NOMEM;
+    const pn_status status = pn_ssim_gaussian(ctx, a, b, range, map);
+    for (ptrdiff_t i = 0; !status && i < places; i++) total += map[i];
+    pn_free(ctx, map);
+    if (!status) *out = total / (double)places;
+    return status;
 }
 
 /* ---- All of them ------------------------------------------------------------------------------------------------ */

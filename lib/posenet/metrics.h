@@ -41,6 +41,45 @@ PN_API pn_status pn_score(pn_ctx *ctx, const pn_image *generated, const pn_image
  */
 PN_API void pn_pose_mask(const pn_pose *pose, pn_image *mask);
 
+/* ---- Some of a picture's pixels ---------------------------------------------------------------------------------- */
+
+/* As pn_scores, over the pixels of a part; NaN when it has none. */
+typedef struct {
+    double l1, psnr;
+    double ssim;                    /* Gaussian 1.5 (11x11), population covariance, range 255; mean over the part */
+    ptrdiff_t pixels;
+} pn_part_scores;
+enum { PN_PART_SCORES = 3 };
+PN_API const char *pn_part_score_name(int i);           /* "l1", "psnr", "ssim" */
+PN_API double pn_part_score_at(const pn_part_scores *s, int i);
+
+/**
+ * Score parts of a generated picture against the truth.
+ *
+ *   ssim  S of pn_score in the window around each pixel, the mean of R, G, B; both pictures are mirrored at their border
+ *         (the border pixel repeated), so every pixel has a window. Then the mean over the part's pixels
+ *
+ * generated, target   three channels, one size
+ * parts               one channel, of their size: bit i of a pixel says whether it belongs to part i
+ * n, out              1 to 8 parts, out [n]
+ * Errors: PN_ERR_ARG for n; PN_ERR_SHAPE with all sizes; PN_ERR_NOMEM.
+ * Source: the map is scikit-image's, with gaussian_weights, use_sample_covariance off and data_range 255.
+ */
+PN_API pn_status pn_score_parts(pn_ctx *ctx, const pn_image *generated, const pn_image *target, const pn_image *parts, int n,
+                                pn_part_scores *out);
+
+/* PERSON: what is no background. OCCLUDED: of a class of the person that the source does not show. */
+enum { PN_PART_PERSON, PN_PART_OCCLUDED, PN_PARTS };
+/**
+ * Which pixels of a target belong to which of these parts, as bits for pn_score_parts.
+ *
+ * source, target   classes of their pixels (pn_person_classes), 0 the background; one size
+ * parts            of that size; every pixel is written
+ * A class is shown if a pixel (4i+2, 4j+2) has it: where a network pools its regions, it has an area of 1 at least.
+ * Errors: PN_ERR_SHAPE.
+ */
+PN_API pn_status pn_parts_of(pn_ctx *ctx, const pn_image *source, const pn_image *target, pn_image *parts);
+
 /* ---- A list of pairs -------------------------------------------------------------------------------------------- */
 
 typedef struct pn_evaluation pn_evaluation;
@@ -50,7 +89,16 @@ typedef struct {
     bool found;                     /* a generated picture was there */
     ptrdiff_t height, width;        /* of it: the scores' size */
     pn_scores generated, copy;      /* of the generated picture; of the source itself, the baseline */
+    bool parsed;                    /* source and target have label maps */
+    pn_part_scores part[PN_PARTS], part_copy[PN_PARTS];         /* of them: the target's parts, by the same pictures */
 } pn_scored;
+
+/* Of a part, over the pairs that have a pixel of it. */
+typedef struct {
+    ptrdiff_t pairs;
+    double of_pictures, of_persons; /* its share of all pixels, of all persons' pixels, of the parsed pairs */
+    pn_part_scores generated, copy; /* means over these pairs */
+} pn_part_summary;
 
 typedef struct {
     const char *protocol, *filter;
@@ -60,11 +108,15 @@ typedef struct {
     ptrdiff_t height, width;        /* of the generated pictures; 0 when they differ */
     pn_scores generated, copy;      /* means over the scored pairs whose value is finite */
     ptrdiff_t generated_finite[PN_SCORES], copy_finite[PN_SCORES];
+    ptrdiff_t parsed;               /* scored pairs with label maps; 0: the parts have no scores */
+    const char *labelling;          /* of the maps, "" */
+    pn_part_summary part[PN_PARTS];
 } pn_summary;
 
 /**
  * Protocol "native": every generated picture at its own size, source and truth stretched to it (triangle filter).
- * Pictures are <from stem>_2_<to stem>_vis.png, else .jpg, in folder.
+ * Pictures are <from stem>_2_<to stem>_vis.png, else .jpg, in folder. Pairs whose two people have label maps are scored
+ * by parts too: classes by the data set's labelling, at the generated picture's size.
  * d and folder's pictures must stay until the evaluation is freed. Errors: PN_ERR_ARG for a protocol that is not there.
  */
 PN_API pn_evaluation *pn_evaluation_new(pn_dataset *d, const char *folder, const char *protocol);

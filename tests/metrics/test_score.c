@@ -251,10 +251,12 @@ START_TEST(a_list_is_scored_beside_its_baseline_and_missing_pictures_are_counted
     ck_assert_int_eq((int)s.generated_finite[1], 0);    /* a perfect picture has no finite PSNR */
     ck_assert(isnan(s.generated.psnr));
     ck_assert(s.copy.ssim < 0.9);
+    ck_assert_int_eq((int)s.parsed, 0);                 /* without label maps there are no parts */
     assert_works(pn_evaluation_write(e, scratch_path("score.json")));
     const pn_bytes json = scratch_read(scratch_path("score.json"));
     ck_assert_ptr_nonnull(strstr((const char *)json.bytes, "\"protocol\":\t\"native\""));
     ck_assert_ptr_nonnull(strstr((const char *)json.bytes, "\"psnr\":\tnull"));
+    ck_assert_ptr_null(strstr((const char *)json.bytes, "parts"));
     pn_evaluation_free(e);
     ck_assert_ptr_null(pn_evaluation_new(d, folder, "nativ"));
     ck_assert_ptr_nonnull(strstr(pn_ctx_message(scratch_ctx()), "no protocol 'nativ'"));
