@@ -1,4 +1,4 @@
-/* examples/posenet-evaluate.c - scores of generated pictures, always beside those of copying the source */
+/* examples/posenet-evaluate.c - scores of generated pictures beside copying the source, of completed ones beside filling in */
 #include "cli.h"
 #include "posenet/metrics.h"
 
@@ -7,7 +7,8 @@
 #include <string.h>
 
 typedef struct {
-    const char *generated, *data, *pairs, *protocol, *json, *labels;
+    const char *generated, *data, *pairs, *protocol, *json, *task, *kind, *labels;
+    int64_t limit;
     cli_common common;
 } request;
 
@@ -15,11 +16,14 @@ enum { CHUNK = 16 };
 
 static const char usage[] =
     "  posenet-evaluate --generated DIR --data DIR --pairs CSV [--protocol native] [--json FILE]\n"
+    "  posenet-evaluate --task inpaint --kind rect|stroke|region|mixed --generated DIR --data DIR [--limit N]\n"
     "\n"
-    "Generated pictures are called FROM_2_TO_vis.png or .jpg, without the endings of FROM and TO.\n"
+    "Generated pictures are called FROM_2_TO_vis.png or .jpg, without the endings of FROM and TO; completed ones, as\n"
+    "posenet-inpaint --data writes them, like the original, .png or .jpg.\n"
     "Protocol native: at the generated pictures' size; source and truth are stretched to it.\n"
     "Where there are label maps, pairs are also scored on the target's person, and on its occluded parts: classes that\n"
-    "the source shows nothing of.\n";
+    "the source shows nothing of. Completed pictures are scored whole and in their holes, beside holes filled with the\n"
+    "person's visible mean colour.\n";
 
 static void print_value(double v)
 {
@@ -137,17 +141,103 @@ static int score_pairs(const cli_program *program, const request *r, pn_ctx *ctx
     return code;
 }
 
+/* ---- Completed pictures ------------------------------------------------------------------------------------------------ */
+
+static void print_group(const char *name, const pn_completed_group *g)
+{
+    printf("%-12s %8td", name, g->pictures);
+    const pn_part_scores *const both[] = { &g->mean.hole, &g->mean.hole_filled };
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < PN_PART_SCORES; i++) print_value(pn_part_score_at(both[k], i));
+    putchar('\n');
+}
+
+static void print_groups(const pn_completion_summary *s)
+{
+    printf("holes by their share of the person; completed, then filled\n%-12s %8s", "", "pictures");
+    for (int i = 0; i < 2 * PN_PART_SCORES; i++) printf(" %12s", pn_part_score_name(i % PN_PART_SCORES));
+    putchar('\n');
+    for (int g = 0; g < PN_HOLE_GROUPS; g++) {
+        char name[24];
+        snprintf(name, sizeof name, "%d-%d %%", 10 * g, g + 1 < PN_HOLE_GROUPS ? 10 * g + 10 : 100);
+        if (s->group[g].pictures) print_group(name, &s->group[g]);
+    }
+}
+
+static void print_completion(const pn_completion_summary *s)
+{
+    char size[48];
+    printf("inpaint, holes of kind %s: %td of %td pictures, %s, label maps of %s, originals resized by triangle "
+           "(antialiased bilinear)\n",
+           s->kind, s->scored, s->pictures, size_text(s->height, s->width, size), s->labelling);
+    if (s->intact) printf("note: nothing is missing of %td pictures, and they are left out\n", s->intact);
+    print_header();
+    print_row("completed", &s->all.mean.whole);
+    print_row("mean colour", &s->all.mean.whole_filled);
+    printf("holes alone; their ssim: Gaussian 11x11, range 255, mean over their pixels\n");
+    print_part_header();
+    print_part_row("completed", &s->all.mean.hole);
+    print_part_row("mean colour", &s->all.mean.hole_filled);
+    printf("mean colour: holes filled with that of the person's visible pixels; where there is none, of the picture's\n");
+    print_groups(s);
+}
+
+static int tell_completion(const cli_program *program, const request *r, pn_ctx *ctx, const pn_completion *c)
+{
+    const pn_completion_summary s = pn_completion_summarise(c);
+    print_completion(&s);
+    if (r->json && pn_completion_write(c, r->json)) return cli_failed(program, ctx);
+    if (!s.missing) return CLI_OK;
+    fprintf(stderr,
+            "%s: %td of %td completed pictures are missing, the first %s.{png,jpg}; these scores cover the rest alone\n",
+            program->name, s.missing, s.pictures, s.first_missing);
+    return CLI_BAD_DATA;
+}
+
+static int score_completion(const cli_program *program, const request *r, pn_ctx *ctx, pn_dataset *d)
+{
+    pn_completion *c = pn_completion_new(d, r->generated, r->kind, (ptrdiff_t)r->limit);
+    if (!c) return cli_failed(program, ctx);
+    const ptrdiff_t n = pn_completion_pictures(c);
+    cli_progress progress = cli_progress_begin(program, 0, n);
+    pn_status status = PN_OK;
+    for (ptrdiff_t first = 0; first < n && !status; first += CHUNK) {
+        const ptrdiff_t part = n - first < CHUNK ? n - first : CHUNK;
+        status = pn_completion_run(c, first, part);
+        if (!status) cli_progress_show(&progress, first + part, "pictures");
+    }
+    cli_progress_end(&progress);
+    const int code = status ? cli_failed(program, ctx) : tell_completion(program, r, ctx, c);
+    pn_completion_free(c);
+    return code;
+}
+
 /* ---- main ---------------------------------------------------------------------------------------------------------------- */
+
+static int check(const cli_program *p, const request *r)
+{
+    const bool inpaint = strcmp(r->task, "inpaint") == 0;
+    if (!r->generated || !r->data) return cli_usage(p, "--%s is missing", !r->generated ? "generated" : "data");
+    if (!inpaint && strcmp(r->task, "pose") != 0)
+        return cli_usage(p, "there is no task '%s', expected pose or inpaint", r->task);
+    if (inpaint && !r->kind) return cli_usage(p, "--kind is missing: that of the holes, rect, stroke, region or mixed");
+    if (!inpaint && (r->kind || r->limit))
+        return cli_usage(p, "--%s is for completed pictures; add --task inpaint", r->kind ? "kind" : "limit");
+    return CLI_GO_ON;
+}
 
 int main(int argc, char **argv)
 {
-    request r = { .protocol = "native" };
+    request r = { .protocol = "native", .task = "pose" };
     const cli_option options[] = {
         { "generated", "DIR", "folder of the generated pictures", CLI_TEXT, { .text = &r.generated } },
         { "data", "DIR", "data set that the pairs belong to", CLI_TEXT, { .text = &r.data } },
         { "pairs", "CSV", "columns from,to (the data set's test pairs)", CLI_TEXT, { .text = &r.pairs } },
         { "protocol", "NAME", "how to score (native)", CLI_TEXT, { .text = &r.protocol } },
-        { "json", "FILE", "also write means and every pair", CLI_TEXT, { .text = &r.json } },
+        { "json", "FILE", "also write means and every pair or picture", CLI_TEXT, { .text = &r.json } },
+        { "task", "NAME", "what was done: pose or inpaint (pose)", CLI_TEXT, { .text = &r.task } },
+        { "kind", "KIND", "of the holes: rect, stroke, region or mixed", CLI_TEXT, { .text = &r.kind } },
+        { "limit", "N", "score the first N completed pictures (all)", CLI_COUNT, { .count = &r.limit } },
         { "labels", "NAME", "labelling of the label maps (their folder's)", CLI_TEXT, { .text = &r.labels } },
         { .kind = CLI_END },
     };
@@ -157,12 +247,12 @@ int main(int argc, char **argv)
                                   .options = options,
                                   .common = &r.common };
     int code = cli_parse(&program, argc, argv);
+    if (code == CLI_GO_ON) code = check(&program, &r);
     if (code != CLI_GO_ON) return code;
-    if (!r.generated || !r.data) return cli_usage(&program, "--%s is missing", !r.generated ? "generated" : "data");
     pn_ctx *ctx = cli_context(&program);
     if (!ctx) return CLI_FAILED;
     pn_dataset *d = pn_dataset_open(ctx, r.data, "test", &(pn_dataset_opt){ .pairs = r.pairs, .parsing = r.labels });
-    code = !d ? cli_bad_data(&program, ctx) : score_pairs(&program, &r, ctx, d);
+    code = !d ? cli_bad_data(&program, ctx) : r.kind ? score_completion(&program, &r, ctx, d) : score_pairs(&program, &r, ctx, d);
     pn_dataset_free(d);
     pn_ctx_free(ctx);
     return code;

@@ -128,4 +128,51 @@ PN_API pn_summary pn_evaluation_summary(const pn_evaluation *e);
 /* Protocol, counts, means and every pair; values that are not finite become null. Atomic. */
 PN_API pn_status pn_evaluation_write(const pn_evaluation *e, const char *path);
 
+/* ---- A list of completed pictures -------------------------------------------------------------------------------- */
+
+/* Of a completed picture, and of the baseline that fills its hole with one colour: the mean of the person's pixels outside
+ * the hole, rounded; where there is none, of the picture's. */
+typedef struct {
+    pn_scores whole, whole_filled;  /* all of the picture */
+    pn_part_scores hole, hole_filled;       /* its hole alone */
+} pn_completed_scores;
+
+typedef struct {
+    const pn_person *person;
+    bool found, intact;             /* its file was there; but nothing is missing of it, so it has no scores */
+    ptrdiff_t height, width;
+    double ratio;                   /* pixels of the person in the hole / pixels of the person */
+    pn_completed_scores scores;
+} pn_completed;
+
+/* Ratios from 0, 0.1 … 0.5, each up to the next, and 0.6 and more. */
+enum { PN_HOLE_GROUPS = 7 };
+typedef struct { ptrdiff_t pictures; pn_completed_scores mean; } pn_completed_group;    /* means of what is finite */
+typedef struct {
+    const char *kind, *labelling;
+    ptrdiff_t pictures, scored, intact, missing;
+    const char *first_missing;      /* its stem, NULL */
+    ptrdiff_t height, width;        /* 0 when they differ */
+    pn_completed_group all, group[PN_HOLE_GROUPS];
+} pn_completion_summary;
+
+typedef struct pn_completion pn_completion;
+/**
+ * Score completed pictures <stem>.png, else .jpg, in folder: of the first `limit` targets of d (0: all), each at its own
+ * size, the original stretched to it (triangle filter). What was missing follows from the name, the kind and the label map:
+ * pn_hole_named.
+ * kind     "mixed", "rect", "stroke" or "region"
+ * d must outlive it. Errors: PN_ERR_ARG for a kind that is none, PN_ERR_FORMAT for a data set without label maps,
+ * PN_ERR_IO, PN_ERR_NOMEM.
+ */
+PN_API pn_completion *pn_completion_new(pn_dataset *d, const char *folder, const char *kind, ptrdiff_t limit);
+PN_API void pn_completion_free(pn_completion *c);
+PN_API ptrdiff_t pn_completion_pictures(const pn_completion *c);
+/* Score pictures first .. first+n-1 on all threads. One that cannot be read is an error that names it. */
+PN_API pn_status pn_completion_run(pn_completion *c, ptrdiff_t first, ptrdiff_t n);
+PN_API const pn_completed *pn_completion_picture(const pn_completion *c, ptrdiff_t i);
+PN_API pn_completion_summary pn_completion_summarise(const pn_completion *c);
+/* Counts, means, groups and every picture; values that are not finite become null. Atomic. */
+PN_API pn_status pn_completion_write(const pn_completion *c, const char *path);
+
 #endif
