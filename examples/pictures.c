@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { GAP = 2 };
 
@@ -163,6 +164,23 @@ pn_status paint_sheet(painter *p, const pn_dataset *d, int rows, const char *pat
     if (!status) status = pn_image_write(p->ctx, path, &sheet);
     pn_image_free(p->ctx, &sheet);
     return status;
+}
+
+void make_folder(const char *path)
+{
+    char part[4096];
+    if (!path || strlen(path) >= sizeof part) return;
+    for (size_t i = 0; path[i]; i++) {
+        part[i] = path[i];
+        part[i + 1] = 0;
+        if (!path[i + 1] || path[i + 1] == '/') (void)mkdir(part, 0777);
+    }
+}
+
+int stem_length(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return (int)(dot ? dot - name : (ptrdiff_t)strlen(name));
 }
 
 bool picture_kind(const char *path)

@@ -40,6 +40,10 @@ pn_status painter_paint(painter *p, const pn_pair *pair);
 /* Write rows of source, target pose, generated, truth for pairs spread over d. */
 pn_status paint_sheet(painter *p, const pn_dataset *d, int rows, const char *path);
 
+/* Make a folder and those above it; NULL: none. They may exist; anything else is the next write's error to explain. */
+void make_folder(const char *path);
+/* Letters of a name before its last dot. */
+int stem_length(const char *name);
 /* Whether a name ends in .png, .jpg, .jpeg or .npy. */
 bool picture_kind(const char *path);
 

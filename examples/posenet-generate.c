@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 typedef struct {
     const char *weights, *model, *data, *pairs, *out, *source, *source_pose, *target_pose, *source_parsing, *dump;
@@ -103,18 +102,6 @@ static pn_status dump(session *s, const char *stem)
     return status;
 }
 
-/* With the folders above it. They may exist; anything else is the next write's error to explain. */
-static void make_folder(const char *path)
-{
-    char part[4096];
-    if (!path || strlen(path) >= sizeof part) return;
-    for (size_t i = 0; path[i]; i++) {
-        part[i] = path[i];
-        part[i + 1] = 0;
-        if (!path[i + 1] || path[i + 1] == '/') (void)mkdir(part, 0777);
-    }
-}
-
 /* ---- One picture ------------------------------------------------------------------------------------------------------------- */
 
 static pn_status write_result(session *s, const char *path)
@@ -172,12 +159,6 @@ static pn_status one_picture(session *s)
 }
 
 /* ---- A list of pairs ----------------------------------------------------------------------------------------------------------- */
-
-static int stem_length(const char *name)
-{
-    const char *dot = strrchr(name, '.');
-    return (int)(dot ? dot - name : (ptrdiff_t)strlen(name));
-}
 
 static pn_status one_pair(session *s, const pn_pair *pair)
 {
