@@ -90,8 +90,9 @@ static void print_parts(const pn_summary *s)
     print_part_header();
     for (int i = 0; i < PN_PARTS; i++) {
         const pn_part_summary *p = &s->part[i];
-        printf("%s: in %td of %td pairs, %.2f %% of all pixels, %.2f %% of the persons'\n", names[i], p->pairs,
-               s->parsed, 100 * p->of_pictures, 100 * p->of_persons);
+        printf("%s: in %td of %td pairs, %.2f %% of all pixels", names[i], p->pairs, s->parsed, 100 * p->of_pictures);
+        if (i != PN_PART_PERSON) printf(", %.2f %% of the persons'", 100 * p->of_persons);
+        putchar('\n');
         if (!p->pairs) continue;
         print_part_row("generated", &p->generated);
         print_part_row("source copy", &p->copy);
@@ -154,7 +155,7 @@ static void print_group(const char *name, const pn_completed_group *g)
 
 static void print_groups(const pn_completion_summary *s)
 {
-    printf("holes by their share of the person; completed, then filled\n%-12s %8s", "", "pictures");
+    printf("holes by the share of the person in them; completed, then mean colour\n%-12s %8s", "", "pictures");
     for (int i = 0; i < 2 * PN_PART_SCORES; i++) printf(" %12s", pn_part_score_name(i % PN_PART_SCORES));
     putchar('\n');
     for (int g = 0; g < PN_HOLE_GROUPS; g++) {

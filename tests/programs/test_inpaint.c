@@ -189,7 +189,7 @@ START_TEST(completed_sets_are_scored_in_the_holes_they_were_made_for)
     says(r.out, "inpaint, holes of kind mixed: 2 of 2 pictures, 64x48, label maps of lip20");
     says(r.out, "\ncompleted ");
     says(r.out, "\nmean colour ");
-    says(r.out, "holes by their share of the person");
+    says(r.out, "holes by the share of the person in them");
     cJSON *json = cJSON_Parse(slurp(world("holes.json"), NULL));
     ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(json, "by_hole_ratio")), 7);
     ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(json, "per_picture")), 2);
