@@ -205,6 +205,7 @@ static pn_status one_person(session *s, const pn_person *person)
         painter_heatmaps(p, &person->pose, person->grid_height, person->grid_width, p->pose_target);
         status = painter_run(p);
     }
+    if (!status) make_folder(s->ask->out);
     snprintf(path, sizeof path, "%s/%.*s.png", s->ask->out, stem_length(person->name), person->name);
     if (!status) status = write_composite(s, path);
     snprintf(path, sizeof path, "%s/%.*s_mask.png", s->ask->out, stem_length(person->name), person->name);
@@ -234,7 +235,6 @@ static pn_status list_of_people(session *s)
     ptrdiff_t n = pn_dataset_targets(d);
     if (r->limit && r->limit < n) n = (ptrdiff_t)r->limit;
     pn_status status = find_labels(s, d);
-    if (!status) make_folder(r->out);
     cli_progress progress = cli_progress_begin(s->program, 0, n);
     for (ptrdiff_t i = 0; !status && i < n; i++) {
         status = one_person(s, pn_dataset_target(d, i));
