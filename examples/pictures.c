@@ -48,11 +48,9 @@ void sheet_put_pose(pn_ctx *ctx, pn_image *sheet, int row, int column, ptrdiff_t
 
 static void choose_size(const pn_weights *weights, const pn_model *model, ptrdiff_t *height, ptrdiff_t *width)
 {
-    const pn_model_kind *kind = pn_model_kind_of(model);
     const char *ours = pn_weights_note(weights, "pn.size"), *noted = ours ? ours : pn_weights_note(weights, "size");
     if (*height || (noted && sscanf(noted, "%tdx%td", height, width) == 2)) return;
-    *height = kind->height;
-    *width = kind->width;
+    pn_model_size(model, height, width);
 }
 
 pn_model *painter_model(pn_ctx *ctx, const char *weights, pn_model_opt opt, ptrdiff_t *height, ptrdiff_t *width)

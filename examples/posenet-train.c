@@ -288,7 +288,7 @@ static pn_status make_model(session *s)
     s->model = pn_model_new(s->ctx, &opt);
     if (!s->model) return pn_ctx_status(s->ctx);
     const pn_model_kind *kind = pn_model_kind_of(s->model);
-    if (!s->ask->size.height) s->ask->size = (cli_size){ kind->height, kind->width };
+    if (!s->ask->size.height) pn_model_size(s->model, &s->ask->size.height, &s->ask->size.width);
     if (!r->decay) s->ask->decay = (int64_t)(kind->decay * (double)r->steps);
     const pn_status status = pn_model_size_check(s->ctx, kind, r->size.height, r->size.width);
     return status || !r->init || r->resume ? status : start_from(s, r->init);

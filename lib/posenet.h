@@ -183,7 +183,8 @@ typedef struct {
     pn_mode mode;
     pn_params *learn;               /* the one set that gets gradients; NULL: none. All others are constants */
     const char *recompute;          /* blocks whose inner values are recomputed in backward: "a,b", "*" or NULL */
-    bool seldom;                    /* to be run once or a few times: packed weights share memory and are made in every run */
+    bool seldom;                    /* packed weights share memory and are made in every run: for a plan that runs once or a few
+                                     * times, and where memory matters more than a little time */
 } pn_plan_opt;
 
 /**

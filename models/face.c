@@ -12,9 +12,10 @@ pn_params *pn_model_part(pn_model *m, const char *prefix)
 
 /* ---- Training -------------------------------------------------------------------------------------------------------- */
 
-pn_status pn_training_plan(pn_training *t, pn_plan **plan, pn_graph *g, pn_mode mode, pn_params *learn)
+pn_status pn_training_plan(pn_training *t, pn_plan **plan, pn_graph *g, pn_plan_opt opt)
 {
-    *plan = pn_plan_new(g, &(pn_plan_opt){ .mode = mode, .learn = learn, .recompute = t->opt.recompute });
+    opt.recompute = t->opt.recompute;
+    *plan = pn_plan_new(g, &opt);
     if (!*plan) return pn_ctx_status(t->model->ctx);
     t->bytes += pn_plan_describe(*plan).arena_bytes;
     return PN_OK;

@@ -62,8 +62,8 @@ pn_status pn_model_real(const pn_model *m, const char *key, double *out);
 void pn_model_put(pn_model *m, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* One more set of parameters, the model's. NULL: no memory. */
 pn_params *pn_model_part(pn_model *m, const char *prefix);
-/* Plan g, and count its memory. */
-pn_status pn_training_plan(pn_training *t, pn_plan **plan, pn_graph *g, pn_mode mode, pn_params *learn);
+/* Plan g, recomputing what was asked for, and count its memory. */
+pn_status pn_training_plan(pn_training *t, pn_plan **plan, pn_graph *g, pn_plan_opt opt);
 /* Adam for part g at the rate asked for or, without one, of option `rate`; for part d (-1: it does not learn) ratio_g2d times that. */
 pn_status pn_training_optimisers(pn_training *t, const char *rate, int g, int d);
 pn_status pn_training_finite(const pn_training *t, const char *loss, double v);    /* PN_ERR_NONFINITE and the loss' name */

@@ -213,6 +213,14 @@ void pn_model_free(pn_model *m)
 const pn_model_kind *pn_model_kind_of(const pn_model *m) { return m->kind; }
 pn_ctx *pn_model_ctx(const pn_model *m) { return m->ctx; }
 const char *pn_model_preset_of(const pn_model *m) { return m->preset; }
+
+void pn_model_size(const pn_model *m, ptrdiff_t *height, ptrdiff_t *width)
+{
+    const pn_model_preset *preset = preset_of(m->ctx, m->kind, m->preset);
+    const bool own = preset && preset->height;
+    *height = own ? preset->height : m->kind->height;
+    *width = own ? preset->width : m->kind->width;
+}
 const char *pn_model_task_of(const pn_model *m) { return m->task; }
 
 int pn_model_parts(const pn_model *m, pn_part parts[4])

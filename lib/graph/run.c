@@ -71,7 +71,7 @@ bool pn_is_learnt(const pn_run *r, const pn_node *node, int i)
 {
     const pn_plan *p = r->plan;
     const pn_tensor *t = node->in[i];
-    return p->mode == PN_TRAIN && (t->kind == PN_TENSOR_RESULT || (p->learn && t->owner == p->learn));
+    return p->mode == PN_TRAIN && (p->seldom || t->kind == PN_TENSOR_RESULT || (p->learn && t->owner == p->learn));
 }
 
 pn_sink pn_sink_in(const pn_run *r, const pn_node *node, int i)

@@ -39,11 +39,11 @@ static const pn_model_option options[] = {
 /* full: the paper. ours: small and tiny scale every width down, to train in hours and minutes on two cores. They start with larger
  * weights and learn faster: from a gain of 0.02 the pictures of a short training stay silhouettes. */
 static const pn_model_preset presets[] = {
-    { "full", "" },
+    { "full", "", 0, 0 },
     { "small", "base=32 cap=256 flow_base=16 flow_cap=128 hidden=64 d_base=16 d_cap=64 vgg_narrow=2 lr=5e-4 "
-      "init_gain=0.5 boost_source=1 lambda_adversarial=0.5" },
+      "init_gain=0.5 boost_source=1 lambda_adversarial=0.5", 0, 0 },
     { "tiny", "base=16 cap=128 flow_base=8 flow_cap=64 hidden=32 d_base=8 d_cap=32 vgg_narrow=4 lr=1e-3 "
-      "init_gain=0.5 boost_source=1 lambda_adversarial=0.5" },
+      "init_gain=0.5 boost_source=1 lambda_adversarial=0.5", 0, 0 },
     { 0 },
 };
 static const pn_model_choice tasks[] = { { "pose", "a person in a new pose", 1 }, { 0 } };
@@ -247,9 +247,12 @@ static pn_status train(pn_training *base)
                      : gfla_flow_losses(t->crit_graph, &m->config, &t->vgg, &t->see, m->flow);
     pn_loss(t->crit_graph, t->losses.total);
 
-    pn_status planned = pn_training_plan(base, &t->gen, t->gen_graph, PN_TRAIN, base->model->part[G].params);
-    if (!planned && full) planned = pn_training_plan(base, &t->dis, t->dis_graph, PN_TRAIN, base->model->part[D].params);
-    if (!planned) planned = pn_training_plan(base, &t->crit, t->crit_graph, PN_TRAIN, NULL);    /* learns nothing: D and VGG are frozen */
+    const pn_plan_opt learn_g = { .mode = PN_TRAIN, .learn = base->model->part[G].params };
+    const pn_plan_opt learn_d = { .mode = PN_TRAIN, .learn = base->model->part[D].params };
+    const pn_plan_opt frozen = { .mode = PN_TRAIN };    /* D and VGG19 */
+    pn_status planned = pn_training_plan(base, &t->gen, t->gen_graph, learn_g);
+    if (!planned && full) planned = pn_training_plan(base, &t->dis, t->dis_graph, learn_d);
+    if (!planned) planned = pn_training_plan(base, &t->crit, t->crit_graph, frozen);
     if (planned) return planned;
     name_losses(t);
     return pn_training_optimisers(base, "lr", G, full ? D : -1);

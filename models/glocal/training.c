@@ -147,12 +147,15 @@ static pn_status begin_lesson(glocal_training *t, glocal_lesson kind)
     l->see = glocal_judged_inputs(l->crit_graph, t->parsing_only ? NULL : &l->out, l->z, kind, image_of(t), m->weights);
     l->losses = glocal_losses_of(l->crit_graph, &m->config, &t->critic, &m->d, &l->see, m->weights);
     pn_loss(l->crit_graph, l->losses.total);
-    pn_status status = pn_training_plan(&t->base, &l->gen, l->gen_graph, PN_TRAIN, m->base.part[GLOCAL_PART_G].params);
-    if (!status) status = pn_training_plan(&t->base, &l->crit, l->crit_graph, PN_TRAIN, NULL); /* learns nothing: D is frozen */
+    /* VGG19's packed weights would take more memory than all that the networks compute; the eye's are new in every step. */
+    const pn_plan_opt learn = { .mode = PN_TRAIN, .learn = m->base.part[GLOCAL_PART_G].params };
+    const pn_plan_opt frozen = { .mode = PN_TRAIN, .seldom = true }, eye = { .mode = PN_INFER, .seldom = true };
+    pn_status status = pn_training_plan(&t->base, &l->gen, l->gen_graph, learn);
+    if (!status) status = pn_training_plan(&t->base, &l->crit, l->crit_graph, frozen);
     if (status || !l->see.proposed) return status;
     if (!(l->eye_graph = pn_graph_new(ctx))) return PN_ERR_NOMEM;
     describe_eye(t, l);
-    return pn_training_plan(&t->base, &l->eye, l->eye_graph, PN_INFER, NULL);
+    return pn_training_plan(&t->base, &l->eye, l->eye_graph, eye);
 }
 
 static pn_status begin_discriminator(glocal_training *t)
@@ -163,7 +166,8 @@ static pn_status begin_discriminator(glocal_training *t)
     t->fake = pn_input(t->dis_graph, "fake", image_of(t), PN_CONST);
     t->d_loss = glocal_d_loss(t->dis_graph, &m->d, t->real, t->fake);
     pn_loss(t->dis_graph, t->d_loss);
-    return pn_training_plan(&t->base, &t->dis, t->dis_graph, PN_TRAIN, m->base.part[GLOCAL_PART_D].params);
+    return pn_training_plan(&t->base, &t->dis, t->dis_graph,
+                            (pn_plan_opt){ .mode = PN_TRAIN, .learn = m->base.part[GLOCAL_PART_D].params });
 }
 
 static void name_loss(glocal_training *t, int which)
