@@ -2,7 +2,7 @@
 #
 #   make              library and programs, in build/lib and build/bin
 #   make test         every test, of the float and of the double build
-#   make demo         synthetic people, training, pictures and scores, in build/demo
+#   make demo         synthetic people, training, pictures and scores, in build/demo; MODEL=gfla or glocal
 #   make install      PREFIX=/usr/local DESTDIR=: library, headers, posenet.pc, programs
 #   make gradcheck    the double build's tests alone: gradients against differences
 #   make asan         the tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -21,6 +21,7 @@
 
 VERSION := 0.1.0
 BUILD   ?= build
+MODEL   ?= gfla
 PREFIX  ?= /usr/local
 DESTDIR ?=
 CC      ?= cc
@@ -287,7 +288,7 @@ bench: $(if $(BENCH_SRC),$(BUILD)/bin/posenet-bench)
 # ---- demo ----------------------------------------------------------------------------------------------------------
 
 demo: all
-	@BIN=$(BUILD)/bin OUT=$(BUILD)/demo sh examples/demo.sh
+	@BIN=$(BUILD)/bin OUT=$(BUILD)/demo MODEL=$(MODEL) sh examples/demo.sh
 
 # ---- install -------------------------------------------------------------------------------------------------------
 

@@ -50,7 +50,9 @@ static void choose_size(const pn_weights *weights, const pn_model *model, ptrdif
 {
     const char *ours = pn_weights_note(weights, "pn.size"), *noted = ours ? ours : pn_weights_note(weights, "size");
     if (*height || (noted && sscanf(noted, "%tdx%td", height, width) == 2)) return;
-    pn_model_size(model, height, width);
+    const pn_model_kind *kind = pn_model_kind_of(model);
+    *height = kind->height;
+    *width = kind->width;
 }
 
 pn_model *painter_model(pn_ctx *ctx, const char *weights, pn_model_opt opt, ptrdiff_t *height, ptrdiff_t *width)

@@ -38,7 +38,7 @@ static void fill_options(request *r, cli_option o[OPTIONS])
     o[n++] = (cli_option){ "data", "DIR", "data set in one of the field's layouts", CLI_TEXT, { .text = &r->data } };
     o[n++] = (cli_option){ "out", "RUN", "folder for log, samples, checkpoints, report", CLI_TEXT, { .text = &r->out } };
     o[n++] = (cli_option){ "preset", "NAME", "full, small or tiny (full)", CLI_TEXT, { .text = &r->preset } };
-    o[n++] = (cli_option){ "size", "HxW", "pictures are stretched to this (the model's own)", CLI_SIZE, { .size = &r->size } };
+    o[n++] = (cli_option){ "size", "HxW", "pictures are stretched to this (the preset's own)", CLI_SIZE, { .size = &r->size } };
     o[n++] = (cli_option){ "task", "NAME", "what to learn (the model's first)", CLI_TEXT, { .text = &r->task } };
     o[n++] = (cli_option){ "stage", "NAME", "auto (all in turn) or one of the model's", CLI_TEXT, { .text = &r->stage } };
     o[n++] = (cli_option){ "kp-size", "HxW", "grid the key points refer to (found out)", CLI_SIZE, { .size = &r->kp_size } };

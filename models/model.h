@@ -12,7 +12,7 @@
 /* ---- What there is ------------------------------------------------------------------------------------------------- */
 
 typedef struct { const char *key, *value, *help; } pn_model_option;             /* value: the default */
-/* settings: "base=16 cap=128"; the size of pictures when nothing else says one, 0: the model's */
+/* settings: "base=16 cap=128"; the size to train at when nothing else says one, 0: the model's */
 typedef struct { const char *name, *settings; ptrdiff_t height, width; } pn_model_preset;
 typedef struct { const char *name, *help; double share; } pn_model_choice;      /* a task or a stage; share of the steps in `auto` */
 struct pn_model_face;
@@ -55,7 +55,7 @@ PN_API const pn_model_kind *pn_model_kind_of(const pn_model *m);
 PN_API pn_ctx *pn_model_ctx(const pn_model *m);
 PN_API const char *pn_model_get(const pn_model *m, const char *key);           /* an option's resolved value; NULL: no such option */
 PN_API const char *pn_model_preset_of(const pn_model *m);
-PN_API void pn_model_size(const pn_model *m, ptrdiff_t *height, ptrdiff_t *width);     /* when nothing else says one: its preset's */
+PN_API void pn_model_size(const pn_model *m, ptrdiff_t *height, ptrdiff_t *width);     /* to train at when nothing else says one: its preset's */
 PN_API const char *pn_model_task_of(const pn_model *m);
 /* Its sets of parameters: the generator first, with the prefix "", then the rest. returns how many; at most 4. */
 PN_API int pn_model_parts(const pn_model *m, pn_part parts[4]);

@@ -5,6 +5,7 @@
     python3 bench/peers/torch_ops.py flow_sample N C H W         --pass forward|backward
     python3 bench/peers/torch_ops.py adam COUNT                  --pass forward
     python3 bench/peers/torch_ops.py correspondence N C H W V    --pass forward|train
+    python3 bench/peers/torch_ops.py attention N T D             --pass forward
             [--threads N] [--layout nchw|nhwc|mkldnn] [--compile]
 
 Warms up, then waits for a line "go" on stdin, repeats the work for at least 15 ms and prints {"seconds": S}, those of one
@@ -24,7 +25,7 @@ WARMUP = 0.3
 
 def options():
     parser = argparse.ArgumentParser(description="one op in PyTorch, for timing")
-    parser.add_argument("op", choices=["conv", "norm_act", "flow_sample", "adam", "correspondence"])
+    parser.add_argument("op", choices=["conv", "norm_act", "flow_sample", "adam", "correspondence", "attention"])
     parser.add_argument("size", type=int, nargs="+")
     parser.add_argument("--pass", dest="what", default="forward")
     parser.add_argument("--threads", type=int, default=1)
@@ -144,6 +145,22 @@ def correspondence(opt):
     return nothing, lambda _: torch.autograd.grad(forward(), (query, key, values), dy) if grad else forward()
 
 
+def attention(opt):
+    """softmax(q k^T / sqrt(d)) v. nhwc: by PyTorch's own fused attention where there is one, else in blocks of queries."""
+    n, t, d = opt.size
+    query, key, value = (torch.randn(n, t, d) for _ in range(3))
+
+    def whole(q=query):
+        return torch.softmax(q @ key.transpose(1, 2) * d ** -0.5, -1) @ value
+
+    def blocks():
+        return torch.cat([whole(q) for q in query.split(512, 1)], 1)
+
+    fused = getattr(F, "scaled_dot_product_attention", None)
+    other = (lambda: fused(query, key, value)) if fused else blocks
+    return nothing, lambda _: (other if opt.layout == "nhwc" else whole)()
+
+
 def sample(before, work, least):
     """Seconds of one time, from as many as take `least` together."""
     spent, times = 0.0, 0
@@ -161,7 +178,7 @@ def main(opt):
     torch.set_flush_denormal(True)
     torch.manual_seed(1)
     before, work = {"conv": conv, "norm_act": norm_act, "flow_sample": flow_sample, "adam": adam,
-                    "correspondence": correspondence}[opt.op](opt)
+                    "correspondence": correspondence, "attention": attention}[opt.op](opt)
     if opt.compile:
         work = torch.compile(work)
     with torch.inference_mode(opt.what == "forward" and opt.op != "adam"):

@@ -86,6 +86,10 @@ const peer_row peer_rows[] = {
     { "AVX2: GFLA stage-2 step, b1", PEER_TIME_AVX2, "gfla/step/256x256/b1", GFLA "step --batch 1",
       .must = 2, .aim = 2 },
 
+    { "full attention, 4096 positions", PEER_TIME, "attention/1x4096x256/forward", OPS "attention 1 4096 256 --pass forward",
+      .must = 1.9, .aim = 2.1 },
+    { "full attention, 4096 positions", PEER_TIME, "attention/1x4096x64/forward", OPS "attention 1 4096 64 --pass forward",
+      .must = 1.9, .aim = 2.1 },
     { "correspondence 64x64 positions, 128 channels, forward", PEER_TIME, "correspondence/1x128x64x64/forward",
       OPS "correspondence 1 128 64 64 27 --pass forward", .must = 1, .aim = 1 },
     { "correspondence 64x64 positions, 128 channels, train", PEER_TIME, "correspondence/1x128x64x64/train",

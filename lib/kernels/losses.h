@@ -12,7 +12,13 @@ typedef struct { ptrdiff_t stored, count; pn_distance how; } pn_distance_dims;
 
 typedef struct { ptrdiff_t n, c, area; } pn_class_dims;        /* logits [n][c][area], classes [n][area] */
 
-typedef struct { ptrdiff_t rows, columns; double eps; bool iterate; } pn_spectral_dims;
+/* w [outer][rows][inner]: columns are (outer, inner), outer times inner of them. */
+typedef struct { ptrdiff_t outer, rows, inner; double eps; bool iterate; } pn_spectral_dims;
+static inline ptrdiff_t pn_spectral_columns(const pn_spectral_dims *d) { return d->outer * d->inner; }
+static inline ptrdiff_t pn_spectral_at(const pn_spectral_dims *d, ptrdiff_t row, ptrdiff_t column)
+{
+    return (column / d->inner * d->rows + row) * d->inner + column % d->inner;
+}
 typedef struct { pn_real *u, *v, *sigma; } pn_singular;         /* [rows], [columns], [1] */
 
 typedef struct {

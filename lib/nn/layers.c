@@ -88,7 +88,7 @@ pn_spectral_conv_layer pn_spectral_conv_layer_make(const pn_scope *s, ptrdiff_t 
 
 pn_tensor *pn_spectral_conv_layer_call(pn_graph *g, const pn_spectral_conv_layer *l, pn_tensor *x)
 {
-    pn_tensor *w = pn_spectral_norm(g, l->weight_orig, l->u, l->v, 1e-12);
+    pn_tensor *w = pn_spectral_norm(g, l->weight_orig, 0, l->u, l->v, 1e-12);
     return pn_conv2d(g, x, w, l->bias, &l->opt);
 }
 

@@ -6,14 +6,17 @@
  */
 #include "ops/op.h"
 
-typedef struct { pn_node node; double eps; } spectral_norm;
+typedef struct { pn_node node; double eps; int axis; } spectral_norm;
 enum { W, U, V };
 enum { USED_U, USED_V, SIGMA };
 
 static pn_spectral_dims dims_of(const pn_node *node, bool iterate)
 {
-    return (pn_spectral_dims){ .rows = node->in[U]->shape.dim[0], .columns = node->in[V]->shape.dim[0],
-                               .eps = ((const spectral_norm *)node)->eps, .iterate = iterate };
+    const spectral_norm *n = (const spectral_norm *)node;
+    pn_spectral_dims d = { .outer = 1, .rows = node->in[U]->shape.dim[0], .eps = n->eps, .iterate = iterate };
+    for (int i = 0; i < n->axis; i++) d.outer *= node->in[W]->shape.dim[i];
+    d.inner = node->in[V]->shape.dim[0] / d.outer;
+    return d;
 }
 
 static pn_singular used_by(const pn_run *r, const pn_node *node)
@@ -36,7 +39,7 @@ static void forward(const pn_run *r, const pn_node *node)
                                   pn_scratch(r));
     if (!d.iterate) return;
     r->kernels->pointwise.copy(r->pool, (pn_sink){ u, false }, used.u, d.rows);
-    r->kernels->pointwise.copy(r->pool, (pn_sink){ v, false }, used.v, d.columns);
+    r->kernels->pointwise.copy(r->pool, (pn_sink){ v, false }, used.v, pn_spectral_columns(&d));
 }
 
 static void backward(const pn_run *r, const pn_node *node)
@@ -51,16 +54,18 @@ const pn_op pn_op_spectral_norm = {
     .updates_state = true, .sizes = sizes, .forward = forward, .backward = backward,
 };
 
-pn_tensor *pn_spectral_norm(pn_graph *g, pn_tensor *w, pn_tensor *u, pn_tensor *v, double eps)
+pn_tensor *pn_spectral_norm(pn_graph *g, pn_tensor *w, int axis, pn_tensor *u, pn_tensor *v, double eps)
 {
     pn_tensor *const in[] = { w, u, v };
     if (!pn_op_begin(g, &pn_op_spectral_norm, in, 3)) return NULL;
-    const ptrdiff_t rows = w->shape.dim[0], columns = pn_shape_count(w->shape) / rows;
+    if (!pn_expect(g, axis >= 0 && axis < w->shape.rank, "axis is %d, and w has %d", axis, w->shape.rank)) return NULL;
+    const ptrdiff_t rows = w->shape.dim[axis], columns = pn_shape_count(w->shape) / rows;
     if (!pn_expect_shape(g, u, "u", pn_shape1(rows)) || !pn_expect_shape(g, v, "v", pn_shape1(columns))) return NULL;
     if (!pn_expect(g, eps > 0, "eps is %g, expected above 0", eps)) return NULL;
     pn_node *node = pn_op_record(g, &pn_op_spectral_norm, w->shape, in, 3);
     if (!node) return NULL;
     ((spectral_norm *)node)->eps = eps;
+    ((spectral_norm *)node)->axis = axis;
     if (!pn_op_save(g, node, pn_shape1(rows)) || !pn_op_save(g, node, pn_shape1(columns)) || !pn_op_save(g, node, pn_shape1(1)))
         return NULL;
     return node->out;

@@ -316,13 +316,14 @@ PN_API pn_tensor *pn_unfold(pn_graph *g, pn_tensor *x, int k);
 /* ---- Spectral norm ----------------------------------------------------------------------------------------------- */
 
 /**
- * w / sigma, sigma = u^T W v with W = [O, rest]: one power iteration per training forward (v <- W^T u, u <- W v, each
+ * w / sigma, sigma = u^T W v, where W has a row for each index of `axis` (0; 1 of a transposed convolution's weights) and
+ * the other axes, in order, as columns: one power iteration per training forward (v <- W^T u, u <- W v, each
  * divided by max(length, eps)), which updates u and v; inference uses them as they are.
  *
- * w [O,...]  u state [O]  v state [rest]  returns the shape of w
+ * w [O,...] or [I,O,...]  u state [O]  v state [rest]  returns the shape of w
  * Grads: w, with u and v constants.                                                   Source: Miyato et al. 2018.
  */
-PN_API pn_tensor *pn_spectral_norm(pn_graph *g, pn_tensor *w, pn_tensor *u, pn_tensor *v, double eps);
+PN_API pn_tensor *pn_spectral_norm(pn_graph *g, pn_tensor *w, int axis, pn_tensor *u, pn_tensor *v, double eps);
 
 /* ---- Losses: [1] unless an entry says otherwise; means are over all elements, batch included ------------------------ */
 

@@ -15,16 +15,11 @@ static const double assemble_sharpness = 0.1;
 
 /* ---- Blocks ------------------------------------------------------------------------------------------------------- */
 
-static const int swapped[] = { 1, 0, 2, 3 };
-
 /* W over its largest singular value; a transposed convolution's rows are its output channels too. */
 static pn_tensor *normalised(pn_graph *g, const glocal_conv *c)
 {
     if (!c->u) return c->weight;
-    if (!c->twice) return pn_spectral_norm(g, c->weight, c->u, c->v, spectral_eps);
-    pn_tensor *rows = pn_transpose(g, c->weight, swapped);
-    rows = pn_spectral_norm(g, rows, c->u, c->v, spectral_eps);
-    return pn_transpose(g, rows, swapped);
+    return pn_spectral_norm(g, c->weight, c->twice, c->u, c->v, spectral_eps);
 }
 
 static pn_tensor *conv(pn_graph *g, const glocal_conv *c, pn_tensor *x)

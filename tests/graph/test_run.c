@@ -614,7 +614,7 @@ START_TEST(state_that_a_training_plan_moves_is_noticed)
     pn_tensor *x = pn_input(g, "x", pn_shape4(1, 8, 4, 4), PN_CONST), *w = pn_param(params, "w", pn_shape4(8, 8, 1, 1), normal);
     pn_tensor *u = pn_state(params, "u", pn_shape1(8), (pn_init){ PN_INIT_UNIT, 1 });
     pn_tensor *v = pn_state(params, "v", pn_shape1(8), (pn_init){ PN_INIT_UNIT, 1 });
-    pn_tensor *y = pn_conv2d(g, x, pn_spectral_norm(g, w, u, v, 1e-12), NULL, NULL);
+    pn_tensor *y = pn_conv2d(g, x, pn_spectral_norm(g, w, 0, u, v, 1e-12), NULL, NULL);
     pn_output(g, y, PN_GRAD);
     ck_assert_int_eq(pn_params_init(params, 1), PN_OK);
     pn_plan *infer = plan(g, PN_INFER, NULL), *train = plan(g, PN_TRAIN, params);

@@ -183,14 +183,14 @@ static size_t spectral_scratch(pn_spectral_dims d) { (void)d; return 0; }
 static double row_times(const pn_real *w, const pn_real *v, const pn_spectral_dims *d, ptrdiff_t row)
 {
     double sum = 0;
-    for (ptrdiff_t c = 0; c < d->columns; c++) sum += (double)w[row * d->columns + c] * (double)v[c];
+    for (ptrdiff_t c = 0; c < pn_spectral_columns(d); c++) sum += (double)w[pn_spectral_at(d, row, c)] * (double)v[c];
     return sum;
 }
 
 static double column_times(const pn_real *w, const pn_real *u, const pn_spectral_dims *d, ptrdiff_t column)
 {
     double sum = 0;
-    for (ptrdiff_t r = 0; r < d->rows; r++) sum += (double)w[r * d->columns + column] * (double)u[r];
+    for (ptrdiff_t r = 0; r < d->rows; r++) sum += (double)w[pn_spectral_at(d, r, column)] * (double)u[r];
     return sum;
 }
 
@@ -206,14 +206,15 @@ static void spectral_fwd(pn_pool *pool, pn_real *y, pn_singular used, const pn_r
                          pn_spectral_dims d, void *scratch)
 {
     (void)pool; (void)scratch;
-    for (ptrdiff_t c = 0; c < d.columns; c++) used.v[c] = d.iterate ? (pn_real)column_times(w, u, &d, c) : v[c];
-    if (d.iterate) normalise(used.v, d.columns, d.eps);
+    const ptrdiff_t columns = pn_spectral_columns(&d);
+    for (ptrdiff_t c = 0; c < columns; c++) used.v[c] = d.iterate ? (pn_real)column_times(w, u, &d, c) : v[c];
+    if (d.iterate) normalise(used.v, columns, d.eps);
     for (ptrdiff_t r = 0; r < d.rows; r++) used.u[r] = d.iterate ? (pn_real)row_times(w, used.v, &d, r) : u[r];
     if (d.iterate) normalise(used.u, d.rows, d.eps);
     double sigma = 0;
     for (ptrdiff_t r = 0; r < d.rows; r++) sigma += (double)used.u[r] * row_times(w, used.v, &d, r);
     used.sigma[0] = (pn_real)sigma;
-    for (ptrdiff_t i = 0; i < d.rows * d.columns; i++) y[i] = (pn_real)((double)w[i] / sigma);
+    for (ptrdiff_t i = 0; i < d.rows * columns; i++) y[i] = (pn_real)((double)w[i] / sigma);
 }
 
 /* dw = (dy - (sum dy y) u v^T) / sigma with y = w / sigma. */
@@ -221,12 +222,13 @@ static void spectral_bwd(pn_pool *pool, pn_sink dw, const pn_real *dy, const pn_
                          void *scratch)
 {
     (void)pool; (void)scratch;
+    const ptrdiff_t columns = pn_spectral_columns(&d);
     const double sigma = (double)used.sigma[0];
     double along = 0;
-    for (ptrdiff_t i = 0; i < d.rows * d.columns; i++) along += (double)dy[i] * (double)w[i] / sigma;
+    for (ptrdiff_t i = 0; i < d.rows * columns; i++) along += (double)dy[i] * (double)w[i] / sigma;
     for (ptrdiff_t r = 0; r < d.rows; r++)
-        for (ptrdiff_t c = 0; c < d.columns; c++) {
-            const ptrdiff_t i = r * d.columns + c;
+        for (ptrdiff_t c = 0; c < columns; c++) {
+            const ptrdiff_t i = pn_spectral_at(&d, r, c);
             pn_put(dw, i, ((double)dy[i] - along * (double)used.u[r] * (double)used.v[c]) / sigma);
         }
 }

@@ -20,11 +20,11 @@ typedef struct {
 
 static ptrdiff_t at_most(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 static ptrdiff_t pieces(ptrdiff_t count, ptrdiff_t size) { return (count + size - 1) / size; }
-static ptrdiff_t numbers(const pn_spectral_dims *d) { return d->rows * d->columns; }
+static ptrdiff_t numbers(const pn_spectral_dims *d) { return d->rows * pn_spectral_columns(d); }
 
 static size_t scratch_of(pn_spectral_dims d)
 {
-    const ptrdiff_t most = d.rows > d.columns ? d.rows : d.columns, chunks = pieces(numbers(&d), CHUNK);
+    const ptrdiff_t columns = pn_spectral_columns(&d), most = d.rows > columns ? d.rows : columns, chunks = pieces(numbers(&d), CHUNK);
     return (size_t)(most > chunks ? most : chunks) * sizeof(double);
 }
 
@@ -41,11 +41,12 @@ static inline double sum_of(vecd v)
 
 static double dot(const float *a, const float *b, ptrdiff_t count)
 {
-    vecd sum = { 0 };
-    ptrdiff_t i = 0;
-    for (; i + VLEN <= count; i += VLEN) sum += widen(a + i) * widen(b + i);
     double rest = 0;
+    ptrdiff_t i = count / VLEN * VLEN;
     for (; i < count; i++) rest += (double)a[i] * (double)b[i];
+    if (count < VLEN) return rest;
+    vecd sum = { 0 };
+    for (i = 0; i + VLEN <= count; i += VLEN) sum += widen(a + i) * widen(b + i);
     return sum_of(sum) + rest;
 }
 
@@ -55,10 +56,12 @@ static void columns_item(void *arg, ptrdiff_t item, int worker)
 {
     (void)worker;
     const job *j = arg;
-    const ptrdiff_t first = item * COLUMNS, count = at_most(COLUMNS, j->d.columns - first);
-    double sums[COLUMNS] = { 0 };
+    const ptrdiff_t cuts = pieces(j->d.inner, COLUMNS), o = item / cuts, first = item % cuts * COLUMNS;
+    const ptrdiff_t count = at_most(COLUMNS, j->d.inner - first);
+    double sums[COLUMNS];
+    memset(sums, 0, (size_t)count * sizeof *sums);
     for (ptrdiff_t r = 0; r < j->d.rows; r++) {
-        const float *w = j->w + r * j->d.columns + first;
+        const float *w = j->w + (o * j->d.rows + r) * j->d.inner + first;
         const double u = (double)j->u[r];
         ptrdiff_t c = 0;
         for (; c + VLEN <= count; c += VLEN) {
@@ -69,15 +72,18 @@ static void columns_item(void *arg, ptrdiff_t item, int worker)
         }
         for (; c < count; c++) sums[c] += u * (double)w[c];
     }
-    memcpy(j->products + first, sums, (size_t)count * sizeof *sums);
+    memcpy(j->products + o * j->d.inner + first, sums, (size_t)count * sizeof *sums);
 }
 
 static void rows_item(void *arg, ptrdiff_t item, int worker)
 {
     (void)worker;
     const job *j = arg;
-    for (ptrdiff_t r = item * ROWS; r < at_most((item + 1) * ROWS, j->d.rows); r++)
-        j->products[r] = dot(j->w + r * j->d.columns, j->v, j->d.columns);
+    const ptrdiff_t first = item * ROWS, count = at_most(ROWS, j->d.rows - first), inner = j->d.inner;
+    double *sums = j->products + first;
+    memset(sums, 0, (size_t)count * sizeof *sums);
+    for (ptrdiff_t o = 0; o < j->d.outer; o++)
+        for (ptrdiff_t r = 0; r < count; r++) sums[r] += dot(j->w + (o * j->d.rows + first + r) * inner, j->v + o * inner, inner);
 }
 
 /* to = from / max(|from|, eps) */
@@ -104,11 +110,12 @@ static void fwd(pn_pool *pool, pn_real *y, pn_singular used, const pn_real *w, c
                 pn_spectral_dims d, void *scratch)
 {
     job j = { .d = d, .w = w, .u = u, .v = used.v, .y = y, .products = scratch };
+    const ptrdiff_t columns = pn_spectral_columns(&d);
     if (d.iterate) {
-        pn_parallel(pool, pieces(d.columns, COLUMNS), columns_item, &j);
-        normalise(used.v, j.products, d.columns, d.eps);
+        pn_parallel(pool, d.outer * pieces(d.inner, COLUMNS), columns_item, &j);
+        normalise(used.v, j.products, columns, d.eps);
     } else {
-        memcpy(used.v, v, (size_t)d.columns * sizeof *v);
+        memcpy(used.v, v, (size_t)columns * sizeof *v);
     }
     pn_parallel(pool, pieces(d.rows, ROWS), rows_item, &j);
     if (d.iterate) normalise(used.u, j.products, d.rows, d.eps);
@@ -128,24 +135,29 @@ static void along_item(void *arg, ptrdiff_t item, int worker)
     j->products[item] = dot(j->dy + first, j->w + first, at_most(CHUNK, numbers(&j->d) - first));
 }
 
+/* What one row and one index of the axes before it have: `inner` numbers. */
+static void run_back(const job *j, ptrdiff_t at, const float *v, float u)
+{
+    const float *dy = j->dy + at, scale = (float)(1 / j->sigma);
+    float *dw = j->dw.data + at;
+    ptrdiff_t c = 0;
+    for (; c + VLEN <= j->d.inner; c += VLEN) {
+        const vec g = (vec_load(dy + c) - u * vec_load(v + c)) * scale;
+        vec_store(dw + c, j->dw.add ? vec_load(dw + c) + g : g);
+    }
+    for (; c < j->d.inner; c++) {
+        const float g = (dy[c] - u * v[c]) * scale;
+        dw[c] = j->dw.add ? dw[c] + g : g;
+    }
+}
+
 static void row_back_item(void *arg, ptrdiff_t item, int worker)
 {
     (void)worker;
     const job *j = arg;
-    const float scale = (float)(1 / j->sigma);
-    for (ptrdiff_t r = item * ROWS; r < at_most((item + 1) * ROWS, j->d.rows); r++) {
-        const float *dy = j->dy + r * j->d.columns, u = (float)(j->along * (double)j->u[r]);
-        float *dw = j->dw.data + r * j->d.columns;
-        ptrdiff_t c = 0;
-        for (; c + VLEN <= j->d.columns; c += VLEN) {
-            const vec g = (vec_load(dy + c) - u * vec_load(j->v + c)) * scale;
-            vec_store(dw + c, j->dw.add ? vec_load(dw + c) + g : g);
-        }
-        for (; c < j->d.columns; c++) {
-            const float g = (dy[c] - u * j->v[c]) * scale;
-            dw[c] = j->dw.add ? dw[c] + g : g;
-        }
-    }
+    for (ptrdiff_t o = 0; o < j->d.outer; o++)
+        for (ptrdiff_t r = item * ROWS; r < at_most((item + 1) * ROWS, j->d.rows); r++)
+            run_back(j, (o * j->d.rows + r) * j->d.inner, j->v + o * j->d.inner, (float)(j->along * (double)j->u[r]));
 }
 
 static void bwd(pn_pool *pool, pn_sink dw, const pn_real *dy, const pn_real *w, pn_singular used, pn_spectral_dims d, void *scratch)
