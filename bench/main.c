@@ -24,7 +24,7 @@ static const cli_option options[] = {
     { "filter", "RE", "only entries that this extended regular expression matches", CLI_TEXT, { .text = &filter } },
     { "json", "FILE", "write results as Google Benchmark does", CLI_TEXT, { .text = &json_file } },
     { "compare", "FILE", "compare with such a file: faster, slower or the same", CLI_TEXT, { .text = &compare_file } },
-    { "where", NULL, "where the time of each entry goes, op by op", CLI_FLAG, { .flag = &where } },
+    { "where", NULL, "where the time of what is no single op goes, op by op", CLI_FLAG, { .flag = &where } },
     { "peers", NULL, "run PyTorch, ONNX Runtime, OpenVINO by turns, if there", CLI_FLAG, { .flag = &peers } },
     { 0 },
 };
@@ -111,7 +111,7 @@ static int measure(bench_run *r)
         if (common.verbose) fprintf(stderr, "%s: %s\n", r->chosen[i].name, bench_inside(&r->chosen[i]));
         if (bench_measure(r->ctx, &r->chosen[i], &r->ceilings, &r->result[i])) return cli_failed(&program, r->ctx);
         bench_print_result(&r->result[i], r->name_width);
-        if (where && bench_where(r->ctx, &r->chosen[i])) return cli_failed(&program, r->ctx);
+        if (where && !r->chosen[i].of->run && bench_where(r->ctx, &r->chosen[i])) return cli_failed(&program, r->ctx);
     }
     const bench_watch after = bench_watch_now();
     bench_warn_interference(r->ctx, &before, &after);

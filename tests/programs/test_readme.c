@@ -42,6 +42,7 @@ static const struct { const char *begins, *file, *says; } elsewhere[] = {
     { "make bench", ".ci/run", "make bench" },
     { "build/bin/posenet-bench --peers", "tests/programs/test_bench.c", "--peers --filter Adam" },
     { "taskset -c 0,1 build/bin/posenet-bench", "tests/programs/test_bench.c", "posenet-bench --threads 1" },
+    { "sh examples/ablate.sh", ".ci/run", "sh examples/ablate.sh" },
     { "make install PREFIX=", ".ci/run", "make install PREFIX=" },
     { "cc minimal.c $(pkg-config --", ".ci/run", "minimal.c $(pkg-config --cflags --libs posenet)" },
 };
