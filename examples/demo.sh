@@ -8,7 +8,7 @@ set -eu
 people=160 views=6
 case $MODEL in
 gfla)   steps=3400 ;;
-glocal) steps=2000 ;;
+glocal) steps=2400 ;;
 *)      echo "demo.sh: MODEL is '$MODEL', expected gfla or glocal" >&2; exit 2 ;;
 esac
 if [ "${PN_DEMO_SHORT:-}" = 1 ]; then people=5 views=3 steps=10; fi
