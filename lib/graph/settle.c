@@ -18,11 +18,21 @@ static bool settles(const pn_plan *p, const pn_step *step)
     return step->n_in > 0;
 }
 
+/* The parameters among what a step packs. One that is packed together with a settled weight makes both be packed anew. */
+static pn_status packed_parameters(pn_plan *p, const pn_step *step)
+{
+    for (int i = 0; i < step->node->n_in; i++)
+        if ((step->node->op->packs & PN_INPUT(i)) && !step->node->in[i]->graph && pn_plan_add_settled_by(p, step->node->in[i]))
+            return PN_ERR_NOMEM;
+    return step->joined ? packed_parameters(p, step->joined) : PN_OK;
+}
+
 pn_status pn_plan_settle(pn_plan *p)
 {
     if (p->mode != PN_INFER || p->seldom) return PN_OK;
     for (int s = 0; s < p->n_forward; s++) {
         const pn_step *step = &p->forward[s];
+        if (step->joined && packed_parameters(p, step)) return PN_ERR_NOMEM;
         if (!settles(p, step)) continue;
         p->values[step->out].settled = true;
         for (int k = 0; k < step->node->n_saved; k++) p->values[step->saved[k]].settled = true;

@@ -607,6 +607,40 @@ START_TEST(what_depends_on_parameters_alone_is_computed_once_until_they_change)
 }
 END_TEST
 
+/* Two transposed convolutions that are added become one step: its weights are packed together, one of them a slice. */
+START_TEST(a_parameter_packed_beside_a_settled_weight_settles_it_again)
+{
+    enum { FROM = 32, TO = 16, AT = 24, OUT = 3 * TO * 4 * AT * AT };
+    static const pn_conv_opt twice = { .stride = { 2, 2 }, .pad = { 1, 1 }, .output_pad = { 1, 1 } };
+    pn_graph *g = pn_test_graph();
+    pn_params *params = pn_params_new(pn_test_ctx());
+    pn_tensor *x = pn_input(g, "x", pn_shape4(1, FROM, AT, AT), PN_CONST);
+    pn_tensor *w = pn_param(params, "w", pn_shape4(FROM, TO, 3, 3), normal);
+    pn_tensor *both = pn_param(params, "both", pn_shape4(FROM, 2 * TO, 3, 3), normal);
+    pn_tensor *y = pn_add(g, pn_conv_transpose2d(g, x, w, NULL, &twice),
+                          pn_conv_transpose2d(g, x, pn_slice(g, both, 1, TO, 2 * TO), NULL, &twice));
+    pn_tensor *const maps[] = { pn_tanh(g, y), pn_sigmoid(g, y), pn_relu(g, y) };       /* which want the slice's memory */
+    y = pn_concat(g, maps, 3, 1);
+    pn_output(g, y, PN_CONST);
+    ck_assert_int_eq(pn_params_init(params, 1), PN_OK);
+    pn_plan *kept = plan(g, PN_INFER, NULL);
+    ck_assert_int_gt(pn_plan_describe(kept).fused, 0);
+    static pn_real in[FROM * AT * AT], first[OUT], second[OUT], weights[FROM * TO * 9];
+    pn_test_random("x", in, FROM * AT * AT);
+    for (int i = 0; i < 2; i++) ck_assert_int_eq(pn_set(kept, x, in) | pn_forward(kept), PN_OK);
+    pn_test_random("weights", weights, FROM * TO * 9);
+    pn_param_set(w, weights);
+    ck_assert_int_eq(pn_set(kept, x, in) | pn_forward(kept) | pn_get(kept, y, first), PN_OK);
+    pn_plan *fresh = plan(g, PN_INFER, NULL);
+    ck_assert_int_eq(pn_set(fresh, x, in) | pn_forward(fresh) | pn_get(fresh, y, second), PN_OK);
+    ck_assert_mem_eq(first, second, sizeof first);
+    pn_plan_free(kept);
+    pn_plan_free(fresh);
+    pn_params_free(params);
+    pn_graph_free(g);
+}
+END_TEST
+
 START_TEST(state_that_a_training_plan_moves_is_noticed)
 {
     pn_graph *g = pn_test_graph();
@@ -676,6 +710,7 @@ TCase *run_cases(void)
     tcase_add_test(tc, a_run_leaves_nothing_behind_for_the_next);
     tcase_add_test(tc, nan_comes_out_where_nan_went_in);
     tcase_add_test(tc, what_depends_on_parameters_alone_is_computed_once_until_they_change);
+    tcase_add_test(tc, a_parameter_packed_beside_a_settled_weight_settles_it_again);
     tcase_add_test(tc, state_that_a_training_plan_moves_is_noticed);
     tcase_add_test(tc, a_watch_is_told_of_every_step_forward_and_backward);
     return tc;
