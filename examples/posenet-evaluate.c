@@ -124,19 +124,28 @@ static int tell(const cli_program *program, const request *r, pn_ctx *ctx, const
     return CLI_BAD_DATA;
 }
 
-static int score_pairs(const cli_program *program, const request *r, pn_ctx *ctx, pn_dataset *d)
+/* Some of what is scored, at a time, and how far that is. */
+typedef pn_status score_some(void *scores, ptrdiff_t first, ptrdiff_t count);
+static pn_status score_all(const cli_program *program, score_some *some, void *scores, ptrdiff_t n, const char *what)
 {
-    pn_evaluation *e = pn_evaluation_new(d, r->generated, r->protocol);
-    if (!e) return cli_failed(program, ctx);
-    const ptrdiff_t n = pn_dataset_pairs(d);
     cli_progress progress = cli_progress_begin(program, 0, n);
     pn_status status = PN_OK;
     for (ptrdiff_t first = 0; first < n && !status; first += CHUNK) {
         const ptrdiff_t part = n - first < CHUNK ? n - first : CHUNK;
-        status = pn_evaluation_run(e, first, part);
-        if (!status) cli_progress_show(&progress, first + part, "pairs");
+        status = some(scores, first, part);
+        if (!status) cli_progress_show(&progress, first + part, what);
     }
     cli_progress_end(&progress);
+    return status;
+}
+
+static pn_status some_pairs(void *e, ptrdiff_t first, ptrdiff_t count) { return pn_evaluation_run(e, first, count); }
+
+static int score_pairs(const cli_program *program, const request *r, pn_ctx *ctx, pn_dataset *d)
+{
+    pn_evaluation *e = pn_evaluation_new(d, r->generated, r->protocol);
+    if (!e) return cli_failed(program, ctx);
+    const pn_status status = score_all(program, some_pairs, e, pn_dataset_pairs(d), "pairs");
     const int code = status ? cli_failed(program, ctx) : tell(program, r, ctx, e);
     pn_evaluation_free(e);
     return code;
@@ -195,19 +204,13 @@ static int tell_completion(const cli_program *program, const request *r, pn_ctx 
     return CLI_BAD_DATA;
 }
 
+static pn_status some_pictures(void *c, ptrdiff_t first, ptrdiff_t count) { return pn_completion_run(c, first, count); }
+
 static int score_completion(const cli_program *program, const request *r, pn_ctx *ctx, pn_dataset *d)
 {
     pn_completion *c = pn_completion_new(d, r->generated, r->kind, (ptrdiff_t)r->limit);
     if (!c) return cli_failed(program, ctx);
-    const ptrdiff_t n = pn_completion_pictures(c);
-    cli_progress progress = cli_progress_begin(program, 0, n);
-    pn_status status = PN_OK;
-    for (ptrdiff_t first = 0; first < n && !status; first += CHUNK) {
-        const ptrdiff_t part = n - first < CHUNK ? n - first : CHUNK;
-        status = pn_completion_run(c, first, part);
-        if (!status) cli_progress_show(&progress, first + part, "pictures");
-    }
-    cli_progress_end(&progress);
+    const pn_status status = score_all(program, some_pictures, c, pn_completion_pictures(c), "pictures");
     const int code = status ? cli_failed(program, ctx) : tell_completion(program, r, ctx, c);
     pn_completion_free(c);
     return code;
