@@ -133,7 +133,7 @@ static pn_status score_all(const cli_program *program, score_some *some, void *s
     for (ptrdiff_t first = 0; first < n && !status; first += CHUNK) {
         const ptrdiff_t part = n - first < CHUNK ? n - first : CHUNK;
         status = some(scores, first, part);
-        if (!status) cli_progress_show(&progress, first + part, what);
+        if (!status) cli_progress_show(&progress, first + part, "%s", what);
     }
     cli_progress_end(&progress);
     return status;
