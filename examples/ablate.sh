@@ -5,7 +5,8 @@
 #   complete  whole regions missing: their code zero, the picture's, or the graph's
 #
 # BIN is the folder of the programs, OUT gets everything, SEED is that of the training, STEPS those of the slowest row; the others
-# take more by as much as their steps are shorter. Two rows train at a time, on a thread each. A row that is there is not trained again.
+# take more by as much as their steps are shorter. Two rows train at a time, on a thread each. A row that is there is not trained again,
+# and one that was interrupted goes on from its latest checkpoint.
 # PN_ABLATE_SHORT=1 takes a few steps only: to see that it all runs.
 set -eu
 : "${BIN:=build/bin}" "${OUT:=build/ablation}" "${SEED:=1}" "${STEPS:=4000}"
@@ -20,8 +21,13 @@ row() {
     name=$1-$SEED steps=$((STEPS * $2 / 1000)) run=$OUT/$1-$SEED
     shift 2
     [ -f "$run/scores.json" ] && return
-    "$BIN/posenet-train" --model glocal --preset $preset --size $size --data "$data" --out "$run" --batch 2 --steps $steps \
-        --set tau_warm=$((STEPS / 2)) --threads 1 --seed "$SEED" --sample-every $STEPS --save-every $STEPS --quiet "$@"
+    if [ -n "$(ls "$run"/checkpoints/*.safetensors 2>/dev/null)" ]; then
+        "$BIN/posenet-train" --resume --out "$run" --quiet
+    else
+        rm -rf "$run"
+        "$BIN/posenet-train" --model glocal --preset $preset --size $size --data "$data" --out "$run" --batch 2 --steps $steps \
+            --set tau_warm=$((STEPS / 2)) --threads 1 --seed "$SEED" --sample-every $STEPS --save-every $((STEPS / 4)) --quiet "$@"
+    fi
     weights=$(ls "$run"/checkpoints/*.safetensors | tail -n 1)
     case " $* " in
     *" inpaint "*)
