@@ -178,6 +178,18 @@ PN_API const char *pn_tensor_name(const pn_tensor *t);  /* of inputs, parameters
 
 /* ---- Plan ------------------------------------------------------------------------------------------------------ */
 
+/**
+ * Memory in which several plans are computed by turns, as large as the largest needs it. Inputs and their gradients, outputs
+ * and packed weights are each plan's own, so what is set stays set and what was computed can be read as ever. But what a plan
+ * keeps for its backward is lost when another one of the memory runs forward, or a host backward; pn_backward is refused then.
+ * Guests leave alone what hosts keep: a generator hosts the plans that judge its picture between its forward and its backward.
+ * Plan before the first run: a plan that makes the memory larger loses what is kept there.
+ */
+typedef struct pn_memory pn_memory;
+PN_API pn_memory *pn_memory_new(pn_ctx *ctx);
+PN_API void pn_memory_free(pn_memory *m);       /* after the plans in it */
+PN_API size_t pn_memory_bytes(const pn_memory *m);
+
 typedef enum { PN_INFER, PN_TRAIN } pn_mode;
 typedef struct {
     pn_mode mode;
@@ -185,6 +197,8 @@ typedef struct {
     const char *recompute;          /* blocks whose inner values are recomputed in backward: "a,b", "*" or NULL */
     bool seldom;                    /* packed weights share memory and are made in every run: for a plan that runs once or a few
                                      * times, and where memory matters more than a little time */
+    pn_memory *memory;              /* where plans that take turns are computed; NULL: in memory of the plan's own */
+    bool guest;                     /* of `memory`: runs from forward to backward while another plan, a host, is between these */
 } pn_plan_opt;
 
 /**
@@ -197,6 +211,8 @@ PN_API void pn_plan_free(pn_plan *p);
 
 typedef struct {
     size_t arena_bytes;             /* all values, gradients, scratch and packed weights: the peak, known before a run */
+    size_t shared_bytes;            /* of these, what lies in pn_plan_opt.memory */
+    size_t live_bytes;              /* the most that is alive at once: no placing can do with less */
     size_t value_bytes;             /* what they would take without sharing memory */
     int forward_steps, backward_steps, conversions, recomputed;
     int fused;                      /* ops folded into a neighbour: none with PN_FUSE=0 in the environment */

@@ -15,9 +15,12 @@ pn_params *pn_model_part(pn_model *m, const char *prefix)
 pn_status pn_training_plan(pn_training *t, pn_plan **plan, pn_graph *g, pn_plan_opt opt)
 {
     opt.recompute = t->opt.recompute;
+    if (!t->memory && !(t->memory = pn_memory_new(t->model->ctx))) return PN_ERR_NOMEM;
+    opt.memory = t->memory;
     *plan = pn_plan_new(g, &opt);
     if (!*plan) return pn_ctx_status(t->model->ctx);
-    t->bytes += pn_plan_describe(*plan).arena_bytes;
+    const pn_plan_stats stats = pn_plan_describe(*plan);
+    t->bytes += stats.arena_bytes - stats.shared_bytes;
     return PN_OK;
 }
 

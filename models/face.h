@@ -25,7 +25,8 @@ struct pn_training {
     double lr[4];                                       /* what each began with */
     const char *loss_name[PN_MAX_LOSSES];
     int losses;
-    size_t bytes;
+    pn_memory *memory;              /* in which its plans take turns */
+    size_t bytes;                   /* what they do not share */
 };
 
 enum { PN_MAX_VIEWS = 12 };
@@ -62,7 +63,8 @@ pn_status pn_model_real(const pn_model *m, const char *key, double *out);
 void pn_model_put(pn_model *m, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* One more set of parameters, the model's. NULL: no memory. */
 pn_params *pn_model_part(pn_model *m, const char *prefix);
-/* Plan g, recomputing what was asked for, and count its memory. */
+/* Plan g, recomputing what was asked for, in the memory of all plans of t, and count what it needs beside. A plan that runs
+ * between the forward and the backward of another is its guest (pn_plan_opt). */
 pn_status pn_training_plan(pn_training *t, pn_plan **plan, pn_graph *g, pn_plan_opt opt);
 /* Adam for part g at the rate asked for or, without one, of option `rate`; for part d (-1: it does not learn) ratio_g2d times that. */
 pn_status pn_training_optimisers(pn_training *t, const char *rate, int g, int d);

@@ -299,6 +299,7 @@ void pn_training_free(pn_training *t)
 {
     if (!t) return;
     t->model->kind->face->train_free(t);
+    pn_memory_free(t->memory);
     for (int i = 0; i < 4; i++)
         if (!t->model->kind->face->keeps_moments) pn_adam_free(t->adam[i]);
     pn_ctx_release(t->model->ctx, t);
@@ -322,7 +323,7 @@ void pn_training_scale_lr(pn_training *t, double factor)
         if (t->adam[i]) pn_adam_set_lr(t->adam[i], t->lr[i] * factor);
 }
 
-size_t pn_training_bytes(const pn_training *t) { return t->bytes; }
+size_t pn_training_bytes(const pn_training *t) { return t->bytes + pn_memory_bytes(t->memory); }
 
 int pn_training_parts(const pn_training *t, pn_part parts[4])
 {

@@ -163,6 +163,7 @@ typedef struct {
     size_t bytes;
     int first, last;                /* ticks, inclusive */
     ptrdiff_t offset;               /* in the arena; -1 until placed */
+    bool shared;                    /* in that of plans that take turns */
 } pn_buffer;
 
 typedef struct {
@@ -200,7 +201,8 @@ struct pn_step {
     pn_packed_slot *packed;         /* two, shared by all steps that pack the same; brief ones by none */
 };
 
-typedef enum { PN_PLAN_FRESH, PN_PLAN_RAN, PN_PLAN_DONE } pn_plan_state;   /* before forward, after it, after backward */
+/* Before forward, after it, after it and another plan that took the memory, after backward. */
+typedef enum { PN_PLAN_FRESH, PN_PLAN_RAN, PN_PLAN_LOST, PN_PLAN_DONE } pn_plan_state;
 
 struct pn_plan {
     pn_ctx *ctx;
@@ -220,6 +222,11 @@ struct pn_plan {
     bool *handed;                   /* by graph tensor: outputs handed a gradient since the last forward */
     uint8_t *memory;                /* the arena that values live in */
     size_t memory_bytes;
+    pn_memory *turns;               /* NULL: takes none */
+    bool guest;
+    uint8_t *shared;                /* where its part of that memory begins */
+    size_t shared_bytes, held_bytes;        /* of these, from the beginning: what it holds from forward to backward */
+    pn_plan *next;                  /* of the same memory */
     pn_plan_stats stats;
     pn_plan_state state;
     const char *recompute;
@@ -235,6 +242,13 @@ pn_status pn_plan_settle(pn_plan *p);           /* settle.c: what need not be co
 pn_status pn_plan_place(pn_plan *p);            /* place.c: lifetimes, shared memory, the arena */
 
 /* What the passes above build with; -1 or NULL: no memory. */
+/* Memory that plans take turns in (memory.c). */
+pn_status pn_memory_join(pn_memory *m, pn_plan *p);     /* a plan that was placed; the memory grows as needed */
+void pn_memory_leave(pn_plan *p);
+void pn_memory_take(pn_plan *p);                /* its turn */
+void pn_plan_resolve(pn_plan *p);               /* place.c: pointers into the arenas */
+uint8_t *pn_buffer_at(const pn_plan *p, int buffer);
+
 int pn_plan_add_value(pn_plan *p, pn_tensor *t, pn_shape shape, int block);
 pn_step *pn_plan_add_step(pn_plan *p, bool backward, const pn_node *node);
 int pn_plan_add_buffer(pn_plan *p, size_t bytes);

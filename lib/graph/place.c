@@ -1,4 +1,4 @@
-/* lib/graph/place.c - lifetimes over forward and backward together, memory shared and in place, one arena
+/* lib/graph/place.c - lifetimes over forward and backward together, memory shared and in place, arenas
  *
  * Ticks count steps: forward 0 .. F-1, backward F .. F+B-1. Before the first is -1 (inputs are set), after the last is the
  * end (outputs and gradients are read).
@@ -54,7 +54,7 @@ static pn_status add_value_buffers(pn_plan *p)
         if (!v->seeded && !v->touched && !(read_after && p->mode == PN_TRAIN)) continue;
         v->grad = pn_plan_add_buffer(p, bytes_of(v));
         if (v->grad < 0) return PN_ERR_NOMEM;
-        if (v->seeded) touch(p, v->grad, p->n_forward);
+        if (v->seeded) touch(p, v->grad, p->n_forward - 1);     /* handed in before the first backward step */
         if (read_after) touch(p, v->grad, end);
         if (read_after && !v->touched) touch(p, v->grad, p->n_forward);        /* stays zero */
     }
@@ -184,16 +184,27 @@ static void share_in_place(pn_plan *p)
 
 /* ---- Placing ------------------------------------------------------------------------------------------------------------ */
 
-typedef struct { size_t bytes; int first, index; } order_key;
+typedef struct { size_t bytes; int life, index; bool held; } order_key;
 
+/* What is held from forward to backward lies below the rest, where guests leave it alone. */
 static int larger_first(const void *a, const void *b)
 {
     const order_key *x = a, *y = b;
+    if (x->held != y->held) return x->held ? -1 : 1;
     if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
     return x->index - y->index;
 }
 
-/* Largest first, each at the lowest place free during its whole life: `placed` is kept sorted by offset. */
+static int longer_first(const void *a, const void *b)
+{
+    const order_key *x = a, *y = b;
+    const double of_x = (double)x->bytes * x->life, of_y = (double)y->bytes * y->life;
+    if (x->held != y->held) return x->held ? -1 : 1;
+    if (of_x != of_y) return of_x < of_y ? 1 : -1;
+    return x->index - y->index;
+}
+
+/* Each at the lowest place free during its whole life: `placed` is kept sorted by offset. */
 static ptrdiff_t lowest_free(const pn_buffer *buffers, const int *placed, int n, const pn_buffer *b)
 {
     ptrdiff_t at = 0;
@@ -219,42 +230,100 @@ static pn_status too_large(const pn_plan *p, size_t bytes)
                    "batch or size, recompute blocks, or raise pn_limits.plan_bytes", bytes, most_bytes(p));
 }
 
-static pn_status place_buffers(pn_plan *p, size_t *total)
+static size_t place_in_order(pn_plan *p, const order_key *order, int n, int *placed)
 {
-    order_key *order = pn_arena_alloc(&p->arena, (size_t)p->n_buffers + 1, sizeof *order);
-    int *placed = pn_arena_alloc(&p->arena, (size_t)p->n_buffers + 1, sizeof *placed);
-    if (!order || !placed) return PN_ERR_NOMEM;
-    int live = 0, n = 0;
-    *total = 0;
-    for (int i = 0; i < p->n_buffers; i++) {
-        pn_buffer *b = &p->buffers[i];
-        if (!b->bytes || b->last < b->first) continue;
-        if (b->bytes > most_bytes(p)) return too_large(p, b->bytes);
-        b->bytes = (b->bytes + LINE - 1) / LINE * LINE;
-        p->stats.value_bytes += b->bytes;
-        order[live++] = (order_key){ b->bytes, b->first, i };
-    }
-    if (live) qsort(order, (size_t)live, sizeof *order, larger_first);
-    for (int i = 0; i < live; i++) {
+    size_t total = 0;
+    for (int i = 0; i < n; i++) {
         pn_buffer *b = &p->buffers[order[i].index];
-        b->offset = lowest_free(p->buffers, placed, n, b);
+        b->offset = lowest_free(p->buffers, placed, i, b);
         const size_t end = (size_t)b->offset + b->bytes;
-        if (end > *total) *total = end;
-        if (end > PTRDIFF_MAX / 2) return too_large(p, end);    /* and offsets never wrap around */
-        int at = n++;
+        if (end > total) total = end;
+        if (end > PTRDIFF_MAX / 2) break;               /* too large, and offsets never wrap around */
+        int at = i;
         for (; at > 0 && p->buffers[placed[at - 1]].offset > b->offset; at--) placed[at] = placed[at - 1];
         placed[at] = order[i].index;
     }
+    return total;
+}
+
+/* Of the buffers in one arena. The largest first, or what takes most room for the longest time: whichever needs less. */
+static pn_status place_arena(pn_plan *p, bool shared, order_key *order, int *placed, size_t *total)
+{
+    int n = 0;
+    for (int i = 0; i < p->n_buffers; i++) {
+        const pn_buffer *b = &p->buffers[i];
+        if (!b->bytes || b->last < b->first || b->shared != shared) continue;
+        if (b->bytes > most_bytes(p)) return too_large(p, b->bytes);
+        order[n++] = (order_key){ b->bytes, b->last - b->first + 1, i, shared && b->first < p->n_forward && b->last >= p->n_forward };
+    }
+    *total = 0;
+    if (!n) return PN_OK;
+    qsort(order, (size_t)n, sizeof *order, longer_first);
+    const size_t by_life = place_in_order(p, order, n, placed);
+    qsort(order, (size_t)n, sizeof *order, larger_first);
+    *total = place_in_order(p, order, n, placed);
+    if (by_life < *total) {
+        qsort(order, (size_t)n, sizeof *order, longer_first);
+        *total = place_in_order(p, order, n, placed);
+    }
+    for (int i = 0; i < n && order[i].held; i++) {
+        const pn_buffer *b = &p->buffers[order[i].index];
+        if ((size_t)b->offset + b->bytes > p->held_bytes) p->held_bytes = (size_t)b->offset + b->bytes;
+    }
+    return *total > most_bytes(p) ? too_large(p, *total) : PN_OK;
+}
+
+/* The sum at each tick of what is alive there; at most. */
+static pn_status count_live(pn_plan *p)
+{
+    const int ticks = p->n_forward + p->n_backward + 2;         /* before the first, and the end */
+    size_t *change = pn_arena_alloc(&p->arena, (size_t)ticks + 1, sizeof *change), live = 0;
+    if (!change) return PN_ERR_NOMEM;
+    for (int i = 0; i < p->n_buffers; i++) {
+        const pn_buffer *b = &p->buffers[i];
+        if (!b->bytes || b->last < b->first) continue;
+        p->stats.value_bytes += b->bytes;
+        change[b->first + 1] += b->bytes;
+        change[b->last + 2] -= b->bytes;                /* wraps, and back */
+    }
+    for (int t = 0; t < ticks; t++) {
+        live += change[t];
+        if (live > p->stats.live_bytes) p->stats.live_bytes = live;
+    }
     return PN_OK;
+}
+
+/* Of a plan that takes turns: what outlives its turn is its own. */
+static pn_status place_buffers(pn_plan *p, size_t *own)
+{
+    const int end = p->n_forward + p->n_backward;
+    order_key *order = pn_arena_alloc(&p->arena, (size_t)p->n_buffers + 1, sizeof *order);
+    int *placed = pn_arena_alloc(&p->arena, (size_t)p->n_buffers + 1, sizeof *placed);
+    if (!order || !placed) return PN_ERR_NOMEM;
+    for (int i = 0; i < p->n_buffers; i++) {
+        pn_buffer *b = &p->buffers[i];
+        if (b->bytes > most_bytes(p)) return too_large(p, b->bytes);
+        b->bytes = (b->bytes + LINE - 1) / LINE * LINE;
+        b->shared = p->turns && b->first >= 0 && b->last < end;
+    }
+    pn_status status = count_live(p);
+    if (!status) status = place_arena(p, false, order, placed, own);
+    return status ? status : place_arena(p, true, order, placed, &p->shared_bytes);
+}
+
+uint8_t *pn_buffer_at(const pn_plan *p, int buffer)
+{
+    const pn_buffer *b = &p->buffers[buffer];
+    return (b->shared ? p->shared : p->memory) + b->offset;
 }
 
 static pn_real *memory_of(const pn_plan *p, int buffer)
 {
     if (buffer < 0 || p->buffers[buffer].offset < 0) return NULL;
-    return (pn_real *)(void *)(p->memory + p->buffers[buffer].offset);
+    return (pn_real *)(void *)pn_buffer_at(p, buffer);
 }
 
-static void resolve_pointers(pn_plan *p)
+void pn_plan_resolve(pn_plan *p)
 {
     for (int i = 0; i < p->n_values; i++) {
         pn_value *v = &p->values[i];
@@ -301,16 +370,16 @@ pn_status pn_plan_place(pn_plan *p)
         if (add_scratch(p, step, tick)) return PN_ERR_NOMEM;
     }
     share_in_place(p);
-    size_t total;
-    const pn_status placed = place_buffers(p, &total);
+    size_t own;
+    const pn_status placed = place_buffers(p, &own);
     if (placed) return placed;
-    if (total > most_bytes(p)) return too_large(p, total);
-    p->memory_bytes = total ? total : LINE;
+    p->memory_bytes = own ? own : LINE;
     p->memory = pn_alloc_pages(p->ctx, p->memory_bytes);
     if (!p->memory)
         return pn_fail(p->ctx, PN_ERR_NOMEM, "pn_plan_new: no memory for the plan's %zu bytes; use a smaller batch or size, or "
                        "recompute blocks", p->memory_bytes);
-    p->stats.arena_bytes = p->memory_bytes;
-    resolve_pointers(p);
-    return PN_OK;
+    p->stats.arena_bytes = p->memory_bytes + p->shared_bytes;
+    p->stats.shared_bytes = p->shared_bytes;
+    pn_plan_resolve(p);
+    return p->turns ? pn_memory_join(p->turns, p) : PN_OK;
 }

@@ -111,6 +111,8 @@ pn_plan *pn_plan_new(pn_graph *g, const pn_plan_opt *opt)
         p->mode = opt->mode;
         p->learn = opt->learn;
         p->seldom = opt->seldom;
+        p->turns = opt->memory;
+        p->guest = opt->guest;
         p->recompute = opt->recompute ? pn_arena_strdup(&p->arena, opt->recompute) : NULL;
     }
     p->run = (pn_run){ .plan = p, .kernels = pn_ctx_kernels(ctx), .pool = pn_ctx_pool(ctx), .threads = pn_ctx_threads(ctx),
@@ -130,6 +132,7 @@ void pn_plan_free(pn_plan *p)
 {
     if (!p) return;
     pn_ctx *ctx = p->ctx;
+    pn_memory_leave(p);
     pn_free_pages(ctx, p->memory, p->memory_bytes);
     pn_arena_free(&p->arena);
     pn_free(ctx, p);

@@ -86,7 +86,7 @@ pn_sink pn_sink_in(const pn_run *r, const pn_node *node, int i)
 void *pn_scratch(const pn_run *r)
 {
     const int b = r->step->scratch;
-    return b < 0 ? NULL : r->plan->memory + r->plan->buffers[b].offset;
+    return b < 0 ? NULL : pn_buffer_at(r->plan, b);
 }
 
 pn_real *pn_state_in(const pn_run *r, const pn_node *node, int i)
@@ -114,7 +114,7 @@ pn_real *pn_packed(const pn_run *r, const pn_node *node, int slot, int i, bool *
     if (joined) key += key_of(r, joined->node->in[i]);  /* both only grow */
     *stale = packed->brief || packed->key != key;
     packed->key = key;
-    return (pn_real *)(void *)(r->plan->memory + r->plan->buffers[packed->buffer].offset);
+    return (pn_real *)(void *)pn_buffer_at(r->plan, packed->buffer);
 }
 
 pn_map pn_map_make(pn_shape s, int block)
@@ -340,6 +340,7 @@ pn_status pn_forward(pn_plan *p)
     const unsigned mode = pn_denormals_flush();
     pn_run r = p->run;
     r.number = ++p->run.number;
+    pn_memory_take(p);
     const uint64_t key = settled_key(p);
     r.settling = key != p->settled_key;
     p->settled_key = key;
@@ -370,8 +371,11 @@ pn_status pn_backward(pn_plan *p)
     if (p->mode != PN_TRAIN) return pn_fail(p->ctx, PN_ERR_ARG, "pn_backward: the plan was made with PN_INFER; plan it with PN_TRAIN");
     if (p->state != PN_PLAN_RAN)
         return pn_fail(p->ctx, PN_ERR_ARG, "pn_backward: %s; call pn_forward first",
-                       p->state == PN_PLAN_DONE ? "it has run since the last forward" : "there was no forward");
+                       p->state == PN_PLAN_DONE   ? "it has run since the last forward"
+                       : p->state == PN_PLAN_LOST ? "another plan of its memory has run since the last forward"
+                                                  : "there was no forward");
     const unsigned mode = pn_denormals_flush();
+    pn_memory_take(p);
     seed(p);
     pn_run r = p->run;
     run_steps(&r, p->backward, p->n_backward);

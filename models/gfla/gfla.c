@@ -248,8 +248,9 @@ static pn_status train(pn_training *base)
     pn_loss(t->crit_graph, t->losses.total);
 
     const pn_plan_opt learn_g = { .mode = PN_TRAIN, .learn = base->model->part[G].params };
-    const pn_plan_opt learn_d = { .mode = PN_TRAIN, .learn = base->model->part[D].params };
-    const pn_plan_opt frozen = { .mode = PN_TRAIN };    /* D and VGG19 */
+    const pn_plan_opt learn_d = { .mode = PN_TRAIN, .learn = base->model->part[D].params, .guest = true };
+    /* D and VGG19, whose packed weights would take more memory than all that the networks compute. */
+    const pn_plan_opt frozen = { .mode = PN_TRAIN, .seldom = true, .guest = true };
     pn_status planned = pn_training_plan(base, &t->gen, t->gen_graph, learn_g);
     if (!planned && full) planned = pn_training_plan(base, &t->dis, t->dis_graph, learn_d);
     if (!planned) planned = pn_training_plan(base, &t->crit, t->crit_graph, frozen);

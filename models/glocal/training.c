@@ -149,7 +149,8 @@ static pn_status begin_lesson(glocal_training *t, glocal_lesson kind)
     pn_loss(l->crit_graph, l->losses.total);
     /* VGG19's packed weights would take more memory than all that the networks compute; the eye's are new in every step. */
     const pn_plan_opt learn = { .mode = PN_TRAIN, .learn = m->base.part[GLOCAL_PART_G].params };
-    const pn_plan_opt frozen = { .mode = PN_TRAIN, .seldom = true }, eye = { .mode = PN_INFER, .seldom = true };
+    const pn_plan_opt frozen = { .mode = PN_TRAIN, .seldom = true, .guest = true };
+    const pn_plan_opt eye = { .mode = PN_INFER, .seldom = true, .guest = true };
     pn_status status = pn_training_plan(&t->base, &l->gen, l->gen_graph, learn);
     if (!status) status = pn_training_plan(&t->base, &l->crit, l->crit_graph, frozen);
     if (status || !l->see.proposed) return status;
@@ -167,7 +168,7 @@ static pn_status begin_discriminator(glocal_training *t)
     t->d_loss = glocal_d_loss(t->dis_graph, &m->d, t->real, t->fake);
     pn_loss(t->dis_graph, t->d_loss);
     return pn_training_plan(&t->base, &t->dis, t->dis_graph,
-                            (pn_plan_opt){ .mode = PN_TRAIN, .learn = m->base.part[GLOCAL_PART_D].params });
+                            (pn_plan_opt){ .mode = PN_TRAIN, .learn = m->base.part[GLOCAL_PART_D].params, .guest = true });
 }
 
 static void name_loss(glocal_training *t, int which)

@@ -187,11 +187,16 @@ static bool is_handed(const random_graph *r, int o)
 
 random_numbers random_graph_run(const random_graph *r, pn_plan *plan)
 {
-    random_numbers n = { NULL, 0 };
     random_graph_set(r, plan);
-    pn_params_zero_grad(r->learnt);
     must(r->ctx, pn_forward(plan));
+    return random_graph_finish(r, plan);
+}
+
+random_numbers random_graph_finish(const random_graph *r, pn_plan *plan)
+{
+    random_numbers n = { NULL, 0 };
     const bool train = plan->mode == PN_TRAIN;
+    pn_params_zero_grad(r->learnt);
     for (int o = 0; train && o < r->n_out; o++) {
         if (!is_handed(r, o) || !plan->wants[r->out[o]->index]) continue;
         pn_real *v = drawn("seed", o, pn_shape_count(r->out[o]->shape));

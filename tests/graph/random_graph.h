@@ -22,6 +22,7 @@ void random_graph_free(random_graph *r);
  * learnt. owned. */
 typedef struct { pn_real *values; ptrdiff_t count; } random_numbers;
 random_numbers random_graph_run(const random_graph *r, pn_plan *plan);
+random_numbers random_graph_finish(const random_graph *r, pn_plan *plan);      /* from after the forward */
 /* The same numbers without the planner's memory: one plan per op and direction, gradients added up here. */
 random_numbers random_graph_evaluate(const random_graph *r);
 void random_graph_set(const random_graph *r, pn_plan *plan);   /* inputs */

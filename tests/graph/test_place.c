@@ -66,11 +66,14 @@ START_TEST(values_alive_together_never_share_memory)
 {
     for (uint64_t i = 0; i < 4 * rounds(); i++) {
         random_graph r = random_graph_make(pn_test_ctx(), seed_of(_i, i));
-        pn_plan *p = plan_of(&r, i % 4 ? PN_TRAIN : PN_INFER, i % 3 ? NULL : "*");
+        pn_memory *m = i % 2 ? pn_memory_new(pn_test_ctx()) : NULL;
+        pn_plan *p = pn_plan_new(r.g, &(pn_plan_opt){ .mode = i % 4 ? PN_TRAIN : PN_INFER, .learn = r.learnt,
+                                                      .recompute = i % 3 ? NULL : "*", .memory = m });
+        ck_assert_ptr_nonnull(p);
         for (int a = 0; a < p->n_buffers; a++)
             for (int b = 0; b < a; b++) {
                 const pn_buffer *x = &p->buffers[a], *y = &p->buffers[b];
-                if (x->offset < 0 || y->offset < 0 || x->last < y->first || y->last < x->first) continue;
+                if (x->offset < 0 || y->offset < 0 || x->shared != y->shared || x->last < y->first || y->last < x->first) continue;
                 const bool apart = x->offset + (ptrdiff_t)x->bytes <= y->offset ||
                                    y->offset + (ptrdiff_t)y->bytes <= x->offset;
                 if (!apart)
@@ -78,7 +81,10 @@ START_TEST(values_alive_together_never_share_memory)
             }
         const pn_plan_stats stats = pn_plan_describe(p);
         ck_assert_uint_le(stats.arena_bytes, stats.value_bytes);
+        ck_assert_uint_le(stats.live_bytes, stats.arena_bytes);
+        ck_assert_uint_eq(stats.shared_bytes, pn_memory_bytes(m));
         pn_plan_free(p);
+        pn_memory_free(m);
         random_graph_free(&r);
     }
 }

@@ -9,6 +9,7 @@ static pn_status make_and_step(pn_ctx *ctx)
     pn_params *params = pn_params_new(ctx);
     pn_graph *g = params ? pn_graph_new(ctx) : NULL;
     pn_plan *plan = NULL;
+    pn_memory *memory = NULL;
     pn_adam *adam = NULL;
     pn_status status = PN_ERR_NOMEM;
     if (g) {
@@ -25,8 +26,9 @@ static pn_status make_and_step(pn_ctx *ctx)
         pn_loss(g, pn_mean(g, pn_concat(g, (pn_tensor *[]){ t, x }, 2, 1), PN_ALL_AXES, PN_DROP_AXES));
         if (!pn_params_init(params, 1))
             adam = pn_adam_new(params, (pn_adam_opt){ .lr = 1e-3, .beta1 = 0, .beta2 = 0.9, .eps = 1e-8 });
-        if (!pn_params_status(params))
-            plan = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN, .learn = params, .recompute = "w0" });
+        if (!pn_params_status(params) && (memory = pn_memory_new(ctx)))
+            plan = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN, .learn = params, .recompute = "w0",
+                                                    .memory = memory });
         static const pn_real values[192] = { 1 };
         if (plan && adam)
             status = pn_set(plan, x, values) || pn_forward(plan) || pn_backward(plan) ? PN_ERR_ARG : pn_adam_step(adam);
@@ -34,6 +36,7 @@ static pn_status make_and_step(pn_ctx *ctx)
     }
     pn_adam_free(adam);
     pn_plan_free(plan);
+    pn_memory_free(memory);
     pn_graph_free(g);
     pn_params_free(params);
     return status;
