@@ -165,12 +165,16 @@ def metadata_of(path):
         return json.loads(f.read(int.from_bytes(f.read(8), "little"))).get("__metadata__", {})
 
 
-def pose(path, h, w):
-    """Sigma is 6 at 256 rows; maps are rounded to float32."""
+def openpose(path):
+    """-> 18 whole pixels (x, y), (-1, -1) where missing"""
     with open(path) as f:
         xyc = np.reshape(json.load(f)["people"][0]["pose_keypoints_2d"], (18, 3))
-    points = [(int(x), int(y)) if c > 0 else (-1, -1) for x, y, c in xyc]
-    return heat_maps(points, h, w, 6 * h / 256)[None].float()
+    return [(int(x), int(y)) if c > 0.1 else (-1, -1) for x, y, c in xyc]
+
+
+def pose(path, h, w):
+    """Sigma is 6 at 256 rows; maps are rounded to float32."""
+    return heat_maps(openpose(path), h, w, 6 * h / 256)[None].float()
 
 
 def inputs(folder):

@@ -265,7 +265,8 @@ class Discriminator(nn.Module):
 class Vgg19(nn.Module):
     """torchvision's feature indices, up to relu5_2; no ImageNet normalisation. Frozen."""
     WIDTHS = 64, 64, "pool", 128, 128, "pool", 256, 256, 256, 256, "pool", 512, 512, 512, 512, "pool", 512, 512
-    TAPS = {1: "1_1", 3: "1_2", 6: "2_1", 8: "2_2", 11: "3_1", 17: "3_4", 20: "4_1", 26: "4_4", 29: "5_1", 31: "5_2"}
+    TAPS = {1: "1_1", 3: "1_2", 6: "2_1", 8: "2_2", 11: "3_1", 13: "3_2", 17: "3_4", 20: "4_1", 22: "4_2", 26: "4_4", 29: "5_1",
+            31: "5_2"}
 
     def __init__(self, divisor=1):
         super().__init__()
