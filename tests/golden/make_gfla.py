@@ -17,6 +17,7 @@ import torch
 import formula
 import gfla_ref
 import st
+from record import fill, gradients, zero_gradients
 
 torch.set_num_threads(1)
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -59,19 +60,6 @@ VARIANTS = {"tiny": Variant("tiny1", gfla_ref.Config(**WIDTHS), 2, 64, 64),
             "market": Variant("market19", gfla_ref.market(**WIDTHS), 1, 64, 32)}
 
 
-def fill(module, dtype, noise):
-    values = dict(module.named_parameters()) | dict(module.named_buffers())
-    for name, value in values.items():
-        weight = values.get(name.rsplit(".", 1)[0] + ".weight")
-        is_norm = weight is not None and weight.dim() == 1
-        value.data = noise(torch.tensor(formula.parameter(name, tuple(value.shape), is_norm, GAINS)).to(dtype))
-    return module.to(dtype)
-
-
-def gradients(module, prefix):
-    return {f"{prefix}/{name}": p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
-
-
 def state(d, prefix):
     return {f"{prefix}/{name}": b.clone() for name, b in d.named_buffers()}
 
@@ -79,7 +67,7 @@ def state(d, prefix):
 def run(variant, dtype, noise=lambda x: x):
     """-> everything that is stored, in order, as tensors of dtype"""
     config = variant.config
-    g, d, vgg = (fill(make, dtype, noise) for make in (gfla_ref.Generator(config), gfla_ref.Discriminator(config),
+    g, d, vgg = (fill(make, "", dtype, GAINS, noise=noise) for make in (gfla_ref.Generator(config), gfla_ref.Discriminator(config),
                                                        gfla_ref.Vgg19(config.vgg_divisor)))
     source, target, source_pose, target_pose = (noise(x) for x in variant.inputs(dtype))
     with torch.no_grad():
@@ -138,17 +126,6 @@ def run(variant, dtype, noise=lambda x: x):
 
 
 # ---- agreement -------------------------------------------------------------------------------------------------------
-
-def zero_gradients(numbers):
-    """Biases of convolutions that an instance norm follows: their true gradient is 0, what is computed is rounding."""
-    found = []
-    for name, value in numbers.items():
-        weight = name.rsplit(".", 1)[0] + ".weight"
-        if name.startswith("grad.") and name.endswith(".bias") and weight in numbers:
-            if np.abs(value).max() < 1e-9 * np.abs(numbers[weight]).max():
-                found.append(name)
-    return found
-
 
 def compare(numbers, others, zeros):
     """-> [(relative L2 difference, name)] of gradients, and of the rest the largest difference over the largest value"""

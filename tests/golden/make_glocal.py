@@ -17,16 +17,17 @@ import torch
 
 import formula
 import glocal_ref
+import record
 import st
 from gfla_ref import Vgg19, heat_maps
 from glocal_ref import REGIONS, Sample, Step
 from make_gfla import REACHING, STANDING, points
+from record import gradients, length_of_gradients, numbers, report
 
 torch.set_num_threads(1)
 HERE = os.path.dirname(os.path.abspath(__file__))
 N, H, W = 2, 64, 48
 PICTURES = "glocal6"        # begins the names of the pictures; the number was picked for the agreement --check prints
-SMALL = 512                 # elements up to which a gradient is stored whole
 VGG_DIVISOR = 4
 GAINS = {"region.code": 8.0}                # its fan_in by the formula counts the regions' rows too
 RATES = {"g": 1e-3, "d": 1e-4}              # of the walk
@@ -136,11 +137,7 @@ def sample(case, dtype):
 
 
 def fill(module, prefix, dtype):
-    for name, value in [*module.named_parameters(), *module.named_buffers()]:
-        sibling = getattr(module.get_submodule(name.rsplit(".", 1)[0]), "weight", None)
-        is_norm = sibling is not None and sibling.dim() == 1 or value.dim() == 1 and name.endswith(".mix")
-        value.data = torch.tensor(formula.parameter(prefix + name, tuple(value.shape), is_norm, GAINS)).to(dtype)
-    return module.to(dtype)
+    return record.fill(module, prefix, dtype, GAINS, (".mix",))
 
 
 def networks(case, dtype):
@@ -153,10 +150,6 @@ def networks(case, dtype):
 
 def state(net, prefix):
     return {f"{prefix}/{name}": b.clone() for name, b in net.named_buffers()}
-
-
-def gradients(net, prefix, watch):
-    return {f"{prefix}/{name}": p.grad for name, p in net.named_parameters() if p.grad is not None and name.startswith(watch)}
 
 
 def run(case, dtype):
@@ -195,13 +188,9 @@ def run(case, dtype):
     found.update({"total/g": loss_g, "total/d": loss_d, **states})
     found.update(gradients(g, "grad.g", case.watch))
     found["image0"] = found["image"][:1]
-    found["norm.g"] = sum((p.grad ** 2).sum() for p in g.parameters() if p.grad is not None).sqrt()
+    found["norm.g"] = length_of_gradients(g)
     found.update(gradients(d, "grad.d", ("",)))
     return numbers(found)
-
-
-def numbers(found):
-    return {k: v.detach().reshape(v.shape or (1,)).double().numpy() for k, v in found.items() if v is not None}
 
 
 def walk(dtype, steps=3):
@@ -240,65 +229,12 @@ def generate(dtype):
                     "generate/labels": pi.argmax(1), "generate/lead": top[:, 0] - top[:, 1]})
 
 
-# ---- what is stored --------------------------------------------------------------------------------------------------
-
-def zero_gradients(found):
-    """Biases of convolutions that an instance norm follows: their true gradient is 0, what is computed is rounding."""
-    def weight(name):
-        return next((found[k] for k in (name[:-4] + "weight", name[:-4] + "weight_orig") if k in found), None)
-    return [name for name in found if name.startswith("grad.") and name.endswith(".bias") and weight(name) is not None
-            and np.abs(found[name]).max() < 1e-9 * np.abs(weight(name)).max()]
-
-
-def summed(name, value):
-    """L2 norm and the dot products with three vectors made from the name"""
-    return np.array([np.linalg.norm(value)] + [(formula.uniform(f"probe{i}:{name}", value.shape) * value).sum() for i in range(3)])
-
+# ---- files -----------------------------------------------------------------------------------------------------------
 
 def reduced(case, found, with_states):
-    """-> what goes into the file: whole arrays where the case asks or they are small, sums of the others"""
-    out, zeros = {}, zero_gradients(found)
-    for name, value in found.items():
-        kind, _, rest = name.partition("/")
-        if kind.startswith("state.") and not with_states or kind == "grad.d" and len(case.watch[0]) > 0:
-            continue
-        if name in zeros:
-            value = np.zeros_like(value)
-        if kind.startswith("grad."):
-            if value.size <= SMALL:
-                out[name] = value
-            else:
-                out[f"sum.{kind[5:]}/{rest}"] = summed(rest, value)
-        elif name == "image0" and "image" in case.whole:
-            continue
-        elif name in case.whole or value.size <= 1 or kind.startswith("state."):
-            out[name] = value
-        else:
-            out[f"sum/{name}"] = summed(name, value)
-    return out
-
-
-# ---- agreement -------------------------------------------------------------------------------------------------------
-
-def compare(found, others):
-    """-> [(relative difference, name)] of gradients (L2), and of the rest (largest over largest)"""
-    zeros, far, rest = zero_gradients(found), [], []
-    for name, value in found.items():
-        difference = others[name] - value
-        if name.startswith(("grad.", "seen/")):
-            if name not in zeros and np.linalg.norm(value) > 0:
-                far.append((np.linalg.norm(difference) / np.linalg.norm(value), name))
-        else:
-            rest.append((np.abs(difference).max() / max(np.abs(value).max(), 1e-12), name))
-    return sorted(far, reverse=True), sorted(rest, reverse=True)
-
-
-def report(name, found, others):
-    far, rest = compare(found, others)
-    print(f"  {name}: float32 against float64: values {rest[0][0]:.1e} ({rest[0][1]})", end="")
-    if far:
-        print(f"; gradients median {far[len(far) // 2][0]:.1e}, worst {', '.join(f'{e:.1e} {n}' for e, n in far[:3])}", end="")
-    print()
+    """-> what goes into the file"""
+    skip = (() if with_states else ("state.",)) + (("grad.d",) if case.watch[0] else ())
+    return record.reduced({k: v for k, v in found.items() if k != "image0" or "image" not in case.whole}, case.whole, skip)
 
 
 def describe(name, found):
