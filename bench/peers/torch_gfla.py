@@ -3,13 +3,9 @@
     python3 bench/peers/torch_gfla.py forward|step|flow|discriminator --size 256x256 --batch 1 --threads 2 --iters 5 --layout nchw|nhwc
                                       --widths full|tiny [--interactive] [--check]
 
-Prints one line of JSON per iteration on stdout. forward: the generator alone, inference mode. step: one stage-2 step:
+Prints a line of JSON per turn; turns.py describes the options. forward: the generator alone, inference mode. step: one stage-2 step:
 generator forward, discriminator step (real, fake), generator losses with VGG19, generator backward, Adam for both.
 flow: one stage-1 step, of the flow estimator alone. discriminator: its part of a stage-2 step, on pictures that are there.
---compile hands the networks to torch.compile (PyTorch 2 on).
---interactive waits for a line "go" on stdin before each iteration, so that a driver can alternate with another program; end
-of input ends the run. Two iterations (--warmup) run first, without waiting and without a line.
---check compares this program with the reference in tests/golden and times nothing.
 
 The blocks are those of tests/golden/gfla_ref.py, with the same parameter names. Replaced by what is faster here:
   instance norm       GroupNorm with one channel per group (1.5 to 5 times faster on CPU, and it keeps channels_last)
@@ -17,38 +13,18 @@ The blocks are those of tests/golden/gfla_ref.py, with the same parameter names.
   local attention     grid_sample for the k^2 samples, the target's half as a plain convolution, the source's as a 1x1
   correctness         similarities by a 1x1 convolution (oneDNN), Gaussian sampling by embedding rows, flow gradient only
   VGG19               target and source in one batch without gradient, once per step; source no further than flows are judged
-Denormals are flushed. Weights are random, VGG19's too; the flow heads are set so that flows spread over some pixels.
-What remains to the caller: the environment (ATEN_CPU_CAPABILITY, MALLOC_*) and taskset. Take the faster layout.
+Weights are random, VGG19's too; the flow heads are set so that flows spread over some pixels.
 """
 
-import argparse
-import json
 import math
 import os
 import sys
-import time
 
+import turns
 
-def options():
-    parser = argparse.ArgumentParser(description="GFLA in PyTorch, for timing")
-    parser.add_argument("what", choices=["forward", "step", "flow", "discriminator"])
-    parser.add_argument("--size", default="256x256", help="HxW, multiples of 32")
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--iters", type=int, default=5)
-    parser.add_argument("--warmup", type=int, default=2, help="iterations before the first that is printed")
-    parser.add_argument("--layout", choices=["nchw", "nhwc"], default="nchw")
-    parser.add_argument("--widths", choices=["full", "tiny"], default="full")
-    parser.add_argument("--variant", choices=["fashion", "market"], default="fashion")
-    parser.add_argument("--interactive", action="store_true")
-    parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--check", action="store_true")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":                  # before torch is loaded: its OpenBLAS does not listen to set_num_threads
-    OPT = options()
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(OPT.threads))
+if __name__ == "__main__":
+    OPT = turns.options("GFLA in PyTorch, for timing", ["forward", "step", "flow", "discriminator"], "256x256", 32, ["full", "tiny"],
+                        variant=["fashion", "market"])
 
 import torch                                                                                            # noqa: E402
 import torch.nn as nn                                                                                   # noqa: E402
@@ -291,14 +267,7 @@ def check(layout):
     return errors[0] < 1e-10 and errors[1] < 1e-6 and errors[2] < 1e-8       # the loss: its 1e-8 stands elsewhere
 
 
-def main(opt):
-    torch.set_num_threads(opt.threads)
-    torch.set_flush_denormal(True)
-    torch.manual_seed(1)
-    layout = torch.channels_last if opt.layout == "nhwc" else torch.contiguous_format
-    if opt.check:
-        sys.exit(0 if check(layout) else 1)
-
+def start(opt, layout):
     make = gfla_ref.market if opt.variant == "market" else gfla_ref.Config
     config = make(**(WIDTHS if opt.widths == "tiny" else {}))
     h, w = (int(x) for x in opt.size.split("x"))
@@ -309,18 +278,8 @@ def main(opt):
     if opt.compile:
         trainer.compile()
     run = getattr(trainer, opt.what)
-    for _ in range(opt.warmup):
-        run(*batch)
-    for i in range(opt.iters):
-        if opt.interactive and sys.stdin.readline().strip() != "go":
-            break
-        start = time.perf_counter()
-        value = run(*batch)
-        seconds = time.perf_counter() - start
-        print(json.dumps({"peer": "torch", "torch": torch.__version__, "what": opt.what, "iteration": i, "seconds": seconds,
-                          "size": opt.size, "batch": opt.batch, "threads": torch.get_num_threads(), "layout": opt.layout,
-                          "widths": opt.widths, "variant": opt.variant, "value": value}), flush=True)
+    return lambda: run(*batch)
 
 
 if __name__ == "__main__":
-    main(OPT)
+    turns.run(OPT, start, check)

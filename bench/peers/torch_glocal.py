@@ -3,14 +3,11 @@
     python3 bench/peers/torch_glocal.py forward|step --size 256x176 --batch 1 --threads 2 --iters 5 --layout nchw|nhwc
                                         --widths full|small|tiny [--interactive] [--check]
 
-Prints one line of JSON per iteration on stdout. forward: a picture in a new pose, label map and poses in, picture out:
+Prints a line of JSON per turn; turns.py describes the options. forward: a picture in a new pose, label map and poses in, picture
+out:
 parsing network, the hard layout, generator; inference mode, weights normalised before. step: one step of the stage joint:
 power iterations, parsing network and generator forward, discriminator step (real, fake), generator losses with VGG19,
 one backward, Adam for both.
---compile hands the networks to torch.compile (PyTorch 2 on).
---interactive waits for a line "go" on stdin before each iteration, so that a driver can alternate with another program; end
-of input ends the run. Two iterations (--warmup) run first, without waiting and without a line.
---check compares this program with the reference in tests/golden and times nothing.
 
 The networks are those of tests/golden/glocal_ref.py, with the same parameter names. Poses only: nothing is missing in the
 source, so masks are not computed with. Replaced by what is faster here:
@@ -24,36 +21,16 @@ source, so masks are not computed with. Replaced by what is faster here:
                       instead of maps; in inference in blocks of rows, which stay in the cache
   local structure     half of the window's offsets, the other half is the same products shifted; the gradient by hand
   modulation          one pass
-Denormals are flushed. Weights are random, VGG19's too.
-What remains to the caller: the environment (ATEN_CPU_CAPABILITY, MALLOC_*) and taskset. Take the faster layout.
+Weights are random, VGG19's too.
 """
 
-import argparse
-import json
 import os
 import sys
-import time
 
+import turns
 
-def options():
-    parser = argparse.ArgumentParser(description="GLocal in PyTorch, for timing")
-    parser.add_argument("what", choices=["forward", "step"])
-    parser.add_argument("--size", default="256x176", help="HxW, multiples of 16")
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--iters", type=int, default=5)
-    parser.add_argument("--warmup", type=int, default=2, help="iterations before the first that is printed")
-    parser.add_argument("--layout", choices=["nchw", "nhwc"], default="nchw")
-    parser.add_argument("--widths", choices=["full", "small", "tiny"], default="full")
-    parser.add_argument("--interactive", action="store_true")
-    parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--check", action="store_true")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":                  # before torch is loaded: its OpenBLAS does not listen to set_num_threads
-    OPT = options()
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(OPT.threads))
+if __name__ == "__main__":
+    OPT = turns.options("GLocal in PyTorch, for timing", ["forward", "step"], "256x176", 16, ["full", "small", "tiny"])
 
 import torch                                                                                            # noqa: E402
 import torch.nn as nn                                                                                   # noqa: E402
@@ -608,14 +585,7 @@ def check(layout):
     return set(wanted) == set(terms) and max(errors.values()) < 1e-9
 
 
-def main(opt):
-    torch.set_num_threads(opt.threads)
-    torch.set_flush_denormal(True)
-    torch.manual_seed(1)
-    layout = torch.channels_last if opt.layout == "nhwc" else torch.contiguous_format
-    if opt.check:
-        sys.exit(0 if check(layout) else 1)
-
+def start(opt, layout):
     config = CONFIGS[opt.widths]()
     h, w = (int(x) for x in opt.size.split("x"))
     trainer = Trainer(config, opt.what, layout)
@@ -623,18 +593,8 @@ def main(opt):
     if opt.compile:
         trainer.compile()
     run = getattr(trainer, opt.what)
-    for _ in range(opt.warmup):
-        run(batch)
-    for i in range(opt.iters):
-        if opt.interactive and sys.stdin.readline().strip() != "go":
-            break
-        start = time.perf_counter()
-        value = run(batch)
-        seconds = time.perf_counter() - start
-        print(json.dumps({"peer": "torch", "torch": torch.__version__, "what": opt.what, "iteration": i, "seconds": seconds,
-                          "size": opt.size, "batch": opt.batch, "threads": torch.get_num_threads(), "layout": opt.layout,
-                          "widths": opt.widths, "value": value}), flush=True)
+    return lambda: run(batch)
 
 
 if __name__ == "__main__":
-    main(OPT)
+    turns.run(OPT, start, check)
