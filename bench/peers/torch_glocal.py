@@ -4,10 +4,9 @@
                                         --widths full|small|tiny [--interactive] [--check]
 
 Prints a line of JSON per turn; turns.py describes the options. forward: a picture in a new pose, label map and poses in, picture
-out:
-parsing network, the hard layout, generator; inference mode, weights normalised before. step: one step of the stage joint:
-power iterations, parsing network and generator forward, discriminator step (real, fake), generator losses with VGG19,
-one backward, Adam for both.
+out: parsing network, the hard layout, generator; inference mode, weights normalised before. step: one step of the stage
+joint: power iterations, parsing network and generator forward, discriminator step (real, fake), generator losses with
+VGG19, one backward, Adam for both.
 
 The networks are those of tests/golden/glocal_ref.py, with the same parameter names. Poses only: nothing is missing in the
 source, so masks are not computed with. Replaced by what is faster here:
@@ -24,9 +23,6 @@ source, so masks are not computed with. Replaced by what is faster here:
 Weights are random, VGG19's too.
 """
 
-import os
-import sys
-
 import turns
 
 if __name__ == "__main__":
@@ -36,8 +32,9 @@ import torch                                                                    
 import torch.nn as nn                                                                                   # noqa: E402
 import torch.nn.functional as F                                                                         # noqa: E402
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests", "golden"))
-import gfla_ref                                                                                         # noqa: E402
+from fast import Vgg, adam, apart, correspond, embed, faster, forget, gain_of, like, modulate, norm_act, pack      # noqa: E402
+from fast import PIECES, prepare, product, relaid, scaled_unit                                          # noqa: E402
+import gfla_ref                         # fast knows where it lies                                      # noqa: E402
 import glocal_ref                                                                                       # noqa: E402
 import ops_ref                                                                                          # noqa: E402
 
@@ -46,159 +43,7 @@ TAU, DROP = 0.1, 0.3        # of the first step
 WINDOW = 5                  # of the structure loss
 
 
-# ---- layouts: channels_last maps are matrices [HW,C] without a copy -----------------------------------------------------
-
-def is_last(x):
-    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-
-
-def like(x, other):
-    return x.contiguous(memory_format=torch.channels_last if is_last(other) else torch.contiguous_format)
-
-
-def product(a, b, other):
-    """[N,C,K], [N,K,HW] -> the map [N,C,h,w] of their product, in the layout of `other`"""
-    h, w = other.shape[2:]
-    if is_last(other):
-        return (b.transpose(1, 2) @ a.transpose(1, 2)).transpose(1, 2).unflatten(2, (h, w))
-    return (a @ b).unflatten(2, (h, w))
-
-
-# ---- spectral norm ---------------------------------------------------------------------------------------------------
-
-class Normalised(torch.autograd.Function):
-    """weight / sigma; u and v, shaped to multiply to a matrix like the weight, are constants"""
-
-    @staticmethod
-    def forward(ctx, weight, sigma, u, v):
-        weight = weight / sigma
-        ctx.save_for_backward(weight, u, v)
-        ctx.sigma = sigma
-        return weight
-
-    @staticmethod
-    def backward(ctx, grad):
-        weight, u, v = ctx.saved_tensors
-        return torch.addcmul(grad, u, v, value=-(grad * weight).sum().item()).div_(ctx.sigma), None, None, None
-
-
-class Twice(torch.autograd.Function):
-    """conv_transpose2d(x, weight, None, 2, 1, 1)"""
-
-    @staticmethod
-    def backward_of(grad, x, weight, mask):
-        return torch.ops.aten.convolution_backward(grad, x, weight, None, [2, 2], [1, 1], [1, 1], False, [0, 0], 1, mask)
-
-    @staticmethod
-    def forward(ctx, x, weight):
-        ctx.save_for_backward(x, weight)
-        n, _, h, w = x.shape
-        y = torch.empty(n, weight.shape[1], 2 * h, 2 * w, dtype=x.dtype,
-                        memory_format=torch.channels_last if is_last(x) else torch.contiguous_format)
-        return Twice.backward_of(x, y, weight, [True, False, False])[0]
-
-    @staticmethod
-    def backward(ctx, grad):
-        x, weight = ctx.saved_tensors
-        return F.conv2d(grad, weight, None, 2, 1), Twice.backward_of(x, grad, weight, [False, True, False])[1]
-
-
-class Conv(glocal_ref.Conv):
-    """Calls use `ready`, which prepare() makes. weight_v lies in the order of the weight's own memory. packs: in inference."""
-
-    packs, packed = False, None
-
-    def memory(self):
-        """-> the weight as a matrix with one row per output channel, a view where that can be"""
-        w = self.weight_orig
-        if self.up:
-            return w.permute(0, 2, 3, 1).flatten(0, 2).t() if is_last(w) else w.transpose(0, 1).flatten(1)
-        return w.permute(0, 2, 3, 1).flatten(1) if is_last(w) else w.flatten(1)
-
-    def shaped(self):
-        """-> u and v as they multiply to a weight"""
-        w = self.weight_orig
-        if self.up:
-            return self.weight_u[None, :, None, None], self.weight_v.view(w.shape[0], 1, *w.shape[2:])
-        v = self.weight_v
-        v = v.view(*w.shape[2:], w.shape[1]).permute(2, 0, 1) if is_last(w) else v.view(w.shape[1:])
-        return self.weight_u[:, None, None, None], v[None]
-
-    def relaid(self):
-        """After the weight became channels_last."""
-        w = self.weight_orig
-        if not self.up and is_last(w):
-            self.weight_v = self.weight_v.view(w.shape[1:]).permute(1, 2, 0).flatten()
-
-    def prepare(self, iterate=True):
-        with torch.no_grad():
-            m = self.memory()
-            if iterate:
-                self.weight_v = F.normalize(m.t() @ self.weight_u, dim=0, eps=1e-12)
-            mv = m @ self.weight_v
-            sigma = (mv.norm() if iterate else mv @ self.weight_u).item()
-            if iterate:
-                self.weight_u = mv / max(sigma, 1e-12)
-        self.ready = Normalised.apply(self.weight_orig, sigma, *self.shaped())
-
-    def filters(self):
-        return self.ready if self.sn else self.weight
-
-    def forward(self, x):
-        if self.up:
-            return Twice.apply(x, self.filters())       # without the bias
-        if not self.packs:
-            return F.conv2d(x, self.filters(), self.bias, self.stride, self.padding)
-        ops = torch.ops.mkldnn_prepacked
-        if self.packed is None:
-            self.packed = ops.conv2d_prepack(self.filters(), self.bias, [self.stride] * 2, [self.padding] * 2, [1, 1], 1,
-                                             list(x.shape), "none")
-        return ops.conv2d_run(x, self.packed)
-
-
-def prepare(net, iterate=True):
-    for layer in net.modules():
-        if isinstance(layer, Conv) and layer.sn:
-            layer.prepare(iterate)
-
-
-def pack(net, layout):
-    """What a convolution packs at its first call is for that call's size."""
-    for layer in net.modules():
-        if isinstance(layer, Conv):
-            layer.packs = layout == torch.contiguous_format and next(net.parameters()).dtype == torch.float32
-
-
-def forget(net):
-    for layer in net.modules():
-        if isinstance(layer, Conv):
-            layer.ready = None
-
-
 # ---- blocks ----------------------------------------------------------------------------------------------------------
-
-def norm_act(norm, look, x):
-    return F.leaky_relu_(F.group_norm(x, x.shape[1], norm.weight, norm.bias, 1e-5), look.slope)
-
-
-class Down(glocal_ref.Down):
-    def forward(self, x):
-        if not self.first:
-            x = norm_act(self.norm1, self.look, x)
-        return self.conv2(norm_act(self.norm2, self.look, self.conv1(x)))
-
-
-class Res(glocal_ref.Res):
-    def forward(self, x):
-        return self.conv2(norm_act(self.norm2, self.look, self.conv1(norm_act(self.norm1, self.look, x)))).add_(x)
-
-
-class Up(glocal_ref.Up):
-    def forward(self, x):
-        h = self.conv1(norm_act(self.norm1, self.look, x))
-        y = self.up(norm_act(self.norm2, self.look, h)).add_(self.skip(x))
-        return y.add_((self.up.bias + self.skip.bias)[:, None, None])
-
 
 class Gated(glocal_ref.Gated):
     def forward(self, x):
@@ -211,15 +56,6 @@ class Out(glocal_ref.Out):
         return self.conv(F.pad(norm_act(self.norm, self.look, x), [1] * 4, "reflect"))
 
 
-def modulate(x, gain, shift):
-    """x gain + shift; the 1 of 1 + gamma is in the gain's bias"""
-    return torch.addcmul(shift, x, gain)
-
-
-def gain_of(conv, x):
-    return F.conv2d(x, conv.weight, conv.bias + 1, conv.stride, conv.padding)
-
-
 class Region(glocal_ref.Region):
     def forward(self, x, codes, pi4):
         m = F.relu(torch.baddbmm(self.code.bias[:, None], codes.transpose(0, 1), self.code.weight.transpose(1, 2)))
@@ -229,29 +65,13 @@ class Region(glocal_ref.Region):
 
 # ---- correspondence and local structure ----------------------------------------------------------------------------------
 
-def scaled_unit(x, scale):
-    return x * (scale / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + 1e-6))
-
-
-def correspond(query, key, values, rows):
-    """One sample's, in channels_last. rows: of queries that are done at once. The keys are the filters, then the values."""
-    filters, carried = key[0].flatten(1).t()[..., None, None].contiguous(), values[0].flatten(1)[..., None, None].contiguous()
-    query = query.contiguous(memory_format=torch.channels_last)
-    return [F.conv2d(torch.softmax(F.conv2d(q, filters).permute(0, 2, 3, 1), -1).permute(0, 3, 1, 2), carried)
-            for q in query.split(rows, 2)]
-
-
 class Match(glocal_ref.Match):
     rows = 512                                          # cells, of a block in inference
 
-    def embed(self, conv, scale, *maps):
-        weight, bias = conv.weight - conv.weight.mean(0, keepdim=True), conv.bias - conv.bias.mean()
-        where = glocal_ref.coordinates(maps[0])
-        return scaled_unit(F.conv2d(torch.cat([*maps, like(where, maps[0])], 1), weight, bias), scale)
-
     def forward(self, source, target, tau, values):
         """-> the values, carried"""
-        key, query = self.embed(self.key, 1, *source), self.embed(self.query, 1 / tau, *target)
+        where = like(glocal_ref.coordinates(source[0]), source[0])
+        key, query = embed(self.key, 1, *source, where), embed(self.query, 1 / tau, *target, where)
         h, w = query.shape[2:]
         rows = h if torch.is_grad_enabled() else max(1, self.rows // w)
         samples = [torch.cat(correspond(*one, rows), 2) for one in zip(query.split(1), key.split(1), values.split(1))]
@@ -368,57 +188,21 @@ class Generator(glocal_ref.Generator):
         return x
 
 
-FASTER = {glocal_ref.Conv: Conv, glocal_ref.Down: Down, glocal_ref.Res: Res, glocal_ref.Up: Up, glocal_ref.Gated: Gated,
-          glocal_ref.Out: Out, glocal_ref.Region: Region, glocal_ref.Match: Match, glocal_ref.Lst: Lst,
-          glocal_ref.Generator: Generator}
-
-
-def faster(module):
-    """Replaces the slow pieces of a reference network, in place; parameters and their names stay."""
-    for m in module.modules():
-        m.__class__ = FASTER.get(type(m), type(m))
-    return module
-
-
-def relaid(module, layout):
-    module.to(memory_format=layout)
-    for m in module.modules():
-        if isinstance(m, Conv) and m.sn:
-            m.relaid()
-    return module
+FASTER = {**PIECES, glocal_ref.Gated: Gated, glocal_ref.Out: Out, glocal_ref.Region: Region, glocal_ref.Match: Match,
+          glocal_ref.Lst: Lst, glocal_ref.Generator: Generator}
 
 
 # ---- the step --------------------------------------------------------------------------------------------------------
-
-class Vgg(gfla_ref.Vgg19):
-    def forward(self, x):
-        deviation = torch.tensor((0.229, 0.224, 0.225), dtype=x.dtype)[:, None, None]
-        mean = torch.tensor((0.485, 0.456, 0.406), dtype=x.dtype)[:, None, None]
-        return super().forward(torch.addcmul((0.5 - mean) / deviation, x, 0.5 / deviation))
-
-
-def adam(net, rate):
-    parameters = list(net.parameters())
-    try:
-        return torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.999), fused=True)
-    except (RuntimeError, TypeError):                   # fused on the CPU came with PyTorch 2.4
-        return torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.999))
-
 
 class Trainer:
     """The networks, and what they learn with. what: the work they are for; a process that generates holds no more."""
 
     def __init__(self, config, what="step", layout=torch.contiguous_format):
         self.config, self.layout, self.tau = config, layout, TAU
-        self.g, self.d, self.vgg = faster(glocal_ref.Generator(config)), None, None
+        self.g, self.d, self.vgg = faster(glocal_ref.Generator(config), FASTER), None, None
         if what == "step":
-            self.d = faster(glocal_ref.Discriminator(config.w))
-            self.vgg = Vgg(config.vgg_divisor).eval()
-            for layer in self.vgg.features:
-                if isinstance(layer, nn.Conv2d):
-                    nn.init.kaiming_normal_(layer.weight)
-                elif isinstance(layer, nn.ReLU):
-                    layer.inplace = True
+            self.d = faster(glocal_ref.Discriminator(config.w), FASTER)
+            self.vgg = Vgg(config.vgg_divisor)
         for module in self.modules():
             relaid(module, layout)
         if what == "step":
@@ -535,13 +319,6 @@ def batch_of(n, h, w, layout=torch.contiguous_format, dtype=torch.float32):
 
 
 # ---- programs --------------------------------------------------------------------------------------------------------
-
-def apart(a, b):
-    """The largest difference of two networks' gradients, in shares of the largest gradient."""
-    size = max(p.grad.norm().item() for p in a.parameters() if p.grad is not None)
-    return max((p.grad - q.grad).norm().item() if p.grad is not None else float(q.grad is not None and q.grad.norm() > 0)
-               for p, q in zip(a.parameters(), b.parameters())) / size
-
 
 def check(layout):
     """Against the reference in double: pictures, losses and every gradient of a step."""

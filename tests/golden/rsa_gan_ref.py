@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 import glocal_ref
 import ops_ref
-from gfla_ref import heat_maps
+from gfla_ref import Vgg19, heat_maps
 from glocal_ref import PLAIN, SLOPE, Chain, Down, Norm, Res, Up, area4, imagenet, unit
 
 # ---- inputs ----------------------------------------------------------------------------------------------------------
