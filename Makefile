@@ -42,7 +42,8 @@ say = $(if $(V),,@echo "  $(1)  $@";)
 # ---- what must be installed ----------------------------------------------------------------------------------------
 
 # pkg-config's name and Debian's, of what the library needs; of what the tests need.
-LIBRARIES      := libpng:libpng-dev libjpeg:libjpeg-dev libcjson:libcjson-dev openblas:libopenblas-dev inih:libinih-dev
+LIBRARIES      := libpng:libpng-dev libjpeg:libjpeg-dev libcjson:libcjson-dev openblas:libopenblas-dev inih:libinih-dev \
+                  libzip:libzip-dev
 TEST_LIBRARIES := check:check
 
 GOALS     := $(or $(MAKECMDGOALS),all)

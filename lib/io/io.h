@@ -59,7 +59,9 @@ typedef struct {
     pn_shape shape;
     ptrdiff_t count;
     const uint8_t *bytes;           /* little endian, not aligned */
-    size_t size;
+    size_t size;                    /* count times the type's bytes */
+    bool strided;                   /* a view, of a PyTorch file alone: element (i, j, ...) is number i stride[0] + ... */
+    ptrdiff_t stride[PN_MAX_RANK];  /* else not to be read */
 } pn_st_tensor;
 
 typedef struct { const char *key, *value; } pn_st_note;         /* one line of the metadata */
@@ -86,8 +88,9 @@ void pn_st_floats(const pn_st_tensor *t, ptrdiff_t first, ptrdiff_t n, float *ou
 void pn_st_doubles(const pn_st_tensor *t, ptrdiff_t first, ptrdiff_t n, double *out);
 void pn_st_reals(const pn_st_tensor *t, ptrdiff_t first, ptrdiff_t n, pn_real *out);
 void pn_st_integers(const pn_st_tensor *t, ptrdiff_t first, ptrdiff_t n, int64_t *out);     /* of a float: truncated */
+void pn_st_raw(const pn_st_tensor *t, ptrdiff_t first, ptrdiff_t n, uint8_t *out);          /* as in the file, side by side */
 
-/* A tensor to write: exactly one of reals (written as F32), floats (F32), integers (I64), bytes (U8). */
+/* A tensor to write: exactly one of reals (written as F32), floats (F32), integers (I64), bytes (U8), copy (as it is). */
 typedef struct {
     const char *name;
     pn_shape shape;
@@ -95,12 +98,20 @@ typedef struct {
     const float *floats;
     const int64_t *integers;
     const uint8_t *bytes;
+    const pn_st_tensor *copy;
 } pn_st_item;
 
 /* Replace path atomically by a file with these tensors, in this order, and this metadata; the key "pn.checksum" is
  * added, a hash of the tensors' bytes that pn_safetensors_read compares. */
 pn_status pn_safetensors_write(pn_ctx *ctx, const char *path, const pn_st_item *items, size_t count,
                                const pn_st_note *notes, size_t note_count);
+
+/* ---- PyTorch's weight files ------------------------------------------------------------------------------------- */
+
+bool pn_torch_known(const pn_bytes *file);              /* by its first bytes: either container of torch.save, or what it once was */
+/* A state dict, read as pn_safetensors_parse reads its kind: same tensors, no notes. A dictionary under a usual key
+ * ('state_dict') is found; what is no tensor is passed over. Nothing in the file is executed. */
+pn_status pn_torch_parse(pn_ctx *ctx, const char *name, const pn_bytes *file, pn_safetensors *out);
 
 /* ---- Lines of text ---------------------------------------------------------------------------------------------- */
 

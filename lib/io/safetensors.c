@@ -45,10 +45,17 @@ static float half_of(uint32_t h)
     return sign ? -small : small;
 }
 
+/* Where element i of the row-major order lies. */
+static const uint8_t *place_of(const pn_st_tensor *t, ptrdiff_t i)
+{
+    ptrdiff_t at = t->strided ? 0 : i;
+    for (int d = t->strided ? t->shape.rank : 0; d-- > 0; i /= t->shape.dim[d]) at += i % t->shape.dim[d] * t->stride[d];
+    return t->bytes + (size_t)at * types[t->dtype].bytes;
+}
+
 static double double_at(const pn_st_tensor *t, ptrdiff_t i)
 {
-    const size_t n = types[t->dtype].bytes;
-    const uint64_t bits = little(t->bytes + (size_t)i * n, n);
+    const uint64_t bits = little(place_of(t, i), types[t->dtype].bytes);
     double d;
     switch (t->dtype) {
     case PN_DTYPE_F32: return (double)float_of((uint32_t)bits);
@@ -71,12 +78,19 @@ void pn_st_doubles(const pn_st_tensor *t, ptrdiff_t first, ptrdiff_t n, double *
     for (ptrdiff_t i = 0; i < n; i++) out[i] = double_at(t, first + i);
 }
 
+void pn_st_raw(const pn_st_tensor *t, ptrdiff_t first, ptrdiff_t n, uint8_t *out)
+{
+    const size_t width = types[t->dtype].bytes;
+    if (!t->strided && n > 0) memcpy(out, place_of(t, first), (size_t)n * width);
+    for (ptrdiff_t i = 0; t->strided && i < n; i++) memcpy(out + (size_t)i * width, place_of(t, first + i), width);
+}
+
 void pn_st_floats(const pn_st_tensor *t, ptrdiff_t first, ptrdiff_t n, float *out)
 {
     static const uint16_t probe = 1;
     const bool little_machine = *(const uint8_t *)&probe == 1;
     if (t->dtype == PN_DTYPE_F32 && little_machine) {
-        if (n > 0) memcpy(out, t->bytes + (size_t)first * 4, (size_t)n * 4);
+        pn_st_raw(t, first, n, (uint8_t *)out);
         return;
     }
     for (ptrdiff_t i = 0; i < n; i++) out[i] = (float)double_at(t, first + i);
@@ -92,7 +106,7 @@ void pn_st_integers(const pn_st_tensor *t, ptrdiff_t first, ptrdiff_t n, int64_t
 {
     for (ptrdiff_t i = 0; i < n; i++) {
         if (t->dtype == PN_DTYPE_I64) {
-            out[i] = (int64_t)little(t->bytes + (size_t)(first + i) * 8, 8);
+            out[i] = (int64_t)little(place_of(t, first + i), 8);
             continue;
         }
         const double v = double_at(t, first + i);
@@ -376,13 +390,14 @@ enum { PIECE = 4096 };                                  /* values converted at a
 
 static pn_dtype type_of(const pn_st_item *item)
 {
-    return item->integers ? PN_DTYPE_I64 : item->bytes ? PN_DTYPE_U8 : PN_DTYPE_F32;
+    return item->copy ? item->copy->dtype : item->integers ? PN_DTYPE_I64 : item->bytes ? PN_DTYPE_U8 : PN_DTYPE_F32;
 }
 
 static size_t fill_piece(const pn_st_item *item, ptrdiff_t first, ptrdiff_t n, uint8_t *out)
 {
     const size_t width = types[type_of(item)].bytes;
-    for (ptrdiff_t i = 0; i < n; i++) {
+    if (item->copy) pn_st_raw(item->copy, first, n, out);
+    for (ptrdiff_t i = 0; !item->copy && i < n; i++) {
         uint64_t bits = 0;
         if (item->integers) bits = (uint64_t)item->integers[first + i];
         else if (item->bytes) bits = item->bytes[first + i];
