@@ -233,7 +233,7 @@ tsan:
 # those are not instrumented, which would take clang minutes.
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz:
-	@$(MAKE) CC=clang BUILD=$(BUILD)/fuzz $(CHECKED) SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" \
+	@$(MAKE) CC=clang BUILD=$(BUILD)/fuzz $(CHECKED) SANITIZE="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all" \
 	  SIMD_CFLAGS="-O0 -fno-sanitize=all" run-fuzzers
 $(BUILD)/bin/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/lib/libposenet.a
 	@mkdir -p $(@D)

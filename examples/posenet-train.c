@@ -264,13 +264,7 @@ static pn_status start_from(session *s, const char *file)
     const int n = pn_model_parts(s->model, parts);
     int loaded = 0;
     pn_status status = pn_model_start(s->model, w, found);
-    for (int i = 0; !status && i < n; i++) {
-        loaded += found[i].loaded;
-        if (!s->ask->common.quiet)
-            fprintf(stderr, "%s: %s: %d tensors loaded, %d not there, %d of another shape, for %s\n", s->program->name,
-                    file, found[i].loaded, found[i].missing, found[i].mismatched,
-                    *parts[i].prefix ? parts[i].prefix : "the generator");
-    }
+    for (int i = 0; !status && i < n; i++) loaded += found[i].loaded;
     if (!status && !loaded)
         status = pn_ctx_fail(s->ctx, PN_ERR_SHAPE,
                              "--init %s: not one of its %d tensors has a name and shape of %s %s; give the preset and "

@@ -231,7 +231,11 @@ int pn_model_parts(const pn_model *m, pn_part parts[4])
 
 pn_status pn_model_load(pn_model *m, const pn_weights *weights)
 {
-    return pn_weights_load(weights, m->part[0].prefix, m->part[0].params, PN_LOAD_EXACT, NULL);
+    pn_part parts[4];
+    const int n = pn_model_parts(m, parts);
+    const pn_status status = pn_weights_load(weights, parts[0].prefix, parts[0].params, PN_LOAD_EXACT, NULL);
+    if (!status) pn_weights_report(weights, "the generator", parts, n, 1);
+    return status;
 }
 
 pn_status pn_model_start(pn_model *m, const pn_weights *weights, pn_load_report found[4])
@@ -239,6 +243,9 @@ pn_status pn_model_start(pn_model *m, const pn_weights *weights, pn_load_report 
     pn_status status = PN_OK;
     for (int i = 0; !status && i < m->parts; i++)
         status = pn_weights_load(weights, m->part[i].prefix, m->part[i].params, PN_LOAD_PARTIAL, &found[i]);
+    pn_part parts[4];
+    const int n = pn_model_parts(m, parts);
+    if (!status) pn_weights_report(weights, "the generator", parts, n, n);
     if (!status && m->kind->face->started) m->kind->face->started(m, weights);
     return status;
 }

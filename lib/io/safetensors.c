@@ -332,8 +332,8 @@ pn_status pn_safetensors_parse(pn_ctx *ctx, const char *name, const pn_bytes *fi
     const uint64_t length = little(file->bytes, 8);
     if (length > HEADER_MAX || length > file->size - 8)
         return pn_fail(ctx, PN_ERR_FORMAT,
-                       "%s: not a safetensors file, or cut off (its header would have %llu bytes, the file has "
-                       "%zu); .pth files are converted with posenet-convert",
+                       "%s: not a safetensors file, or cut off (its header would have %llu bytes, the file has %zu), nor one "
+                       "of torch.save; fetch it again",
                        name, (unsigned long long)length, file->size);
     pn_safetensors made = { .arena = { .ctx = ctx }, .file = *file, .name = pn_strdup(ctx, name) };
     if (!made.name) return PN_ERR_NOMEM;

@@ -65,7 +65,7 @@ typedef struct {
     gfla_discriminator_net d;
     gfla_weights full, flow;
     pn_gan gan;
-    bool said_filters;                                  /* that there is no VGG19: once is enough */
+    bool said_filters;                                  /* what VGG19 is, or that there is none: once is enough */
 } gfla_model;
 enum { G, D };                                          /* parts */
 
@@ -186,14 +186,15 @@ enum { VGG_SEED = 19 };
 /* Without a file: orthogonal filters of a fixed seed, whatever the run's seed, so that runs can be compared. */
 static pn_status load_vgg(gfla_training *t, int narrow)
 {
-    pn_ctx *ctx = t->base.model->ctx;
+    gfla_model *m = (gfla_model *)t->base.model;
+    pn_ctx *ctx = m->base.ctx;
     const char *file = t->base.opt.vgg19;
     t->vgg_params = pn_params_new(ctx);
     if (!t->vgg_params) return PN_ERR_NOMEM;
     const pn_scope top = pn_scope_top(t->vgg_params, (pn_init){ PN_INIT_ORTHOGONAL, sqrt(2) });
     t->vgg = pn_vgg19_make(&top, file ? 1 : narrow);
-    if (!file && !((gfla_model *)t->base.model)->said_filters) {
-        ((gfla_model *)t->base.model)->said_filters = true;
+    if (!file && !m->said_filters) {
+        m->said_filters = true;
         pn_ctx_warn(ctx, "no VGG19 file was given: content, style and correctness look through fixed-seed orthogonal filters%s; their "
                     "values compare only with runs that do the same", narrow > 1 ? ", narrowed" : "");
     }
@@ -201,6 +202,8 @@ static pn_status load_vgg(gfla_training *t, int narrow)
     pn_weights *w = pn_weights_open(ctx, file);
     if (!w) return pn_ctx_status(ctx);
     const pn_status status = pn_weights_load(w, "", t->vgg_params, PN_LOAD_EXACT, NULL);
+    if (!status && !m->said_filters) pn_weights_report(w, "VGG19", &(pn_part){ .prefix = "", .params = t->vgg_params }, 1, 1);
+    m->said_filters = true;
     pn_weights_free(w);
     return status;
 }

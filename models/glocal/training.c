@@ -68,6 +68,9 @@ static pn_status load_vgg(glocal_training *t)
     if (!w) return pn_ctx_status(ctx);
     pn_status status = pn_weights_load(w, "", t->vgg_params, PN_LOAD_EXACT, NULL);
     if (!status) status = load_structure(t, w);
+    if (!status && !m->said_filters)
+        pn_weights_report(w, "VGG19", &(pn_part){ .prefix = "", .params = t->vgg_params }, 1, 1);
+    m->said_filters = true;
     pn_weights_free(w);
     return status;
 }

@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     size_t whole = 0;
     for (size_t i = 0; i < weights.count; i++) {
         const pn_st_tensor *t = &weights.tensors[i];
-        uint8_t *raw = malloc(t->size + 1);             /* of the size it says, so that one byte more is caught */
+        uint8_t *raw = malloc(t->size + 1); /* of the size it says, so that one byte more is caught */
         pn_st_raw(t, 0, t->count, raw);
         free(raw);
         whole += t->size;

@@ -5,6 +5,7 @@
     python3 tests/io/make_torch_files.py --gfla FOLDER    a full-width GFLA generator of random numbers, in both containers
 
 Beside NAME.pth lies NAME.safetensors: the same tensors and types, contiguous, written here without the code under test.
+A legacy file has addresses of memory for keys, so that other bytes come out each time.
 Small files are also copied to tests/fuzz/corpus/torch_file, as seeds.
 """
 
@@ -116,6 +117,17 @@ def write_good():
     write_twin(os.path.join(INTO, "deflated.safetensors"), state)
     write_python2()
     write_spectral()
+    write_gfla()
+
+
+def write_gfla():
+    """A narrow generator as its authors' script saves it, and one of stage 1, trained on several GPUs."""
+    torch.manual_seed(6)
+    state = gfla_generator(2, 4, 2, 4, 2)
+    torch.save(state, os.path.join(INTO, "gfla_net_G.pth"), **LEGACY)
+    stage1 = OrderedDict(("module." + k, v) for k, v in state.items() if k.startswith("flow_net."))
+    stage1["module.flow_net.unused.weight"] = torch.ones(3)
+    torch.save(stage1, os.path.join(INTO, "gfla_stage1.pth"))
 
 
 # ---- Pickles by hand -----------------------------------------------------------------------------------------------------
@@ -268,9 +280,11 @@ def copy_seeds():
 
 # ---- A full generator ----------------------------------------------------------------------------------------------------
 
-def gfla_generator():
-    """Published names and shapes at full width; jump and outconv hold one convolution under two names."""
+def gfla_generator(base=64, cap=256, flow_base=32, flow_cap=256, hidden=128):
+    """Published names and shapes; jump and outconv hold one convolution under two names."""
     state = OrderedDict()
+    wide = [min(base << i, cap) for i in range(3)]
+    flow = [min(flow_base << i, flow_cap) for i in range(5)]
 
     def conv(name, *shape, out=None):
         state[name + ".weight"] = torch.randn(*shape) * 0.02
@@ -293,19 +307,19 @@ def gfla_generator():
         state[name + inner + ".bias"] = state[name + ".conv1.bias"]
 
     for part, first in (("source", 3), ("target", 18)):
-        for at, (cin, cout) in zip(("block0", "encoder0", "encoder1"), ((first, 64), (64, 128), (128, 256))):
+        for at, cin, cout in zip(("block0", "encoder0", "encoder1"), [first] + wide, wide):
             block(f"{part}.{at}", cin, cout, cout, 4)
-    for i, (cin, cout, kernel) in enumerate(((256, 128, 3), (128, 64, 5), (64, 64, 0))):
+    for i, (cin, cout, kernel) in enumerate(((wide[2], wide[1], 3), (wide[1], wide[0], 5), (wide[0], wide[0], 0))):
         block(f"target.decoder{i}.0.model.0", cin, cin, cin)
         block(f"target.decoder{i}.1", cin, cin, cout, up=True)
         if kernel:
-            conv(f"target.attn{i}.fully_connect_layer.0", 128, 2 * cin, kernel, kernel)
-            conv(f"target.attn{i}.fully_connect_layer.2", kernel * kernel, 128, 1, 1)
-    twice("target.outconv", 64, 3, ".model.2")
-    flow = ((39, 32), (32, 64), (64, 128), (128, 256), (256, 256))
-    for at, (cin, cout) in zip(("block0", "encoder0", "encoder1", "encoder2", "encoder3"), flow):
+            conv(f"target.attn{i}.fully_connect_layer.0", hidden, 2 * cin, kernel, kernel)
+            conv(f"target.attn{i}.fully_connect_layer.2", kernel * kernel, hidden, 1, 1)
+    twice("target.outconv", wide[0], 3, ".model.2")
+    for at, cin, cout in zip(("block0", "encoder0", "encoder1", "encoder2", "encoder3"), [39] + flow, flow):
         block(f"flow_net.{at}", cin, cout, cout, 4)
-    for i, (cin, cout) in enumerate(((256, 256), (256, 128), (128, 64))):
+    for i in range(3):
+        cin, cout = flow[4 - i], flow[3 - i]
         block(f"flow_net.decoder{i}", cin, cout, cout, up=True)
         twice(f"flow_net.jump{i}", cout, cout, ".model.2")
         if i:
