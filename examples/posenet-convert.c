@@ -52,7 +52,7 @@ static void list(const pn_weights *w)
         printf("] %s\n", name);
         numbers += count;
     }
-    printf("%d tensors, %" PRId64 " numbers\n", n, numbers);
+    printf("%d tensor%s, %" PRId64 " numbers\n", n, n == 1 ? "" : "s", numbers);
 }
 
 static pn_status convert(const pn_weights *w, const char *out)

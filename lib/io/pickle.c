@@ -205,7 +205,7 @@ static pn_status push_global(pn_pickle *p, pn_pickle_value module, pn_pickle_val
             return push_at(p, PN_PICKLE_GLOBAL, i);
     char where[64], what[64];
     return pn_fail(p->ctx, PN_ERR_FORMAT,
-                   "%s: %s needs '%s.%s', which rebuilds no tensor and is refused: reading weights runs nothing; %s",
+                   "%s: %s needs '%s.%s', which is refused: only what rebuilds plain tensors is known, and none is run; %s",
                    p->name, p->part, shown(&module, where), shown(&name, what), remedy);
 }
 

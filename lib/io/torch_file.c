@@ -75,7 +75,7 @@ static size_t same_key_end(const reader *r, size_t i)
 /* Keys are short decimal numbers; "" if this one is not printable or too long. */
 static const char *key_text(const pn_pickle_value *key, char text[KEY_MAX + 1])
 {
-    size_t n = key->size <= KEY_MAX ? key->size : 0;
+    size_t n = key->kind == PN_PICKLE_TEXT && key->size <= KEY_MAX ? key->size : 0;
     for (size_t i = 0; i < n; i++)
         if (key->is.text[i] <= ' ' || key->is.text[i] > '~') n = 0;
     snprintf(text, KEY_MAX + 1, "%.*s", (int)n, n ? (const char *)key->is.text : "");
@@ -258,16 +258,25 @@ static uint32_t tensors_in(const reader *r, pn_pickle_value v)
     return v.kind == PN_PICKLE_DICT ? r->pickle.objects[v.is.at].tensors : 0;
 }
 
-/* The only dictionary with tensors right inside this one: UNSET if there is none, OTHER if there are several. */
-static pn_pickle_value only_inner(const reader *r, pn_pickle_value dict)
+/* The only dictionary with tensors right inside this one; UNSET if there is none. */
+static pn_status only_inner(const reader *r, pn_pickle_value dict, pn_pickle_value *only)
 {
-    pn_pickle_value only = { 0 };
+    char a[KEY_MAX + 1], b[KEY_MAX + 1];
+    pn_pickle_value key = { 0 };
     const pn_pickle_cell *cells = r->pickle.cells;
     for (uint32_t c = r->pickle.objects[dict.is.at].first; c; c = cells[cells[c].next].next) {
         const pn_pickle_value v = cells[cells[c].next].value;
-        if (tensors_in(r, v)) only = only.kind ? (pn_pickle_value){ .kind = PN_PICKLE_OTHER } : v;
+        if (!tensors_in(r, v)) continue;
+        if (only->kind)
+            return pn_fail(r->ctx, PN_ERR_FORMAT,
+                           "%s holds several dictionaries of tensors, '%s' and '%s' among them; save one of them alone "
+                           "with torch.save",
+                           r->name, key_text(&key, a), key_text(&cells[c].value, b));
+        *only = v;
+        key = cells[c].value;
     }
-    return only;
+    if (only->kind) pn_log(r->ctx, PN_LOG_INFO, "%s: the weights are those under '%s'", r->name, key_text(&key, a));
+    return PN_OK;
 }
 
 /* Training programs wrap it: {'state_dict': …, 'epoch': …}. Siblings are ignored. */
@@ -287,13 +296,9 @@ static pn_status choose(const reader *r, pn_pickle_value *dict)
             return *dict = inner, PN_OK;
         }
         if (tensors_in(r, *dict)) return PN_OK;
-        const pn_pickle_value only = only_inner(r, *dict);
-        if (only.kind == PN_PICKLE_DICT) return *dict = only, PN_OK;
-        if (only.kind)
-            return pn_fail(r->ctx, PN_ERR_FORMAT,
-                           "%s holds several dictionaries of tensors, and none is called state_dict; save one of them "
-                           "alone with torch.save",
-                           r->name);
+        pn_pickle_value only = { 0 };
+        const pn_status status = only_inner(r, *dict, &only);
+        if (status || only.kind) return *dict = only, status;
         *dict = deeper;
     }
     return pn_fail(r->ctx, PN_ERR_FORMAT,

@@ -149,8 +149,8 @@ static const struct {
     pn_status status;
     const char *message;
 } bad[] = {
-    { "runs_zip", PN_ERR_FORMAT, "data.pkl needs 'posix.system', which rebuilds no tensor and is refused" },
-    { "runs_legacy", PN_ERR_FORMAT, "pickle 4 (object) needs 'posix.system', which rebuilds no tensor and is refused" },
+    { "runs_zip", PN_ERR_FORMAT, "data.pkl needs 'posix.system', which is refused: only what rebuilds plain tensors" },
+    { "runs_legacy", PN_ERR_FORMAT, "pickle 4 (object) needs 'posix.system', which is refused: only what rebuilds plain tensors" },
     { "storage_larger", PN_ERR_FORMAT,
       "storage '0' is said to have 1000000000000 numbers of type F32, and has 24 bytes" },
     { "storage_smaller", PN_ERR_FORMAT, "storage '0' is said to have 5 numbers of type F32, and has 24 bytes" },
@@ -227,7 +227,7 @@ static const struct {
     const char *message;
 } pickles[] = {
     { BYTES(NAMED("cos\nsystem\n(X\4\0\0\0echotR")), PN_ERR_FORMAT,
-      "needs 'os.system', which rebuilds no tensor and is refused" },
+      "needs 'os.system', which is refused: only what rebuilds plain tensors" },
     { BYTES(NAMED("X\x8\0\0\0builtinsX\4\0\0\0eval\x93")), PN_ERR_FORMAT, "needs 'builtins.eval'" },
     { BYTES(NAMED("c\x1b[2J\nx\n")), PN_ERR_FORMAT, "needs '?[2J.x'" },
     { BYTES(NAMED("(S'echo'\nios\nsystem\n")), PN_ERR_FORMAT, "the opcode STRING (0x53) is refused" },
@@ -278,7 +278,7 @@ static const struct {
       PN_ERR_FORMAT, "stops with more" },
     { BYTES("}(X\1\0\0\0a}X\1\0\0\0w" TENSOR("K\0", "K\2", "K\1") "sX\1\0\0\0b}X\1\0\0\0w" TENSOR("K\0", "K\2",
                                                                                                   "K\1") "su."),
-      PN_ERR_FORMAT, "several dictionaries of tensors" },
+      PN_ERR_FORMAT, "holds several dictionaries of tensors, 'a' and 'b' among them" },
 };
 
 START_TEST(a_pickle_that_asks_for_more_is_refused)

@@ -33,7 +33,7 @@ START_TEST(what_it_cannot_do_is_explained)
              "the file to write is 'b.pth', expected a name that ends in .safetensors");
     explains(run("posenet-convert --list nowhere.pth"), 1, "cannot open nowhere.pth: No such file");
     explains(run("posenet-convert " FILES "bad_runs_zip.pth %s", world("runs.safetensors")), 3,
-             "bad_runs_zip.pth: data.pkl needs 'posix.system', which rebuilds no tensor and is refused");
+             "bad_runs_zip.pth: data.pkl needs 'posix.system', which is refused");
     ck_assert(!there(world("runs.safetensors")));
     ck_assert(!there("ran")); /* what running it would have left here */
 }
