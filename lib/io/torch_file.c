@@ -317,7 +317,7 @@ static bool fit_for_a_name(const uint8_t *b, size_t size)
         if (c < 0x20 || c == 0x7f) return false;
         if (c < 0x80) continue;
         const int more = c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : 0;
-        if (!more || size - i < (size_t)more) return false;
+        if (!more || size - i < (size_t)more || (c == 0xc2 && b[i] < 0xa0)) return false;
         for (int k = 0; k < more; k++)
             if ((b[i++] & 0xc0) != 0x80) return false;
     }

@@ -12,8 +12,9 @@
 enum { ENTRIES_MAX = 1 << 16, PIECE = 1 << 16 };
 
 typedef struct {
-    const char *name;
+    const char *name;           /* as UTF-8 */
     size_t begin, packed, size; /* in the file; packed bytes become size */
+    size_t name_size;           /* in the file */
     bool stored;
 } place;
 
@@ -86,14 +87,26 @@ static zip_int64_t from_memory(void *user, void *data, zip_uint64_t size, zip_so
 
 /* ---- Opening ------------------------------------------------------------------------------------------------- */
 
+/* Names go into messages, and those to terminals. */
+static bool printable(const char *name)
+{
+    for (; *name; name++)
+        if ((unsigned char)*name < ' ' || *name == 0x7f) return false;
+    return true;
+}
+
 static pn_status locate(pn_zip *z, zip_uint64_t i)
 {
     zip_stat_t s;
     place *e = &z->entry[i];
     if (zip_stat_index(z->archive, i, 0, &s)) return refuse(z, zip_strerror(z->archive));
-    *e = (place){
-        .name = s.name, .packed = (size_t)s.comp_size, .size = (size_t)s.size, .stored = s.comp_method == ZIP_CM_STORE
-    };
+    const char *raw = zip_get_name(z->archive, i, ZIP_FL_ENC_RAW);
+    if (!raw || !printable(s.name)) return refuse(z, "an entry's name is not printable");
+    *e = (place){ .name = s.name,
+                  .name_size = strlen(raw),
+                  .packed = (size_t)s.comp_size,
+                  .size = (size_t)s.size,
+                  .stored = s.comp_method == ZIP_CM_STORE };
     if ((!e->stored && s.comp_method != ZIP_CM_DEFLATE) || s.encryption_method != ZIP_EM_NONE)
         return pn_fail(z->ctx, PN_ERR_FORMAT,
                        "%s: the entry '%.160s' is compressed in a way that is not read, or encrypted; torch.save "
@@ -129,7 +142,7 @@ static pn_status check_places(const pn_zip *z, const place **sorted)
     qsort(sorted, n, sizeof *sorted, by_place);
     for (size_t i = 1; i < n; i++) {
         const place *a = sorted[i - 1], *b = sorted[i];
-        if (a->begin + a->packed + HEADER + strlen(b->name) > b->begin)
+        if (a->begin + a->packed + HEADER + b->name_size > b->begin)
             return pn_fail(z->ctx, PN_ERR_FORMAT,
                            "%s: the entries '%.160s' and '%.160s' share bytes; the file was made to deceive, fetch "
                            "it elsewhere",

@@ -246,6 +246,11 @@ def write_bad():
     put("no_pickle", archive([entry("a/data/0", numbers)]))
     put("big_endian_zip", archive([entry(*good), entry("a/data/0", numbers), entry("a/byteorder", b"big")]))
     put("big_endian_legacy", legacy(good[1], [("0", 6, numbers)], little=False))
+    put("entry_name", archive([entry(*good), entry("a/data/0", numbers), entry("a/two\nlines", b"clear")]))
+    plain = archive([entry("weiss/data.pkl", good[1]), entry("weiss/data/0", numbers)])
+    with open(os.path.join(INTO, "latin.pth"), "wb") as f:      # names in an old code page
+        f.write(plain.replace(b"weiss", b"wei\xe1e"))
+    write_twin(os.path.join(INTO, "latin.safetensors"), {"w": torch.arange(6.0).view(2, 3)})
     put("checksum", archive([entry(*good), entry("a/data/0", numbers, crc=7)]))
     put("entry_larger", archive([entry(*good), entry("a/data/0", numbers, size=1 << 31)]))
     bomb = bytes(1 << 20)

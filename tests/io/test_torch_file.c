@@ -54,6 +54,7 @@ static const struct {
     { "nested_zip", "", 8, 0 },        { "nested_legacy", "", 8, 0 },
     { "module_zip", "module.", 8, 0 }, { "module_legacy", "module.", 8, 0 },
     { "parameters_zip", "", 5, 0 },    { "parameters_legacy", "", 5, 0 },
+    { "latin", "", 1, 0 },
     { "protocol4", "", 8, 0 },         { "deflated", "", 8, 0 }, /* zipped again, compressed */
     { "python2", "", 2, 0 },           { "torch2_types", "", 14, 0 },
     { "torch2_views", "", 12, 7 },     { "torch2_legacy", "", 12, 7 },
@@ -159,6 +160,7 @@ static const struct {
     { "big_endian_zip", PN_ERR_FORMAT, "written on a big-endian machine (a/byteorder)" },
     { "big_endian_legacy", PN_ERR_FORMAT, "written on a big-endian machine (little_endian is not True)" },
     { "checksum", PN_ERR_FORMAT, "the entry 'a/data/0' is not what its header and checksum say" },
+    { "entry_name", PN_ERR_FORMAT, "an entry's name is not printable" },
     { "entry_larger", PN_ERR_FORMAT, "an entry is larger than the file" },
     { "inflates", PN_ERR_LIMIT, "would inflate to more than 8 times the file, at 'a/data/0'" },
     { "method", PN_ERR_FORMAT, "the entry 'a/data/0' is compressed in a way that is not read" },
