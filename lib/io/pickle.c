@@ -30,7 +30,7 @@ static pn_status damaged(const pn_pickle *p, const char *what)
 
 static pn_status too_many(const pn_pickle *p, const char *what, size_t most)
 {
-    return pn_fail(p->ctx, PN_ERR_LIMIT, "%s: %s, byte %td: more than %zu %s; %s", p->name, p->part, p->at - p->begin,
+    return pn_fail(p->ctx, PN_ERR_FORMAT, "%s: %s, byte %td: more than %zu %s; %s", p->name, p->part, p->at - p->begin,
                    most, what, remedy);
 }
 

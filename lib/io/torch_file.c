@@ -154,7 +154,7 @@ static pn_status read_zip(reader *r, pn_pickle_value *object)
     snprintf(path, sizeof path, "%s/data.pkl", status ? "" : root);
     if (!status) status = pn_zip_read(zip, path, &r->made.arena, &pickle);
     if (!status && pickle.size > PICKLE_MAX)
-        status = pn_fail(r->ctx, PN_ERR_LIMIT, "%s: its data.pkl has %zu bytes, at most %d are read", r->name,
+        status = pn_fail(r->ctx, PN_ERR_FORMAT, "%s: its data.pkl has %zu bytes, at most %d are read", r->name,
                          pickle.size, PICKLE_MAX);
     if (!status) status = pn_pickle_read(&r->pickle, "data.pkl", pickle.bytes, pickle.size, &used, object);
     if (!status) status = resolve_zip(r, zip, root);
@@ -345,7 +345,7 @@ static pn_status put_tensor(reader *r, pn_pickle_value name, const pn_pickle_ten
     size_t count = 1, size;
     for (int d = 0; d < t->shape.rank; d++) count *= (size_t)t->shape.dim[d]; /* pickle.c has seen that it fits */
     if (count > PTRDIFF_MAX || !pn_size_mul(count, width, &size) || size > r->file->size * EXPANDED_MAX)
-        return pn_fail(r->ctx, PN_ERR_LIMIT,
+        return pn_fail(r->ctx, PN_ERR_FORMAT,
                        "%s: the tensor '%.160s' has %zu numbers, more than %d times the file; it is an expanded view, "
                        "call .clone() before torch.save",
                        r->name, copy, count, EXPANDED_MAX);
@@ -379,7 +379,7 @@ static pn_status take_tensors(reader *r, pn_pickle_value dict)
         status = put_tensor(r, name, &r->pickle.tensors[v.is.at]);
         if (!status) whole += r->made.tensors[r->made.count - 1].size;
         if (!status && whole > r->file->size * EXPANDED_MAX)
-            status = pn_fail(r->ctx, PN_ERR_LIMIT,
+            status = pn_fail(r->ctx, PN_ERR_FORMAT,
                              "%s: its tensors have more than %d times the bytes of the file, up to '%.160s'; they are "
                              "views of the same numbers, call .clone() before torch.save",
                              r->name, EXPANDED_MAX, r->made.tensors[r->made.count - 1].name);

@@ -155,7 +155,7 @@ static pn_status locate_all(pn_zip *z)
 {
     const zip_int64_t count = zip_get_num_entries(z->archive, 0);
     if (count > ENTRIES_MAX)
-        return pn_fail(z->ctx, PN_ERR_LIMIT, "%s: a zip archive of %lld entries, at most %d are read", z->name,
+        return pn_fail(z->ctx, PN_ERR_FORMAT, "%s: a zip archive of %lld entries, at most %d are read", z->name,
                        (long long)count, ENTRIES_MAX);
     z->entry = pn_alloc(z->ctx, (size_t)count, sizeof *z->entry);
     const place **sorted = z->entry ? pn_alloc(z->ctx, (size_t)count, sizeof *sorted) : NULL;
@@ -252,7 +252,7 @@ pn_status pn_zip_read(pn_zip *z, const char *entry, pn_arena *into, pn_zip_entry
         return read_all(z, (zip_uint64_t)i, NULL);
     }
     if (e->size > z->file.size * PN_ZIP_INFLATED - z->inflated)
-        return pn_fail(z->ctx, PN_ERR_LIMIT,
+        return pn_fail(z->ctx, PN_ERR_FORMAT,
                        "%s: its entries would inflate to more than %d times the file, at '%.160s'; torch.save stores "
                        "them plainly, use that",
                        z->name, PN_ZIP_INFLATED, e->name);

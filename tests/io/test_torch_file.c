@@ -162,7 +162,7 @@ static const struct {
     { "checksum", PN_ERR_FORMAT, "the entry 'a/data/0' is not what its header and checksum say" },
     { "entry_name", PN_ERR_FORMAT, "an entry's name is not printable" },
     { "entry_larger", PN_ERR_FORMAT, "an entry is larger than the file" },
-    { "inflates", PN_ERR_LIMIT, "would inflate to more than 8 times the file, at 'a/data/0'" },
+    { "inflates", PN_ERR_FORMAT, "would inflate to more than 8 times the file, at 'a/data/0'" },
     { "method", PN_ERR_FORMAT, "the entry 'a/data/0' is compressed in a way that is not read" },
     { "overlap", PN_ERR_FORMAT, "the entries 'a/data/0' and 'a/data/1' share bytes" },
     { "same_place", PN_ERR_FORMAT, "fetch it again" },
@@ -239,7 +239,7 @@ static const struct {
     { BYTES(NAMED("ctorch\nFloatStorage\n)R")), PN_ERR_FORMAT, "calls 'torch.FloatStorage', which is refused" },
     { BYTES(NAMED("\xff")), PN_ERR_FORMAT, "a byte that is no opcode" },
     { BYTES(NAMED("))R")), PN_ERR_FORMAT, "REDUCE of something else" },
-    { BYTES(NAMED("Nr\xff\xff\xff\xff")), PN_ERR_LIMIT, "more than 524288 places in the memo" },
+    { BYTES(NAMED("Nr\xff\xff\xff\xff")), PN_ERR_FORMAT, "more than 524288 places in the memo" },
     { BYTES(NAMED("h\7")), PN_ERR_FORMAT, "the memo is read where nothing was put" },
     { BYTES(NAMED("j\xff\xff\xff\x7f")), PN_ERR_FORMAT, "the memo is read where nothing was put" },
     { BYTES("}X\1\0\0\0w."), PN_ERR_FORMAT, "it stops with more or less than one value" },
@@ -262,7 +262,7 @@ static const struct {
     { BYTES(NAMED(TENSOR("K\0", "K\1", "K\1K\1"))), PN_ERR_FORMAT, "not lists of one length" },
     { BYTES(NAMED(TENSOR("K\0", "K\1K\1K\1K\1K\1K\1", "K\1K\1K\1K\1K\1K\1"))), PN_ERR_FORMAT,
       "a tensor of 6 dimensions" },
-    { BYTES(NAMED(TENSOR("K\0", "\x8a\7\0\0\0\0\0\0\1", "K\0"))), PN_ERR_LIMIT,
+    { BYTES(NAMED(TENSOR("K\0", "\x8a\7\0\0\0\0\0\0\1", "K\0"))), PN_ERR_FORMAT,
       "the tensor 'w' has 281474976710656 numbers, more than 64" },
     { BYTES(NAMED(TENSOR("K\0", "\x8a\7\0\0\0\0\0\0\1\x8a\7\0\0\0\0\0\0\1", "K\0K\0"))), PN_ERR_FORMAT,
       "more elements than can be counted" },
@@ -324,12 +324,12 @@ static const struct {
     pn_status status;
     const char *message;
 } bombs[] = {
-    { "", "N", PN_ERR_LIMIT, "more than 65536 values on the stack" },
-    { "", "(", PN_ERR_LIMIT, "more than 4096 marks on the stack" },
-    { "]", "Na", PN_ERR_LIMIT, "more than 524288 items in lists and dictionaries" },
-    { "]", "]a", PN_ERR_LIMIT, "more than 262144 lists and dictionaries" },
-    { ")", "\x85", PN_ERR_LIMIT, "more than 262144 lists and dictionaries" }, /* a tuple in a tuple in a tuple */
-    { "N", "\x94", PN_ERR_LIMIT, "more than 524288 places in the memo" },
+    { "", "N", PN_ERR_FORMAT, "more than 65536 values on the stack" },
+    { "", "(", PN_ERR_FORMAT, "more than 4096 marks on the stack" },
+    { "]", "Na", PN_ERR_FORMAT, "more than 524288 items in lists and dictionaries" },
+    { "]", "]a", PN_ERR_FORMAT, "more than 262144 lists and dictionaries" },
+    { ")", "\x85", PN_ERR_FORMAT, "more than 262144 lists and dictionaries" }, /* a tuple in a tuple in a tuple */
+    { "N", "\x94", PN_ERR_FORMAT, "more than 524288 places in the memo" },
     { "]",
       "("
       "X\1\1\1\1",

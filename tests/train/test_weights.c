@@ -111,6 +111,25 @@ START_TEST(saved_again_notes_stay_and_the_checksum_is_new)
 }
 END_TEST
 
+START_TEST(a_refused_request_for_memory_is_reported_and_leaks_nothing)
+{
+    const char *made = scratch_path("none.safetensors");
+    scratch_ctx();
+    const size_t live = scratch_live();
+    for (long k = 1;; k++) {
+        scratch_fail_at(k);
+        pn_weights *w = pn_weights_open(scratch_ctx(), FILES "views_zip.pth");
+        const pn_status status = w ? pn_weights_save(w, made) : pn_ctx_status(scratch_ctx());
+        pn_weights_free(w);
+        const bool refused = scratch_fail_at(0) < 0;
+        ck_assert_uint_eq(scratch_live(), live);
+        ck_assert_int_eq(status != PN_OK, refused);
+        if (!refused) break;
+    }
+    ck_assert(pn_file_exists(scratch_ctx(), made));
+}
+END_TEST
+
 /* ---- Loading, and what is said about it ------------------------------------------------------------------------ */
 
 static const pn_init zero = { PN_INIT_CONSTANT, 0 };
@@ -215,6 +234,7 @@ TCase *weights_cases(void)
     tcase_add_test(tc, the_state_dict_inside_a_training_file_is_named);
     tcase_add_loop_test(tc, saved_as_safetensors_every_bit_is_there, 0, 5);
     tcase_add_test(tc, saved_again_notes_stay_and_the_checksum_is_new);
+    tcase_add_test(tc, a_refused_request_for_memory_is_reported_and_leaks_nothing);
     tcase_add_test(tc, a_missing_v_of_spectral_norm_is_half_a_power_iteration);
     tcase_add_test(tc, a_v_that_cannot_be_recomputed_is_missing);
     tcase_add_test(tc, a_report_says_what_matched_what_was_missing_and_what_is_left_over);
