@@ -205,7 +205,7 @@ PIECES = {glocal_ref.Conv: Conv, glocal_ref.Down: Down, glocal_ref.Res: Res, glo
 
 
 def faster(module, pieces):
-    """pieces: {class: the faster one}. Replaces the slow pieces of a reference network, in place; parameters and their names stay."""
+    """pieces: {class: the faster one}. Replaces the slow pieces of a reference network, in place; parameters stay."""
     for m in module.modules():
         m.__class__ = pieces.get(type(m), type(m))
     return module

@@ -12,7 +12,7 @@ The networks are those of tests/golden/rsa_gan_ref.py, with the same parameter n
                       GroupNorm with one group
   transposed convs    a convolution's backward by oneDNN, which leaves output padding to a slower kernel
   poses               both in one batch
-  modulation          one pass; the convolutions that read the same map are one
+  modulation          one pass
   correspondence      dense: products as 1x1 convolutions (oneDNN), queries scaled by 1/tau, the mean taken off the filters
                       instead of maps, all four products at once; in inference in blocks of rows, which stay in the cache
   channel attention   norms divide the 32x32 products instead of the maps; its weights and the projection after it are one matrix
@@ -32,8 +32,7 @@ if __name__ == "__main__":
 import torch                                                                                            # noqa: E402
 import torch.nn.functional as F                                                                         # noqa: E402
 
-from fast import PIECES, Conv, Vgg, adam, apart, correspond, embed, faster, like, pack                  # noqa: E402
-from fast import product, relaid                                                                        # noqa: E402
+from fast import PIECES, Conv, Vgg, adam, apart, correspond, embed, faster, like, pack, product, relaid     # noqa: E402
 import glocal_ref                       # fast knows where it lies                                      # noqa: E402
 import ops_ref                                                                                          # noqa: E402
 import rsa_gan_ref                                                                                      # noqa: E402
@@ -71,31 +70,22 @@ def pool_regions(f, soft, parsing):
 
 # ---- modulation ------------------------------------------------------------------------------------------------------
 
-def modulate(mod, x, u):
-    bias = torch.cat([mod.affine.bias[:x.shape[1]] + 1, mod.affine.bias[x.shape[1]:]])
-    gain, shift = F.conv2d(u, mod.affine.weight, bias, 1, 1).chunk(2, 1)
-    return torch.addcmul(shift, norm(x), gain)
-
-
-def pair(blocks, x, t):
-    """Both blocks of a Pair; what they read of t comes from one convolution."""
-    mods = [mod for block in (blocks.mrb0, blocks.mrb1) for mod in (block.mod1, block.mod2)]
-    weight, bias = (torch.cat([getattr(mod.shared, kind) for mod in mods]) for kind in ("weight", "bias"))
-    u = F.relu_(norm(F.conv2d(t, weight, bias, 1, 1))).chunk(4, 1)
-    for i, block in enumerate((blocks.mrb0, blocks.mrb1)):
-        h = block.conv1(act(modulate(block.mod1, x, u[2 * i])))
-        x = block.conv2(act(modulate(block.mod2, h, u[2 * i + 1]))).add_(x)
-    return x
-
-
-class Pair(rsa_gan_ref.Pair):
+class Mod(rsa_gan_ref.Mod):
     def forward(self, x, t):
-        return pair(self, x, t)
+        c, u = x.shape[1], F.relu_(norm(self.shared(t)))
+        bias = torch.cat([self.affine.bias[:c] + 1, self.affine.bias[c:]])
+        gain, shift = F.conv2d(u, self.affine.weight, bias, 1, 1).chunk(2, 1)
+        return torch.addcmul(shift, norm(x), gain)
+
+
+class Mrb(rsa_gan_ref.Mrb):
+    def forward(self, x, t):
+        return self.conv2(act(self.mod2(self.conv1(act(self.mod1(x, t))), t))).add_(x)
 
 
 class Output(rsa_gan_ref.Output):
     def forward(self, e_t, y):
-        x = pair(self, e_t, y)
+        x = self.mrb1(self.mrb0(e_t, y), y)
         for conv, layer in ((self.up0, self.norm0), (self.up1, self.norm1)):
             x = F.relu_(norm(conv(F.interpolate(x, scale_factor=2, mode="nearest")), layer, 1))
         return torch.tanh_(self.rgb(x))
@@ -186,9 +176,9 @@ class Discriminator(rsa_gan_ref.Discriminator):
         return self.head(x)
 
 
-FASTER = {**PIECES, rsa_gan_ref.Conv: Conv, rsa_gan_ref.Rpsf: Rpsf, rsa_gan_ref.Pair: Pair, rsa_gan_ref.Output: Output,
-          rsa_gan_ref.LayerNorm: LayerNorm, rsa_gan_ref.Token: Token, rsa_gan_ref.Feed: Feed, rsa_gan_ref.Block: Block,
-          rsa_gan_ref.Generator: Generator, rsa_gan_ref.Discriminator: Discriminator}
+FASTER = {**PIECES, rsa_gan_ref.Conv: Conv, rsa_gan_ref.Rpsf: Rpsf, rsa_gan_ref.Mod: Mod, rsa_gan_ref.Mrb: Mrb,
+          rsa_gan_ref.Output: Output, rsa_gan_ref.LayerNorm: LayerNorm, rsa_gan_ref.Token: Token, rsa_gan_ref.Feed: Feed,
+          rsa_gan_ref.Block: Block, rsa_gan_ref.Generator: Generator, rsa_gan_ref.Discriminator: Discriminator}
 
 
 # ---- losses ----------------------------------------------------------------------------------------------------------
@@ -244,7 +234,8 @@ class Trainer:
 
     def judged(self, image, x):
         """-> scores of both discriminators"""
-        return [self.judges.d_pose(torch.cat([image, x.pose_t[:, :JOINTS]], 1)), self.judges.d_pair(torch.cat([image, x.source], 1))]
+        pose = x.pose_t[:, :JOINTS]
+        return [self.judges.d_pose(torch.cat([image, pose], 1)), self.judges.d_pair(torch.cat([image, x.source], 1))]
 
     @torch.no_grad()
     def seen(self, target):
@@ -275,13 +266,11 @@ class Trainer:
         shown = out["image"].detach().requires_grad_()
         scores = self.judged(shown, x)
         terms = self.terms(x, out)
-        terms["adv"] = sum(0.5 * (s - 1).square().mean() for s in scores)
-        loss, weight = 0, rsa_gan_ref.WEIGHTS_VGG
-        for name, value in terms.items():
-            loss = loss + weight[name] * value if name != "adv" else loss
-        seed, = torch.autograd.grad(weight["adv"] * terms["adv"], shown, retain_graph=True)
-        torch.autograd.backward([loss, out.pop("image")], [None, seed])
-        return terms, scores
+        loss, weights = rsa_gan_ref.total(terms, rsa_gan_ref.WEIGHTS_VGG), rsa_gan_ref.WEIGHTS_VGG
+        adv = sum(0.5 * (s - 1).square().mean() for s in scores)
+        seed, = torch.autograd.grad(weights["adv"] * adv, shown, retain_graph=True)
+        torch.autograd.backward([loss, out["image"]], [None, seed])
+        return {**terms, "adv": adv}, scores
 
     def discriminator_turn(self, x, on_fake):
         on_real = self.judged(x.target, x)
@@ -310,8 +299,9 @@ def batch_of(n, h, w, layout=torch.contiguous_format, dtype=torch.float32):
         return torch.stack([rsa_gan_ref.pose_maps(p.tolist(), h, w) for p in points])
 
     bands = rsa_gan_ref.one_hot((torch.arange(h * w) * 8 // (h * w)).reshape(1, h, w).expand(n, h, w), 8)
-    sample = rsa_gan_ref.Sample(torch.rand(n, 3, h, w) * 2 - 1, bands, pose(), pose(), torch.rand(n, 3, h, w) * 2 - 1, bands.flip(2))
-    return rsa_gan_ref.Sample(**{name: value.to(dtype).contiguous(memory_format=layout) for name, value in sample.__dict__.items()})
+    source, target = (torch.rand(n, 3, h, w) * 2 - 1 for _ in range(2))
+    maps = source, bands, pose(), pose(), target, bands.flip(2)
+    return rsa_gan_ref.Sample(*(x.to(dtype).contiguous(memory_format=layout) for x in maps))
 
 
 # ---- programs --------------------------------------------------------------------------------------------------------

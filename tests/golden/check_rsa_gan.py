@@ -46,7 +46,8 @@ def check_counts():
         have = [count(part) for _, part in g.named_children()]
         fits = (sum(have), count(judges)) == (wanted_g, wanted_d) and parts in (None, have)
         good &= fits
-        print(f"{preset:6} generator {sum(have)}, discriminators {count(judges)} parameters: {'ok' if fits else 'NOT ' + str(have)}")
+        verdict = "ok" if fits else f"NOT {have}"
+        print(f"{preset:6} generator {sum(have)}, discriminators {count(judges)} parameters: {verdict}")
         for size, wanted in sizes.items():
             found = rsa_gan_ref.count_macs(config, *size)
             macs = [found[part] / 1e9 for part in PARTS]
@@ -127,7 +128,8 @@ def attention_properties():
     moved = rsa_gan_ref.channel_attention(*(x[..., order] for x in (q, k, v)), alpha)
     yield "channels: positions may be shuffled", (moved - o[..., order]).abs().max() < 1e-12
     token = stirred(rsa_gan_ref.Token(64))
-    x, s, prior = torch.randn(2, 64, 5, 6).double(), torch.randn(2, 8, 64).double(), torch.softmax(torch.randn(2, 8, 5, 6), 1).double()
+    x, s = torch.randn(2, 64, 5, 6).double(), torch.randn(2, 8, 64).double()
+    prior = torch.softmax(torch.randn(2, 8, 5, 6).double(), 1)
     o, order = token(x, s, prior)[0], torch.randperm(8)
     yield "tokens: codes may be shuffled", (token(x, s[:, order], prior[:, order])[0] - o).abs().max() < 1e-12
     closed, open_ = (rsa_gan_ref.Block(tiny(gdcca_gate=gate)).double() for gate in ("closed", "open"))
@@ -160,7 +162,8 @@ def network_properties():
     a, b = torch.randn(2, 2, 9, 6, 5).double()
     yield "contextual: best with itself", rsa_gan_ref.contextual(a, a) < rsa_gan_ref.contextual(a, b)
     shuffled = a.flatten(2)[..., torch.randperm(30)].reshape(a.shape)
-    yield "contextual: positions may be shuffled", (rsa_gan_ref.contextual(shuffled, b) - rsa_gan_ref.contextual(a, b)).abs() < 1e-12
+    moved = rsa_gan_ref.contextual(shuffled, b) - rsa_gan_ref.contextual(a, b)
+    yield "contextual: positions may be shuffled", moved.abs() < 1e-12
 
 
 def check_properties():

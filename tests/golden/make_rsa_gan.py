@@ -1,4 +1,4 @@
-"""Golden numbers for RSA-GAN: input maps, stages, losses and gradients of one training step, every switch, and a few steps with Adam.
+"""Golden numbers for RSA-GAN: input maps, stages, losses and gradients of one training step, every switch, some steps with Adam.
 
     python3 tests/golden/make_rsa_gan.py          writes rsa_gan_inputs, rsa_gan_tiny and rsa_gan_variants (.safetensors)
     python3 tests/golden/make_rsa_gan.py --check  writes nothing; prints how far a float32 run of the same program is
@@ -48,7 +48,7 @@ class Case:
 STAGES = "image", "soft", "codes", "Q0", "warp", "peak", "att0", "att1", "on_real.pose", "on_real.pair", "on_fake.pose", \
     "on_fake.pair", "in_g.pose", "in_g.pair"
 TINY = {"plain": Case(whole=STAGES + ("seen/image", "seen/warp")), "sharp": Case(tau=0.03, whole=("codes", "peak"), judges=False),
-        "vgg": Case(vgg=True, judges=False)}
+        "vgg": Case({"vgg_divisor": VGG_DIVISOR}, vgg=True, judges=False)}
 
 
 def variant(watch, vgg=False, judges=False, **switches):
@@ -242,7 +242,8 @@ def describe(name, found):
         return f"{value.min():.3g}..{value.max():.3g}"
     print(f"{name}: " + ", ".join(f"{k[5:]} {v[0]:.4g}" for k, v in found.items() if k.startswith("loss/"))
           + f", total {found['total/g'][0]:.5g}")
-    print("    " + ", ".join(f"{k} {text(found[k])}" for k in ("image", "F", "T", "X", "Y", "peak", "att0", "on_fake.pose") if k in found))
+    shown = "image", "F", "T", "X", "Y", "peak", "att0", "on_fake.pose"
+    print("    " + ", ".join(f"{k} {text(found[k])}" for k in shown if k in found))
 
 
 def make(file, cases, check, more=None):

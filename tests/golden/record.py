@@ -1,5 +1,5 @@
-"""What the scripts that write golden files of whole networks share: networks filled from the formula, numbers of which only sums are
-stored, and the agreement of a second run."""
+"""What the scripts that write golden files of whole networks share: networks filled from the formula, numbers of which only
+sums are stored, and the agreement of a second run."""
 
 import numpy as np
 import torch

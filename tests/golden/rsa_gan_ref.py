@@ -58,7 +58,7 @@ def pose_maps(points, height, width, line="segment"):
 
 
 def classes(labels, merge, K):
-    """A parser's labels, whole numbers -> classes; merge: lip, cihp, merged (K = 8), none (K = 20). Unknown labels are background."""
+    """A parser's labels -> classes; merge: lip, cihp, merged (K = 8), none (K = 20). Labels of no table are background."""
     if K == 1:
         return torch.zeros_like(labels)
     table = torch.tensor(MERGE[merge if K == 8 else "none"] + [0])
