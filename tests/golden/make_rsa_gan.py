@@ -191,7 +191,7 @@ def run(case, dtype):
     found.update((f"loss/{name}", value) for name, value in terms.items())
     found.update({"loss/d_pose": losses_d[0], "loss/d_pair": losses_d[1], "total/g": loss_g, "total/d": loss_d})
     found.update({"norm.g": length_of_gradients(g), "norm.d": length_of_gradients(judges)})
-    found.update(gradients(g, "grad.g", case.watch))
+    found.update((name, grad) for name, grad in gradients(g, "grad.g", case.watch).items() if grad.any())
     found.update(gradients(judges, "grad.d", ("",) if case.judges else ("no",)))
     return numbers(found)
 
