@@ -25,7 +25,7 @@ enum { OPTIONS = 14 };
 static void fill_options(request *r, cli_option o[OPTIONS])
 {
     int n = 0;
-    o[n++] = (cli_option){ "weights", "FILE", "a checkpoint, or weights under the published names", CLI_TEXT, { .text = &r->weights } };
+    o[n++] = (cli_option){ "weights", "FILE", "a checkpoint, or weights under the published names (.pth, too)", CLI_TEXT, { .text = &r->weights } };
     o[n++] = (cli_option){ "model", "NAME", "whose weights these are, when they do not say", CLI_TEXT, { .text = &r->model } };
     o[n++] = (cli_option){ "data", "DIR", "data set that the pairs belong to", CLI_TEXT, { .text = &r->data } };
     o[n++] = (cli_option){ "pairs", "CSV", "columns from,to (the data set's test pairs)", CLI_TEXT, { .text = &r->pairs } };

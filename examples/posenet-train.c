@@ -46,9 +46,9 @@ static void fill_options(request *r, cli_option o[OPTIONS])
     o[n++] = (cli_option){ "batch", "B", "pairs per step (4)", CLI_COUNT, { .count = &r->batch } };
     o[n++] = (cli_option){ "decay", "N", "over the last N steps the rate falls to zero (the model's)", CLI_COUNT, { .count = &r->decay } };
     o[n++] = (cli_option){ "lr", "X", "learning rate of the generator (the preset's)", CLI_NUMBER, { .number = &r->lr } };
-    o[n++] = (cli_option){ "init", "FILE", "start from these weights, as far as they fit", CLI_TEXT, { .text = &r->init } };
+    o[n++] = (cli_option){ "init", "FILE", "start from these weights (.pth, too), as far as they fit", CLI_TEXT, { .text = &r->init } };
     o[n++] = (cli_option){ "resume", NULL, "go on from the run's latest checkpoint", CLI_FLAG, { .flag = &r->resume } };
-    o[n++] = (cli_option){ "vgg19", "FILE", "VGG19 weights (fixed-seed filters)", CLI_TEXT, { .text = &r->vgg19 } };
+    o[n++] = (cli_option){ "vgg19", "FILE", "VGG19 weights, .safetensors or .pth (fixed-seed filters)", CLI_TEXT, { .text = &r->vgg19 } };
     o[n++] = (cli_option){ "recompute", "BLOCKS", "trade time for memory: block names or '*'", CLI_TEXT, { .text = &r->recompute } };
     o[n++] = (cli_option){ "augment", "NAME", "none or market (none)", CLI_TEXT, { .text = &r->augment } };
     o[n++] = (cli_option){ "save-every", "N", "steps between checkpoints (1000)", CLI_COUNT, { .count = &r->save_every } };

@@ -30,7 +30,7 @@ PN_API const char *pn_weights_path(const pn_weights *w);
 PN_API int pn_weights_count(const pn_weights *w);
 PN_API const char *pn_weights_name(const pn_weights *w, int i);
 PN_API pn_shape pn_weights_shape(const pn_weights *w, const char *name);        /* rank 0: no such tensor */
-PN_API const char *pn_weights_type(const pn_weights *w, const char *name);      /* "F32", as safetensors has it; NULL: no such tensor */
+PN_API const char *pn_weights_type(const pn_weights *w, const char *name);      /* "F32", …; NULL: no such tensor */
 PN_API const char *pn_weights_note(const pn_weights *w, const char *key);       /* NULL: no such note */
 /* Write all of it as safetensors: the same names, types and bits. Atomic. */
 PN_API pn_status pn_weights_save(const pn_weights *w, const char *path);
@@ -42,8 +42,8 @@ typedef struct { const char *prefix; pn_params *params; pn_adam *adam; } pn_part
 typedef enum { PN_LOAD_EXACT, PN_LOAD_PARTIAL } pn_load_mode;
 typedef struct { int loaded, missing, mismatched; } pn_load_report;
 /**
- * Copy tensors named prefix + parameter name into p. report may be NULL. Of a layer with spectral norm whose weight_v is missing,
- * as very old torch saved it, v is normalize(W^T u), and counts as loaded.
+ * Copy tensors named prefix + parameter name into p. report may be NULL. Of a layer with spectral norm whose weight_v is
+ * missing, as very old torch saved it, v is normalize(W^T u), and counts as loaded.
  * PN_ERR_SHAPE (EXACT): the message lists the first three differences and nothing has changed.
  */
 PN_API pn_status pn_weights_load(const pn_weights *w, const char *prefix, pn_params *p, pn_load_mode mode, pn_load_report *report);
