@@ -182,6 +182,7 @@ PN_API const char *pn_tensor_name(const pn_tensor *t);  /* of inputs, parameters
  * Memory in which several plans are computed by turns, as large as the largest needs it. Inputs and their gradients, outputs
  * and packed weights are each plan's own, so what is set stays set and what was computed can be read as ever. But what a plan
  * keeps for its backward is lost when another one of the memory runs forward, or a host backward; pn_backward is refused then.
+ * Gradients of parameters lie there, too: until the optimiser step, no plan of the memory can run forward (PN_ERR_ARG).
  * Guests leave alone what hosts keep: a generator hosts the plans that judge its picture between its forward and its backward.
  * Plan before the first run: a plan that makes the memory larger loses what is kept there.
  */

@@ -2,7 +2,8 @@
  *
  * Walking the forward steps from last to first, a step gets a backward when a gradient has reached its result. The first
  * write of a gradient sets, later ones add. Where a block is to be recomputed, its forward steps are repeated right before
- * its first backward step, into twins of the values; backward steps of the block read the twins.
+ * its first backward step, into twins of the values; backward steps of the block read the twins. So is what costs little
+ * to make again, in every plan: converted inputs, weights over their spectral norm.
  */
 #include "graph/graph.h"
 
@@ -115,6 +116,78 @@ static pn_step *joined_again(pn_plan *p, const pn_step *joined, const int *twin)
     return again;
 }
 
+/* ---- Making again ----------------------------------------------------------------------------------------------------- */
+
+static const pn_step *maker_of(const pn_plan *p, int value)
+{
+    for (int s = 0; s < p->n_forward; s++)
+        if (p->forward[s].out == value) return &p->forward[s];
+    return NULL;
+}
+
+/* The step that makes a value from leaves alone, or from what is made so, by little work: it need not wait for backward. */
+static const pn_step *remaker_of(const pn_plan *p, int value)
+{
+    const pn_value *v = &p->values[value];
+    const pn_tensor *t = v->tensor;
+    if (v->raw >= 0 || (t->graph && t->is_output && p->value_of[t->index] == value)) return NULL;
+    const pn_step *maker = maker_of(p, value);
+    if (!maker || !maker->node->op->remade || maker->slope != 1 || maker->n_in > maker->node->n_in) return NULL;
+    if (maker->joined || maker->sums_left >= 0 || maker->sums_given >= 0) return NULL;
+    for (int i = 0; i < maker->n_in; i++) {
+        const pn_tensor *in = p->values[maker->in[i]].tensor;
+        const bool leaf = in->kind != PN_TENSOR_RESULT && in->kind != PN_TENSOR_SAVED && !maker_of(p, maker->in[i]);
+        if (!leaf && !remaker_of(p, maker->in[i])) return NULL;
+    }
+    return maker;
+}
+
+static pn_status remake(pn_plan *p, int value, int *twin);
+
+/* What is never stored is read from the twin, through the same lines. */
+static pn_status remake_raw(pn_plan *p, int value, int *twin)
+{
+    const pn_value v = p->values[value];
+    if (twin[value] >= 0 || remake(p, v.raw, twin)) return twin[value] >= 0 ? PN_OK : PN_ERR_NOMEM;
+    if (twin[v.raw] < 0) return PN_OK;
+    const int t = pn_plan_add_value(p, v.tensor, v.shape, v.block);
+    if (t < 0) return PN_ERR_NOMEM;
+    pn_value *again = &p->values[t];
+    again->original = value;
+    again->raw = twin[v.raw];
+    again->lines = v.lines;
+    again->slope = v.slope;
+    twin[value] = t;
+    return PN_OK;
+}
+
+/* Repeated before a step of backward that reads it, from the same saved values. */
+static pn_status remake(pn_plan *p, int value, int *twin)
+{
+    if (p->values[value].raw >= 0) return remake_raw(p, value, twin);
+    const pn_step *maker = twin[value] < 0 ? remaker_of(p, value) : NULL;
+    if (!maker) return PN_OK;
+    for (int i = 0; i < maker->n_in; i++)
+        if (remake(p, maker->in[i], twin)) return PN_ERR_NOMEM;
+    pn_step *again = pn_plan_add_step(p, true, maker->node);
+    if (!again) return PN_ERR_NOMEM;
+    again->recompute = true;
+    copy_folds(again, maker);
+    for (int i = 0; i < maker->n_in; i++) again->in[i] = now(twin, maker->in[i]);
+    for (int k = 0; k < maker->node->n_saved; k++) again->saved[k] = maker->saved[k];
+    const int out = twin_of(p, twin, value);
+    if (out < 0) return PN_ERR_NOMEM;
+    again->out = out;
+    return PN_OK;
+}
+
+static pn_status remake_inputs(pn_plan *p, const pn_step *step, unsigned reads, int *twin)
+{
+    for (int i = 0; i < step->n_in; i++)
+        if ((reads & PN_INPUT(i)) && remake(p, step->in[i], twin)) return PN_ERR_NOMEM;
+    return PN_OK;
+}
+
 static pn_status repeat_region(pn_plan *p, int first, int last, int *twin)
 {
     bool *repeat = pn_arena_alloc(&p->arena, (size_t)p->n_forward, sizeof *repeat);
@@ -123,6 +196,7 @@ static pn_status repeat_region(pn_plan *p, int first, int last, int *twin)
     for (int s = first; s <= last; s++) {
         if (!repeat[s]) continue;
         const pn_step *step = &p->forward[s];
+        if (remake_inputs(p, step, ~0u, twin) || (step->joined && remake_inputs(p, step->joined, ~0u, twin))) return PN_ERR_NOMEM;
         pn_step *again = pn_plan_add_step(p, true, step->node);
         if (!again) return PN_ERR_NOMEM;
         again->recompute = true;
@@ -142,8 +216,9 @@ static pn_status repeat_region(pn_plan *p, int first, int last, int *twin)
 
 /* ---- Backward ------------------------------------------------------------------------------------------------------- */
 
-static pn_status add_backward(pn_plan *p, const pn_step *step, const int *twin)
+static pn_status add_backward(pn_plan *p, const pn_step *step, int *twin)
 {
+    if (remake_inputs(p, step, pn_step_reads(step), twin)) return PN_ERR_NOMEM;
     pn_step *back = pn_plan_add_step(p, true, step->node);
     if (!back) return PN_ERR_NOMEM;
     back->backward = true;

@@ -30,7 +30,8 @@ struct pn_tensor {
 
     /* parameters and state: the plain arrays, owned by pn_params */
     pn_params *owner;
-    pn_real *data, *grad;           /* grad NULL until a plan learns it */
+    pn_real *data;
+    pn_real *grad, *own_grad;       /* where its gradient is: in own_grad, NULL until a plan asks for it, or in a plan's arena */
     bool has_grad;                  /* a backward has reached it since the last optimiser step */
     uint64_t version;               /* changes with data */
 };
@@ -72,6 +73,9 @@ struct pn_op {
     unsigned no_grad;               /* PN_INPUT(i) that never get a gradient (class numbers, state) */
     unsigned packs;                 /* PN_INPUT(i): reads input i only to pack it, while packed[0] is stale */
     unsigned in_place;              /* PN_INPUT(0): forward may write over it; backward may write dx over dy */
+    /* Its result costs little to compute again, from its inputs and what it saved: where the inputs stay anyway, backward does
+     * not wait for it in memory. */
+    bool remade;
     bool updates_state;             /* in training mode: such a node is planned even if nobody reads its result */
     /* What may fold (fuse.c). An op that folds and is folded into reads and writes through the pn_run questions below. */
     unsigned reads_folded;          /* PN_INPUT(i): reads input i through pn_prologue_in, forward and backward */
@@ -164,6 +168,7 @@ typedef struct {
     int first, last;                /* ticks, inclusive */
     ptrdiff_t offset;               /* in the arena; -1 until placed */
     bool shared;                    /* in that of plans that take turns */
+    bool lent;                      /* there until the optimiser step: the gradient of a parameter */
 } pn_buffer;
 
 typedef struct {
@@ -246,6 +251,8 @@ pn_status pn_plan_place(pn_plan *p);            /* place.c: lifetimes, shared me
 pn_status pn_memory_join(pn_memory *m, pn_plan *p);     /* a plan that was placed; the memory grows as needed */
 void pn_memory_leave(pn_plan *p);
 void pn_memory_take(pn_plan *p);                /* its turn */
+/* A parameter whose gradient waits there for the optimiser step; NULL: none. */
+const pn_tensor *pn_memory_waiting(const pn_plan *p);
 void pn_plan_resolve(pn_plan *p);               /* place.c: pointers into the arenas */
 uint8_t *pn_buffer_at(const pn_plan *p, int buffer);
 

@@ -17,7 +17,7 @@ static void relayout_backward(const pn_run *r, const pn_node *node)
                                    pn_map_out(r, node));
 }
 
-const pn_op pn_op_relayout = { .name = "relayout", .forward = relayout_forward, .backward = relayout_backward };
+const pn_op pn_op_relayout = { .name = "relayout", .remade = true, .forward = relayout_forward, .backward = relayout_backward };
 
 static void copy_forward(const pn_run *r, const pn_node *node)
 {

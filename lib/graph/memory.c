@@ -56,6 +56,30 @@ static void lose(pn_plan *p)
     if (p->state == PN_PLAN_RAN) p->state = PN_PLAN_LOST;
 }
 
+/* The parameter whose gradient value i of p is, and it is there. */
+static pn_tensor *waiting_in(const pn_plan *p, int i)
+{
+    const pn_value *v = &p->values[i];
+    const bool lent = v->grad >= 0 && p->buffers[v->grad].lent;
+    return lent && v->tensor->has_grad && v->tensor->grad == v->grad_data ? v->tensor : NULL;
+}
+
+static void lose_gradients(const pn_plan *p)
+{
+    for (int i = 0; i < p->n_values; i++) {
+        pn_tensor *t = waiting_in(p, i);
+        if (t) t->has_grad = false;
+    }
+}
+
+const pn_tensor *pn_memory_waiting(const pn_plan *p)
+{
+    for (const pn_plan *q = p->turns ? p->turns->first : NULL; q; q = q->next)
+        for (int i = 0; i < q->n_values; i++)
+            if (waiting_in(q, i)) return q->values[i].tensor;
+    return NULL;
+}
+
 pn_status pn_memory_join(pn_memory *m, pn_plan *p)
 {
     const extent e = extent_with(m, p);
@@ -75,6 +99,7 @@ pn_status pn_memory_join(pn_memory *m, pn_plan *p)
         if (q->shared == at) continue;
         q->shared = at;
         lose(q);
+        lose_gradients(q);
         pn_plan_resolve(q);
     }
     return PN_OK;
@@ -86,7 +111,9 @@ void pn_memory_leave(pn_plan *p)
     if (!m) return;
     pn_plan **at = &m->first;
     while (*at && *at != p) at = &(*at)->next;
-    if (*at) *at = p->next;
+    if (!*at) return;
+    *at = p->next;
+    lose_gradients(p);
     if (m->host == p) m->host = NULL;
     if (m->guest == p) m->guest = NULL;
 }

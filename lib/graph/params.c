@@ -19,7 +19,7 @@ void pn_params_free(pn_params *p)
     if (!p) return;
     for (int i = 0; i < p->count; i++) {
         pn_free(p->ctx, p->entry[i].tensor->data);
-        pn_free(p->ctx, p->entry[i].tensor->grad);
+        pn_free(p->ctx, p->entry[i].tensor->own_grad);
     }
     pn_ctx *ctx = p->ctx;
     pn_free(ctx, p->entry);

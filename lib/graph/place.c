@@ -38,6 +38,16 @@ static pn_value *gradient_holder(pn_plan *p, int value)
 
 /* ---- Buffers and what needs them --------------------------------------------------------------------------------------- */
 
+/* Of a parameter, in the memory of plans that take turns: it is used up before the next one runs. */
+static pn_status lend_gradient(pn_plan *p, pn_value *v)
+{
+    v->grad = pn_plan_add_buffer(p, bytes_of(v));
+    if (v->grad < 0) return PN_ERR_NOMEM;
+    p->buffers[v->grad].lent = true;
+    touch(p, v->grad, p->n_forward + p->n_backward);
+    return PN_OK;
+}
+
 static pn_status add_value_buffers(pn_plan *p)
 {
     const int end = p->n_forward + p->n_backward;
@@ -45,7 +55,10 @@ static pn_status add_value_buffers(pn_plan *p)
         pn_value *v = &p->values[i];
         const bool leaf_of_params = v->tensor->kind == PN_TENSOR_PARAM || v->tensor->kind == PN_TENSOR_STATE;
         const bool primary = !leaf_of_params && p->value_of[v->tensor->index] == i;
-        if (v->buffer == -1 && leaf_of_params && v->block == 1 && pn_value_of(p, v->tensor) == i) continue;
+        if (v->buffer == -1 && leaf_of_params && v->block == 1 && pn_value_of(p, v->tensor) == i) {
+            if (p->turns && v->touched && lend_gradient(p, v)) return PN_ERR_NOMEM;
+            continue;
+        }
         v->buffer = pn_plan_add_buffer(p, v->raw < 0 ? bytes_of(v) : 0);
         if (v->buffer < 0) return PN_ERR_NOMEM;
         if (primary && (v->tensor->kind == PN_TENSOR_INPUT || (v->settled && v->tensor->is_output))) touch(p, v->buffer, -1);
@@ -160,7 +173,7 @@ static void share_residual(pn_plan *p, const pn_step *step, int tick)
 {
     const int residual = step->node->n_in;
     pn_value *holder = gradient_holder(p, step->in[residual]);
-    if (!(step->wanted & PN_INPUT(residual)) || (step->adds & PN_INPUT(residual))) return;
+    if (!(step->wanted & PN_INPUT(residual)) || (step->adds & PN_INPUT(residual)) || holder->tensor->kind == PN_TENSOR_PARAM) return;
     for (int i = 0; i < residual; i++)                  /* which would write there while the sum's is still read */
         if (gradient_holder(p, step->in[i]) == holder) return;
     merge(p, &holder->grad, gradient_holder(p, step->out)->grad, tick);
@@ -254,7 +267,8 @@ static pn_status place_arena(pn_plan *p, bool shared, order_key *order, int *pla
         const pn_buffer *b = &p->buffers[i];
         if (!b->bytes || b->last < b->first || b->shared != shared) continue;
         if (b->bytes > most_bytes(p)) return too_large(p, b->bytes);
-        order[n++] = (order_key){ b->bytes, b->last - b->first + 1, i, shared && b->first < p->n_forward && b->last >= p->n_forward };
+        const bool held = shared && !p->guest && b->first < p->n_forward && b->last >= p->n_forward;
+        order[n++] = (order_key){ b->bytes, b->last - b->first + 1, i, held };
     }
     *total = 0;
     if (!n) return PN_OK;
@@ -304,7 +318,7 @@ static pn_status place_buffers(pn_plan *p, size_t *own)
         pn_buffer *b = &p->buffers[i];
         if (b->bytes > most_bytes(p)) return too_large(p, b->bytes);
         b->bytes = (b->bytes + LINE - 1) / LINE * LINE;
-        b->shared = p->turns && b->first >= 0 && b->last < end;
+        b->shared = p->turns && b->first >= 0 && (b->lent || b->last < end);
     }
     pn_status status = count_live(p);
     if (!status) status = place_arena(p, false, order, placed, own);

@@ -73,12 +73,12 @@ unsigned pn_step_reads(const pn_step *step)
 
 static bool learnable_gradients(pn_plan *p)
 {
-    if (!p->learn) return true;
+    if (!p->learn || p->turns) return true;
     for (int i = 0; i < pn_params_count(p->learn); i++) {
         pn_tensor *t = pn_params_at(p->learn, i);
-        if (t->kind != PN_TENSOR_PARAM || t->grad) continue;
-        t->grad = pn_alloc(p->ctx, (size_t)pn_shape_count(t->shape), sizeof *t->grad);
-        if (!t->grad) return false;
+        if (t->kind != PN_TENSOR_PARAM || t->own_grad) continue;
+        t->own_grad = pn_alloc(p->ctx, (size_t)pn_shape_count(t->shape), sizeof *t->own_grad);
+        if (!t->own_grad) return false;
     }
     return true;
 }

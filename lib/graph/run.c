@@ -270,6 +270,16 @@ static void mark_written(const pn_plan *p, const pn_step *step)
     }
 }
 
+/* A gradient that waits for the optimiser step stays where it is, and is added to. */
+static void place_gradients(pn_plan *p)
+{
+    for (int i = 0; i < p->n_values; i++) {
+        const pn_value *v = &p->values[i];
+        if (v->tensor->kind != PN_TENSOR_PARAM || v->buffer >= 0 || !v->touched || v->tensor->has_grad) continue;
+        v->tensor->grad = v->grad >= 0 ? v->grad_data : v->tensor->own_grad;
+    }
+}
+
 static double seconds_now(void)
 {
     struct timespec t;
@@ -337,6 +347,10 @@ pn_status pn_forward(pn_plan *p)
         if (t->kind == PN_TENSOR_INPUT && p->live[i] && !p->is_set[i])
             return pn_fail(p->ctx, PN_ERR_ARG, "pn_forward: the input '%s' was never set; call pn_set or pn_copy first", t->name);
     }
+    const pn_tensor *waiting = pn_memory_waiting(p);
+    if (waiting)
+        return pn_fail(p->ctx, PN_ERR_ARG, "pn_forward: the gradient of '%s' waits in the plan's memory; call pn_adam_step or "
+                       "pn_params_zero_grad first", waiting->name);
     const unsigned mode = pn_denormals_flush();
     pn_run r = p->run;
     r.number = ++p->run.number;
@@ -376,6 +390,7 @@ pn_status pn_backward(pn_plan *p)
                                                   : "there was no forward");
     const unsigned mode = pn_denormals_flush();
     pn_memory_take(p);
+    place_gradients(p);
     seed(p);
     pn_run r = p->run;
     run_steps(&r, p->backward, p->n_backward);

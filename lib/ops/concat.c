@@ -61,11 +61,11 @@ static void concat_backward(const pn_run *r, const pn_node *node)
 }
 
 const pn_op pn_op_concat = {
-    .name = "concat", .node_bytes = sizeof(concat), .forward = concat_forward, .backward = concat_backward,
+    .name = "concat", .remade = true, .node_bytes = sizeof(concat), .forward = concat_forward, .backward = concat_backward,
 };
 
 static const pn_op concat_inside_blocks = {
-    .name = "concat", .node_bytes = sizeof(concat), .layout = { PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR,
+    .name = "concat", .remade = true, .node_bytes = sizeof(concat), .layout = { PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR,
     PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR }, .result = PN_LAYOUT_PLANAR,
     .forward = concat_forward, .backward = concat_backward,
 };
@@ -139,11 +139,11 @@ static void slice_backward(const pn_run *r, const pn_node *node)
 }
 
 const pn_op pn_op_slice = {
-    .name = "slice", .node_bytes = sizeof(slice), .forward = slice_forward, .backward = slice_backward,
+    .name = "slice", .remade = true, .node_bytes = sizeof(slice), .forward = slice_forward, .backward = slice_backward,
 };
 
 static const pn_op slice_inside_blocks = {
-    .name = "slice", .node_bytes = sizeof(slice), .layout = { PN_LAYOUT_PLANAR }, .result = PN_LAYOUT_PLANAR,
+    .name = "slice", .remade = true, .node_bytes = sizeof(slice), .layout = { PN_LAYOUT_PLANAR }, .result = PN_LAYOUT_PLANAR,
     .forward = slice_forward, .backward = slice_backward,
 };
 

@@ -35,8 +35,8 @@ static void forward(const pn_run *r, const pn_node *node)
     pn_real *u = pn_state_in(r, node, U), *v = pn_state_in(r, node, V);
     const pn_spectral_dims d = dims_of(node, u && v);
     const pn_singular used = used_by(r, node);
-    r->kernels->loss.spectral_fwd(r->pool, pn_out(r, node), used, pn_in(r, node, W), pn_in(r, node, U), pn_in(r, node, V), d,
-                                  pn_scratch(r));
+    const pn_real *from_u = r->recompute ? used.u : pn_in(r, node, U), *from_v = r->recompute ? used.v : pn_in(r, node, V);
+    r->kernels->loss.spectral_fwd(r->pool, pn_out(r, node), used, pn_in(r, node, W), from_u, from_v, d, pn_scratch(r));
     if (!d.iterate) return;
     r->kernels->pointwise.copy(r->pool, (pn_sink){ u, false }, used.u, d.rows);
     r->kernels->pointwise.copy(r->pool, (pn_sink){ v, false }, used.v, pn_spectral_columns(&d));
@@ -51,7 +51,7 @@ static void backward(const pn_run *r, const pn_node *node)
 const pn_op pn_op_spectral_norm = {
     .name = "spectral_norm", .node_bytes = sizeof(spectral_norm), .layout = { PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR },
     .result = PN_LAYOUT_PLANAR, .saved = PN_LAYOUT_PLANAR, .backward_needs = PN_INPUT(W), .no_grad = PN_INPUT(U) | PN_INPUT(V),
-    .updates_state = true, .sizes = sizes, .forward = forward, .backward = backward,
+    .remade = true, .updates_state = true, .sizes = sizes, .forward = forward, .backward = backward,
 };
 
 pn_tensor *pn_spectral_norm(pn_graph *g, pn_tensor *w, int axis, pn_tensor *u, pn_tensor *v, double eps)

@@ -312,7 +312,7 @@ START_TEST(recomputing_inferring_and_threads_change_no_bit)
     ck_assert_mem_eq(alone.v, should.v, (size_t)should.count * sizeof *should.v);
     ck_assert_mem_eq(infer.v, should.v, (size_t)should.result * sizeof *should.v);
     ck_assert_int_eq(infer.fused, patterns[_i].fused);
-    ck_assert_int_eq(should.kept, patterns[_i].joined);
+    ck_assert_int_le(should.kept, patterns[_i].joined);         /* a slice of an input is made again */
     ck_assert_int_eq(again.kept, 0);                    /* made again */
     pn_ctx_free(one);
     pn_ctx_free(two);

@@ -115,11 +115,11 @@ static void fwd(pn_pool *pool, pn_real *y, pn_singular used, const pn_real *w, c
         pn_parallel(pool, d.outer * pieces(d.inner, COLUMNS), columns_item, &j);
         normalise(used.v, j.products, columns, d.eps);
     } else {
-        memcpy(used.v, v, (size_t)columns * sizeof *v);
+        memmove(used.v, v, (size_t)columns * sizeof *v);        /* the same, when weights are made again */
     }
     pn_parallel(pool, pieces(d.rows, ROWS), rows_item, &j);
     if (d.iterate) normalise(used.u, j.products, d.rows, d.eps);
-    else memcpy(used.u, u, (size_t)d.rows * sizeof *u);
+    else memmove(used.u, u, (size_t)d.rows * sizeof *u);
     for (ptrdiff_t r = 0; r < d.rows; r++) j.sigma += (double)used.u[r] * j.products[r];
     used.sigma[0] = (float)j.sigma;
     pn_parallel(pool, pieces(numbers(&d), CHUNK), divide_item, &j);
