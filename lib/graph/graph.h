@@ -244,6 +244,7 @@ pn_status pn_plan_lower(pn_plan *p);            /* lower.c: nodes to forward ste
 pn_status pn_plan_fuse(pn_plan *p);             /* fuse.c: steps folded into their neighbours */
 pn_status pn_plan_differentiate(pn_plan *p);    /* differentiate.c: backward steps, recomputing among them */
 pn_status pn_plan_settle(pn_plan *p);           /* settle.c: what need not be computed in every run */
+pn_status pn_plan_order(pn_plan *p);            /* order.c: forward steps that make room go first */
 pn_status pn_plan_place(pn_plan *p);            /* place.c: lifetimes, shared memory, the arena */
 
 /* What the passes above build with; -1 or NULL: no memory. */

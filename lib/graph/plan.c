@@ -119,7 +119,7 @@ pn_plan *pn_plan_new(pn_graph *g, const pn_plan_opt *opt)
                        .training = p->mode == PN_TRAIN };
     const bool unheard = opt && opt->recompute && !p->recompute;       /* no memory for the names */
     if (unheard || pn_plan_lower(p) || pn_plan_fuse(p) || pn_plan_differentiate(p) || pn_plan_settle(p) ||
-        pn_plan_place(p) || !learnable_gradients(p)) {
+        pn_plan_order(p) || pn_plan_place(p) || !learnable_gradients(p)) {
         pn_plan_free(p);
         return NULL;
     }

@@ -81,12 +81,13 @@ gfla_losses gfla_full_losses(pn_graph *g, const gfla_config *c, const pn_vgg19 *
 {
     enum { CONTENT = sizeof content_taps / sizeof *content_taps, STYLE = sizeof style_taps / sizeof *style_taps };
     gfla_losses l = { 0 };
+    pn_block(g, "vgg");                                 /* first what backward does not pass: it leaves little in memory */
+    const pn_vgg19_features target = pn_vgg19_call(g, vgg, see->target, PN_RELU5_2);
+    const pn_vgg19_features source = pn_vgg19_call(g, vgg, see->source, PN_RELU4_1);
     pn_block(g, "discriminator");
     pn_tensor *on_image = gfla_discriminator(g, d, see->image);
     pn_block(g, "vgg");
     const pn_vgg19_features made = pn_vgg19_call(g, vgg, see->image, PN_RELU5_2);
-    const pn_vgg19_features target = pn_vgg19_call(g, vgg, see->target, PN_RELU5_2);
-    const pn_vgg19_features source = pn_vgg19_call(g, vgg, see->source, PN_RELU4_1);
     pn_block(g, "losses");
     l.term[GFLA_ADVERSARIAL] = pn_gan_g_loss(g, gan, on_image);
     l.term[GFLA_L1] = pn_l1_loss(g, see->image, see->target);

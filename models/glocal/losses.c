@@ -157,8 +157,8 @@ static void terms_of_vgg(pn_graph *g, const glocal_critic *critic, const glocal_
     enum { CONTENT = sizeof content_taps / sizeof *content_taps, STYLE = sizeof style_taps / sizeof *style_taps };
     if (by[GLOCAL_CONTENT] == 0 && by[GLOCAL_STYLE] == 0 && by[GLOCAL_LS] == 0 && !see->x1) return;
     pn_block(g, "vgg");
+    const pn_vgg19_features target = look_through(g, critic, see->target);      /* leaves little in memory */
     const pn_vgg19_features made = look_through(g, critic, see->image);
-    const pn_vgg19_features target = look_through(g, critic, see->target);
     pn_block(g, "losses");
     if (by[GLOCAL_LS] != 0) l->term[GLOCAL_LS] = structure_loss_vgg(g, &made, &target);
     if (by[GLOCAL_CONTENT] != 0) l->term[GLOCAL_CONTENT] = pn_content_loss(g, &made, &target, content_taps, CONTENT);
