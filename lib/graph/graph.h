@@ -72,7 +72,9 @@ struct pn_op {
     unsigned backward_needs;        /* PN_INPUT(i) | PN_OUTPUT that backward reads; saved values always are kept */
     unsigned no_grad;               /* PN_INPUT(i) that never get a gradient (class numbers, state) */
     unsigned packs;                 /* PN_INPUT(i): reads input i only to pack it, while packed[0] is stale */
-    unsigned in_place;              /* PN_INPUT(0): forward may write over it; backward may write dx over dy */
+    /* PN_INPUT(0): forward may write over it; backward may write dx over dy. PN_INPUT(1): backward may write the gradient of
+     * input 0 over input 1. */
+    unsigned in_place;
     /* Its result costs little to compute again, from its inputs and what it saved: where the inputs stay anyway, backward does
      * not wait for it in memory. */
     bool remade;

@@ -179,12 +179,21 @@ static void share_residual(pn_plan *p, const pn_step *step, int tick)
     merge(p, &holder->grad, gradient_holder(p, step->out)->grad, tick);
 }
 
+/* The gradient of input 0 takes the memory of input 1, which nobody reads any more. */
+static void share_other(pn_plan *p, const pn_step *step, int tick)
+{
+    pn_value *other = &p->values[step->in[1]], *dx = gradient_holder(p, step->in[0]);
+    if (step->wanted != PN_INPUT(0) || (step->adds & PN_INPUT(0)) || other->raw >= 0 || dx->tensor->kind == PN_TENSOR_PARAM) return;
+    if (p->values[step->in[0]].raw < 0) merge(p, &dx->grad, other->buffer, tick);
+}
+
 static void share_in_place(pn_plan *p)
 {
     for (int s = 0; s < p->n_forward + p->n_backward; s++) {
         const pn_step *step = s < p->n_forward ? &p->forward[s] : &p->backward[s - p->n_forward];
         const pn_op *op = step->node->op;
         if (step->backward && step->n_in > step->node->n_in) share_residual(p, step, s);
+        if (step->backward && (op->in_place & PN_INPUT(1))) share_other(p, step, s);
         if (!(op->in_place & PN_INPUT(0))) continue;
         if (!step->backward) {
             if (read_once(p, step)) merge(p, &p->values[step->out].buffer, p->values[step->in[0]].buffer, s);

@@ -28,11 +28,11 @@ static void backward(const pn_run *r, const pn_node *node)
 }
 
 const pn_op pn_op_l1_loss = {
-    .name = "l1_loss", .node_bytes = sizeof(distance_loss), .backward_needs = PN_INPUT(A) | PN_INPUT(B), .sizes = sizes,
+    .name = "l1_loss", .node_bytes = sizeof(distance_loss), .backward_needs = PN_INPUT(A) | PN_INPUT(B), .in_place = PN_INPUT(B), .sizes = sizes,
     .forward = forward, .backward = backward,
 };
 const pn_op pn_op_mse_loss = {
-    .name = "mse_loss", .node_bytes = sizeof(distance_loss), .backward_needs = PN_INPUT(A) | PN_INPUT(B), .sizes = sizes,
+    .name = "mse_loss", .node_bytes = sizeof(distance_loss), .backward_needs = PN_INPUT(A) | PN_INPUT(B), .in_place = PN_INPUT(B), .sizes = sizes,
     .forward = forward, .backward = backward,
 };
 

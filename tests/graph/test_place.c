@@ -202,6 +202,33 @@ START_TEST(a_chain_in_place_takes_one_buffer)
 }
 END_TEST
 
+/* The gradient of the first map lies where the second was, unless that is read again. */
+START_TEST(a_loss_of_two_maps_writes_its_gradient_over_the_second)
+{
+    enum { N = 3 * 8 * 8 };
+    pn_real in[2][N], dx[2][N];
+    for (int kept = 0; kept < 2; kept++) {
+        pn_graph *g = pn_test_graph();
+        pn_tensor *x = pn_input(g, "x", pn_shape4(1, 3, 8, 8), PN_GRAD), *t = pn_input(g, "t", pn_shape4(1, 3, 8, 8), PN_CONST);
+        pn_tensor *a = pn_tanh(g, pn_affine(g, x, 2, 0)), *b = pn_sigmoid(g, pn_affine(g, t, 3, 0));
+        if (kept) pn_output(g, b, PN_CONST);
+        pn_loss(g, pn_l1_loss(g, a, b));
+        pn_plan *p = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN });
+        const pn_value *va = &p->values[p->value_of[a->index]], *vb = &p->values[p->value_of[b->index]];
+        ck_assert_int_eq(va->grad == vb->buffer, !kept);
+        for (int i = 0; i < 2; i++) {
+            pn_test_random(i ? "t" : "x", in[i], N);
+            ck_assert_int_eq(pn_set(p, g->tensors[i], in[i]), PN_OK);
+        }
+        ck_assert_int_eq(pn_forward(p) | pn_backward(p) | pn_get_grad(p, x, dx[kept]), PN_OK);
+        pn_plan_free(p);
+        pn_graph_free(g);
+    }
+    ck_assert_mem_eq(dx[0], dx[1], sizeof dx[0]);
+    ck_assert(dx[0][0] != 0);
+}
+END_TEST
+
 /* One network called twice, then in a third size; frozen and learnt. */
 START_TEST(packed_weights_last_where_they_stay_the_same_and_are_kept_once)
 {
@@ -246,5 +273,6 @@ TCase *place_cases(void)
     tcase_add_test(tc, recomputing_takes_less_memory);
     tcase_add_test(tc, packed_weights_last_where_they_stay_the_same_and_are_kept_once);
     tcase_add_test(tc, a_chain_in_place_takes_one_buffer);
+    tcase_add_test(tc, a_loss_of_two_maps_writes_its_gradient_over_the_second);
     return tc;
 }
