@@ -13,7 +13,7 @@
 #include "kernels/simd/attention.h"
 #include "kernels/simd/tile.h"
 
-enum { ROWS = 48, ROWS_BACK = 96, KEYS = 192, STEP = KEYS + 16 };      /* STEP: an odd number of lines */
+enum { ROWS = 48, ROWS_BACK = 144, KEYS = 192, STEP = KEYS + 16 };     /* STEP: an odd number of lines */
 
 static ptrdiff_t blocks_of(const pn_full_dims *d) { return pieces(d->keys, KEYS); }
 static ptrdiff_t keys_in(const pn_full_dims *d, ptrdiff_t block) { return pn_smaller(KEYS, d->keys - block * KEYS); }
@@ -107,6 +107,18 @@ ALWAYS_INLINE tile with_bias(tile t, const float *bias, ptrdiff_t step, ptrdiff_
     return t;
 }
 
+/* Packed keys and values come from a far cache, a sliver for a few tiles: while tile y / MR of a sliver of k steps is
+ * multiplied, some lines of the sliver that follows it in memory come nearer. Behind the last one any address will do. */
+enum { LINES = (NR + (int)PN_BLOCK - 1) / (int)PN_BLOCK };
+static lines_ahead behind(const float *sliver, ptrdiff_t k, ptrdiff_t y)
+{
+    return (lines_ahead){ sliver + k * (NR + y / MR % LINES * PN_BLOCK), PN_BLOCK };
+}
+static tile multiply_far(const float *a, const float *b, ptrdiff_t k, ptrdiff_t y)
+{
+    return multiply_ahead((tile){ 0 }, a, 1, MR, b, k, behind(b, k, y));
+}
+
 /* ---- Forward --------------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -159,7 +171,7 @@ static void find_logits(strip *w, const float *queries, const float *keys, const
     const ptrdiff_t depth = j->d.features, step = j->d.bias_row;
     for (ptrdiff_t x = 0; x < count; x += NR)
         for (ptrdiff_t y = 0; y < m; y += MR) {
-            tile t = multiply(queries + y * depth, keys + x * depth, depth);
+            tile t = multiply_far(queries + y * depth, keys + x * depth, depth, y);
             if (bias || x + NR > count) t = with_bias(t, bias ? bias + y * step + x : NULL, step, m - y, count - x);
             for (int r = 0; r < MR; r++) {
                 vec best = x ? vec_load(w->best[y + r]) : t.at[r][0];
@@ -204,7 +216,8 @@ static void weigh_values(strip *w, const float *values, ptrdiff_t m, ptrdiff_t c
             tile t;
             for (int r = 0; r < MR; r++)
                 for (int v = 0; v < NV; v++) t.at[r][v] = vec_load(sums + r * NR + v * VLEN) * w->keep[y + r];
-            t = multiply_more(t, w->s[y], STEP, 1, values + x * count, count);
+            const float *sliver = values + x * count;
+            t = multiply_ahead(t, w->s[y], STEP, 1, sliver, count, behind(sliver, count, y));
             for (int r = 0; r < MR; r++)
                 for (int v = 0; v < NV; v++) vec_store(sums + r * NR + v * VLEN, t.at[r][v]);
         }
@@ -416,14 +429,14 @@ static void find_weights(const bwd_job *j, ptrdiff_t item, float *weight, float 
     for (ptrdiff_t x = 0; x < count; x += NR)
         for (ptrdiff_t y = 0; y < j->m; y += MR) {
             float *w = weight + y * STEP + x, *s = slope + y * STEP + x;
-            tile t = multiply(queries + y * depth, keys + x * depth, depth);
+            tile t = multiply_far(queries + y * depth, keys + x * depth, depth, y);
             if (bias || x + NR > count)
                 t = with_bias(t, bias ? bias + y * d->bias_row + x : NULL, d->bias_row, j->m - y, count - x);
             for (int r = 0; r < MR; r++)
                 for (int v = 0; v < NV; v++)
                     vec_store(w + r * STEP + v * VLEN, vec_exp_down(t.at[r][v] - top[y + r] - log_sum[y + r]));
             if (!j->slopes) continue;
-            t = multiply(dy + y * d->values, values + x * d->values, d->values);
+            t = multiply_far(dy + y * d->values, values + x * d->values, d->values, y);
             for (int r = 0; r < MR; r++)
                 for (int v = 0; v < NV; v++)
                     vec_store(s + r * STEP + v * VLEN,
@@ -452,14 +465,26 @@ ALWAYS_INLINE void put_tile(pn_sink to, const pn_rows *as, const tile *t, ptrdif
     }
 }
 
+/* Brings near what put_tile adds to. */
+ALWAYS_INLINE void fetch_tile(pn_sink to, const pn_rows *as, ptrdiff_t c, ptrdiff_t of)
+{
+    for (int v = 0; v < NR && c + v < of; v += PN_BLOCK) {
+        const float *at = to.data + pn_row_at(as, 0, 0, c + v);
+        for (int r = 0; r < MR; r++, at += as->row) __builtin_prefetch(at, 1, 3);
+    }
+}
+
 /* to[key] += sum over queries of factor[query][key] row[query]; `of` numbers a row, packed in slivers. */
 static void add_rows(pn_sink to, const pn_rows *as, ptrdiff_t of, const float *factor, const float *rows,
                      ptrdiff_t queries, ptrdiff_t count)
 {
     for (ptrdiff_t x = 0; x < of; x += NR)
         for (ptrdiff_t y = 0; y < count; y += MR) {
-            const tile t = multiply_more((tile){ 0 }, factor + y, 1, STEP, rows + x * queries, queries);
-            put_tile((pn_sink){ to.data + y * as->row, to.add }, as, &t, count - y, x, of);
+            const pn_sink at = { to.data + y * as->row, to.add };
+            fetch_tile(at, as, x, of);
+            const lines_ahead next = { factor + y + MR, STEP };
+            const tile t = multiply_ahead((tile){ 0 }, factor + y, 1, STEP, rows + x * queries, queries, next);
+            put_tile(at, as, &t, count - y, x, of);
         }
 }
 
@@ -483,7 +508,7 @@ static void key_block(void *arg, ptrdiff_t item, int worker)
 
 static ptrdiff_t query_items(const bwd_job *j) { return pieces(j->m, ROWS) * pieces(j->d.features, NR); }
 
-/* One sliver of the gradients of ROWS queries. */
+/* One sliver of the gradients of ROWS queries: block by block, for a sliver of keys serves all of them from near by. */
 static void query_strip(void *arg, ptrdiff_t item, int worker)
 {
     (void)worker;
@@ -492,15 +517,19 @@ static void query_strip(void *arg, ptrdiff_t item, int worker)
     const ptrdiff_t batch = item / query_items(j), part = item % query_items(j), strips = pieces(j->m, ROWS);
     const ptrdiff_t x = part / strips * NR, from = part % strips * ROWS, to = pn_smaller(from + ROWS, j->m);
     float *dq = j->out->q.data + pn_row_at(&d->q, j->n + batch, j->q, 0);
-    for (ptrdiff_t y = from; y < to; y += MR) {
-        tile t = { 0 };
-        for (ptrdiff_t block = 0; block < j->blocks; block++) {
-            const ptrdiff_t at = batch * j->blocks + block, count = keys_in(d, block);
-            t = multiply_more(t, j->slope + at * weights_room(j) + y * STEP, STEP, 1,
-                              j->key_rows + at * key_rows_room(j) + x * count, count);
+    tile sums[ROWS / MR] = { 0 };
+    for (ptrdiff_t block = 0; block < j->blocks; block++) {
+        const ptrdiff_t at = batch * j->blocks + block, count = keys_in(d, block);
+        const float *keys = j->key_rows + at * key_rows_room(j) + x * count;
+        const float *slope = j->slope + at * weights_room(j);
+        for (ptrdiff_t y = from; y < to; y += MR) {
+            tile *t = &sums[(y - from) / MR];
+            const float *next = y + MR < to ? slope + (y + MR) * STEP : slope + weights_room(j) + from * STEP;
+            *t = multiply_ahead(*t, slope + y * STEP, STEP, 1, keys, count, (lines_ahead){ next, PN_BLOCK });
         }
-        put_tile((pn_sink){ dq + y * d->q.row, j->out->q.add }, &d->q, &t, to - y, x, d->features);
     }
+    for (ptrdiff_t y = from; y < to; y += MR)
+        put_tile((pn_sink){ dq + y * d->q.row, j->out->q.add }, &d->q, &sums[(y - from) / MR], to - y, x, d->features);
 }
 
 /* The bias of one block of keys; what it shares among queries or batches adds up in their order. */

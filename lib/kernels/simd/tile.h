@@ -68,12 +68,17 @@ __attribute__((always_inline)) static inline void pack(float *to, const float *p
 
 typedef struct { vec at[MR][NV]; } tile;
 
+/* Lines that come nearer meanwhile, one a step, `step` numbers apart; from NULL: none. */
+typedef struct { const float *from; ptrdiff_t step; } lines_ahead;
+
 /* t + a b over k steps: a number of a lies at a[row * across + step * along], b is a sliver of NR. */
-__attribute__((always_inline)) static inline tile multiply_more(tile t, const float *a, ptrdiff_t across,
-                                                                ptrdiff_t along, const float *b, ptrdiff_t k)
+__attribute__((always_inline)) static inline tile multiply_ahead(tile t, const float *a, ptrdiff_t across,
+                                                                 ptrdiff_t along, const float *b, ptrdiff_t k,
+                                                                 lines_ahead ahead)
 {
     for (ptrdiff_t i = 0; i < k; i++, a += along, b += NR) {
         vec column[NV];
+        if (ahead.from) __builtin_prefetch(ahead.from + i * ahead.step, 0, 2);
         for (int v = 0; v < NV; v++) column[v] = vec_load(b + v * VLEN);
         for (int r = 0; r < MR; r++) {
             const vec row = vec_all(a[r * across]);
@@ -81,6 +86,11 @@ __attribute__((always_inline)) static inline tile multiply_more(tile t, const fl
         }
     }
     return t;
+}
+__attribute__((always_inline)) static inline tile multiply_more(tile t, const float *a, ptrdiff_t across,
+                                                                ptrdiff_t along, const float *b, ptrdiff_t k)
+{
+    return multiply_ahead(t, a, across, along, b, k, (lines_ahead){ 0 });
 }
 
 static inline tile multiply(const float *a, const float *b, ptrdiff_t k)
