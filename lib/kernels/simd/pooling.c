@@ -1,4 +1,5 @@
-/* simd/pooling.c - mean and maximum of windows over blocks of 16 channels; planar maps are left to the reference
+/* simd/pooling.c - mean and maximum of windows over blocks of 16 channels; of planar maps only the mean
+ * of 2 x 2, which halves pictures: the rest is left to the reference
  *
  * Windows that tile the map (stride = kernel, no padding) are the networks' own; they are compiled for 2 x 2 too.
  */
@@ -36,6 +37,8 @@ static bool tiles(const pn_pool_dims *d)
 {
     return d->stride[0] == d->kernel[0] && d->stride[1] == d->kernel[1] && !d->pad[0] && !d->pad[1];
 }
+
+static bool halves(const pn_pool_dims *d) { return tiles(d) && d->kernel[0] == 2 && d->kernel[1] == 2; }
 
 static inline void put(float *at, vec v, bool add) { vec_store(at, add ? vec_load(at) + v : v); }
 
@@ -84,11 +87,10 @@ static inline void fwd_rows(const job *j, ptrdiff_t item, bool max)
 {
     const pn_pool_dims *d = &j->d;
     const ptrdiff_t cuts = pieces(d->y.h, j->rows), plane = item / cuts, first = item % cuts * j->rows;
-    const bool halves = tiles(d) && d->kernel[0] == 2 && d->kernel[1] == 2;
     const float *x = j->x + plane * d->x.h * d->x.w * PN_BLOCK;
     for (ptrdiff_t i = first; i < at_most(first + j->rows, d->y.h); i++) {
         float *y = j->y + (plane * d->y.h + i) * d->y.w * PN_BLOCK;
-        if (halves) fwd_row_2x2(y, x, d, i, max);
+        if (halves(d)) fwd_row_2x2(y, x, d, i, max);
         else fwd_row(y, x, d, i, max);
     }
 }
@@ -105,9 +107,48 @@ static void fwd(pn_pool *pool, float *y, const float *x, pn_pool_dims d, pn_task
     pn_parallel(pool, planes(d.y) * pieces(d.y.h, j.rows), task, &j);
 }
 
+/* Planar maps halved: rows of y (forward) or x (backward), one after another through all planes. */
+static void halve_rows(void *arg, ptrdiff_t item, int worker)
+{
+    (void)worker;
+    const job *j = arg;
+    const pn_pool_dims *d = &j->d;
+    const ptrdiff_t first = item * j->rows, end = at_most(first + j->rows, planes(d->y) * d->y.h), w = d->y.w;
+    for (ptrdiff_t r = first; r < end; r++) {
+        const float *restrict a = j->x + (r / d->y.h * d->x.h + r % d->y.h * 2) * d->x.w, *restrict b = a + d->x.w;
+        float *restrict y = j->y + r * w;
+        for (ptrdiff_t i = 0; i < w; i++) y[i] = (a[2 * i] + a[2 * i + 1] + b[2 * i] + b[2 * i + 1]) * 0.25f;
+    }
+}
+
+static void double_rows(void *arg, ptrdiff_t item, int worker)
+{
+    (void)worker;
+    const job *j = arg;
+    const pn_pool_dims *d = &j->d;
+    const ptrdiff_t first = item * j->rows, end = at_most(first + j->rows, planes(d->x) * d->x.h);
+    for (ptrdiff_t r = first; r < end; r++) {
+        const ptrdiff_t i = r % d->x.h / 2, w = i < d->y.h ? d->y.w : 0;
+        const float *restrict dy = j->dy + (r / d->x.h * d->y.h + i) * d->y.w;
+        float *restrict dx = j->dx.data + r * d->x.w;
+        if (!j->dx.add) memset(dx, 0, (size_t)d->x.w * sizeof *dx);
+        for (ptrdiff_t k = 0; k < w; k++) {
+            dx[2 * k] += dy[k] * 0.25f;
+            dx[2 * k + 1] += dy[k] * 0.25f;
+        }
+    }
+}
+
+static void by_rows(pn_pool *pool, job j, pn_map of, pn_task *task)
+{
+    j.rows = at_least(CHUNK / of.w, 1);
+    pn_parallel(pool, pieces(planes(of) * of.h, j.rows), task, &j);
+}
+
 static void avg_fwd(pn_pool *pool, pn_real *y, const pn_real *x, pn_pool_dims d)
 {
-    if (d.x.b != PN_BLOCK) pn_ref_resample.avg_fwd(pool, y, x, d);
+    if (d.x.b == 1 && halves(&d)) by_rows(pool, (job){ .d = d, .y = y, .x = x }, d.y, halve_rows);
+    else if (d.x.b != PN_BLOCK) pn_ref_resample.avg_fwd(pool, y, x, d);
     else fwd(pool, y, x, d, avg_fwd_item);
 }
 
@@ -174,7 +215,8 @@ static void avg_bwd_tiles_item(void *arg, ptrdiff_t item, int worker)
 static void avg_bwd(pn_pool *pool, pn_sink dx, const pn_real *dy, pn_pool_dims d)
 {
     job j = { .d = d, .dx = dx, .dy = dy, .rows = at_least(CHUNK / (d.x.w * PN_BLOCK), 1) };
-    if (d.x.b != PN_BLOCK) pn_ref_resample.avg_bwd(pool, dx, dy, d);
+    if (d.x.b == 1 && halves(&d)) by_rows(pool, (job){ .d = d, .dx = dx, .dy = dy }, d.x, double_rows);
+    else if (d.x.b != PN_BLOCK) pn_ref_resample.avg_bwd(pool, dx, dy, d);
     else pn_parallel(pool, planes(d.x) * pieces(d.x.h, j.rows), tiles(&d) ? avg_bwd_tiles_item : avg_bwd_item, &j);
 }
 
