@@ -228,9 +228,14 @@ typedef struct {
     ptrdiff_t rows, cols;
     ptrdiff_t a_row, b_row;         /* floats from row to row; columns are one pixel apart */
     ptrdiff_t b_plane, to_step;     /* between blocks of b, and between channels of the sums */
+    ptrdiff_t to_tap;               /* between neighbouring taps of the sums */
 } conv_outer;
 void PN_SIMD(pn_conv_outer)(const conv_outer *t, float *to, const float *a, const float *b, ptrdiff_t channels,
                             ptrdiff_t vecs);
+
+/* The same for a picture's channels and as many taps, one pixel of a apart, at once: few channels leave registers idle. */
+enum { CONV_PICTURE = 3 };
+void PN_SIMD(pn_conv_outer_picture)(const conv_outer *t, float *to, const float *a, const float *b, ptrdiff_t vecs);
 
 /* result = correlate(source) or, when add, result + it. */
 typedef struct {

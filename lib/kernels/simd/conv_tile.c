@@ -141,3 +141,49 @@ void PN_SIMD(pn_conv_outer)(const conv_outer *t, float *to, const float *a, cons
     default: if (VLEN == 16) outer_of(t, to, a, b, channels, 1); break;
     }
 }
+
+/* ---- Backward-weights of a picture: channels x taps x vectors -------------------------------------------------- */
+
+enum { PICTURE_VECS = ACCUMULATORS / (CONV_PICTURE * CONV_PICTURE) };
+
+CONV_INLINE void picture(const conv_outer *t, float *to, const float *a, const float *b, const int vecs)
+{
+    vec acc[CONV_PICTURE][CONV_PICTURE][PICTURE_VECS];
+    const ptrdiff_t plane = t->b_plane;
+    CONV_UNROLL
+    for (int k = 0; k < CONV_PICTURE; k++)
+        CONV_UNROLL
+        for (int c = 0; c < CONV_PICTURE; c++)
+            CONV_UNROLL
+            for (int v = 0; v < vecs; v++) acc[k][c][v] = (vec){ 0 };
+    for (ptrdiff_t r = 0; r < t->rows; r++) {
+        const float *pa = a + r * t->a_row, *pb = b + r * t->b_row, *const end = pa + t->cols * PN_BLOCK;
+        for (; pa < end; pa += PN_BLOCK, pb += PN_BLOCK) {
+            vec y[PICTURE_VECS];
+            CONV_UNROLL
+            for (int v = 0; v < vecs; v++) y[v] = vec_load(pb + place(v, plane));
+            CONV_UNROLL
+            for (int k = 0; k < CONV_PICTURE; k++)
+                CONV_UNROLL
+                for (int c = 0; c < CONV_PICTURE; c++) {
+                    const vec x = vec_all(pa[k * PN_BLOCK + c]);
+                    CONV_UNROLL
+                    for (int v = 0; v < vecs; v++) acc[k][c][v] += x * y[v];
+                }
+        }
+    }
+    for (int k = 0; k < CONV_PICTURE; k++)
+        for (int c = 0; c < CONV_PICTURE; c++)
+            for (int v = 0; v < vecs; v++) {
+                float *sum = to + k * t->to_tap + c * t->to_step + v * VLEN;
+                vec_store(sum, t->fresh ? acc[k][c][v] : vec_load(sum) + acc[k][c][v]);
+            }
+}
+
+void PN_SIMD(pn_conv_outer_picture)(const conv_outer *t, float *to, const float *a, const float *b, ptrdiff_t vecs)
+{
+    ptrdiff_t v = 0;
+    for (; v + PICTURE_VECS <= vecs; v += PICTURE_VECS)
+        picture(t, to + v * VLEN, a, b + place(v, t->b_plane), PICTURE_VECS);
+    for (; v < vecs; v++) picture(t, to + v * VLEN, a, b + place(v, t->b_plane), 1);
+}

@@ -97,13 +97,19 @@ static void tile_sums(const shape *s, const part *t, float *sums, const float *w
 {
     const conv_pass *p = &s->wide;
     const ptrdiff_t width = t->vecs * VLEN, most = conv_most(t->vecs);
+    const bool picture = !s->wide_is_vectors && t->channels == CONV_PICTURE && p->cols.step == 1 && p->cols.dilation == 1;
     for (ptrdiff_t a = 0; a < p->rows.kernel; a++)
-        for (ptrdiff_t b = 0; b < p->cols.kernel; b++) {
+        for (ptrdiff_t b = 0, taps; b < p->cols.kernel; b += taps) {
+            taps = picture && b + CONV_PICTURE <= p->cols.kernel ? CONV_PICTURE : 1;
             const ptrdiff_t column = b * p->cols.dilation;
             const float *moved = wide + a * p->rows.dilation * p->row +
                                  (column % p->cols.step * p->columns + column / p->cols.step) * PN_BLOCK;
             const float *cast = s->wide_is_vectors ? tall : moved, *vectors = s->wide_is_vectors ? moved : tall;
             float *to = sums + (a * p->cols.kernel + b) * width;
+            if (taps > 1) {
+                PN_SIMD(pn_conv_outer_picture)(o, to, cast, vectors, t->vecs);
+                continue;
+            }
             for (ptrdiff_t left = t->channels, piece; left > 0; left -= piece) {
                 piece = conv_piece(left, most);
                 PN_SIMD(pn_conv_outer)(o, to, cast, vectors, piece, t->vecs);
@@ -138,7 +144,7 @@ static void patch_sums(const job *j, const part *t, float *sums, float *memory, 
         y_plane = s->tall.plane;
     }
     conv_outer o = { .a_row = s->wide_is_vectors ? y_row : x_row, .b_row = s->wide_is_vectors ? x_row : y_row,
-                     .b_plane = s->wide_is_vectors ? p->plane : y_plane, .to_step = p->taps * t->vecs * VLEN };
+                     .b_plane = s->wide_is_vectors ? p->plane : y_plane, .to_step = p->taps * t->vecs * VLEN, .to_tap = t->vecs * VLEN };
     const ptrdiff_t pixels = s->wide_is_vectors ? FEW_PIXELS : TILE_PIXELS;
     const ptrdiff_t tile_rows = p->out.w >= pixels ? 1 : pixels / p->out.w;
     for (ptrdiff_t r = 0; r < rows; r += o.rows) {
