@@ -14,54 +14,78 @@ typedef struct {
 
 /* ---- synth ------------------------------------------------------------------------------------------------------ */
 
+typedef struct {
+    const char *name;
+    pn_status (*write)(pn_ctx *ctx, const pn_synth_opt *opt);
+    int64_t views;                  /* unless --views says otherwise */
+    cli_size size;
+    const char *made;               /* of: people, views, size */
+} synth_kind;
+
+static const synth_kind kinds[] = {
+    { "pose", pn_synth_write, 6, { 128, 96 }, "%s: %" PRId64 " people, %" PRId64 " views of each, %tdx%td\n" },
+    { "dance", pn_synth_write_dance, 60, { 128, 128 }, "%s: %" PRId64 " clips of people, %" PRId64 " frames each, %tdx%td\n" },
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static const synth_kind *find_kind(const char *name)
+{
+    for (int i = 0; i < KINDS; i++)
+        if (strcmp(kinds[i].name, name) == 0) return &kinds[i];
+    return NULL;
+}
+
+static int write_synth(const cli_program *program, const synth_kind *kind, const pn_synth_opt *opt)
+{
+    pn_ctx *ctx = cli_context(program);
+    if (!ctx) return CLI_FAILED;
+    int code = CLI_OK;
+    const pn_status status = kind->write(ctx, opt);
+    if (status) /* limits too are about what was asked for */
+        code = status == PN_ERR_ARG || status == PN_ERR_LIMIT ? cli_usage(program, "%s", pn_ctx_message(ctx))
+                                                              : cli_failed(program, ctx);
+    else
+        printf(kind->made, opt->out, (int64_t)opt->people, (int64_t)opt->views, opt->height, opt->width);
+    pn_ctx_free(ctx);
+    return code;
+}
+
 static int run_synth(int argc, char **argv)
 {
     cli_common common = { 0 };
-    const char *out = NULL, *kind = "pose";
-    int64_t people = 20, views = 6;
-    cli_size size = { 128, 96 };
+    const char *out = NULL, *name = "pose";
+    int64_t people = 20, views = 0;
+    cli_size size = { 0, 0 };
     bool flow = false;
     const cli_option options[] = {
         { "out", "DIR", "data set to write", CLI_TEXT, { .text = &out } },
         { "people", "N", "how many (20), a fifth of them for the test", CLI_COUNT, { .count = &people } },
-        { "views", "V", "pictures of each (6)", CLI_COUNT, { .count = &views } },
-        { "size", "HxW", "of the pictures (128x96)", CLI_SIZE, { .size = &size } },
-        { "kind", "NAME", "what they do: pose", CLI_TEXT, { .text = &kind } },
-        { "flow", NULL, "also exact flow and visibility of every pair", CLI_FLAG, { .flag = &flow } },
+        { "views", "V", "pictures of each (6), or frames (60)", CLI_COUNT, { .count = &views } },
+        { "size", "HxW", "of the pictures (128x96; 128x128 but for pose)", CLI_SIZE, { .size = &size } },
+        { "kind", "NAME", "the task they are for: pose or dance (pose)", CLI_TEXT, { .text = &name } },
+        { "flow", NULL, "pose: also exact flow and visibility of every pair", CLI_FLAG, { .flag = &flow } },
         { .kind = CLI_END },
     };
     const cli_program program = {
         .name = "posenet-data synth",
-        .summary = "a data set of synthetic people in the DeepFashion layout",
-        .usage = "  posenet-data synth --out DIR [--people N] [--views V] [--size HxW] [--seed S] [--flow]\n",
+        .summary = "a data set of synthetic people in the layout of the task's own data",
+        .usage = "  posenet-data synth --out DIR [--kind NAME] [--people N] [--views V] [--size HxW] [--seed S] [--flow]\n",
         .options = options,
         .common = &common,
     };
     const int done = cli_parse(&program, argc, argv);
     if (done != CLI_GO_ON) return done;
     if (!out) return cli_usage(&program, "--out is missing");
-    if (strcmp(kind, "pose") != 0) return cli_usage(&program, "--kind is '%s', expected pose", kind);
+    const synth_kind *kind = find_kind(name);
+    if (!kind) return cli_usage(&program, "--kind is '%s', expected pose or dance", name);
     if (people > 1000000) return cli_usage(&program, "--people is '%" PRId64 "', expected at most 1000000", people);
-    if (views > 1000) return cli_usage(&program, "--views is '%" PRId64 "', expected at most 1000", views);
-    pn_ctx *ctx = cli_context(&program);
-    if (!ctx) return CLI_FAILED;
-    const pn_synth_opt opt = { .out = out,
-                               .people = (int)people,
-                               .views = (int)views,
-                               .height = size.height,
-                               .width = size.width,
-                               .seed = common.seed,
-                               .flow = flow };
-    int code = CLI_OK;
-    const pn_status status = pn_synth_write(ctx, &opt);
-    if (status) /* limits too are about what was asked for */
-        code = status == PN_ERR_ARG || status == PN_ERR_LIMIT ? cli_usage(&program, "%s", pn_ctx_message(ctx))
-                                                              : cli_failed(&program, ctx);
-    else
-        printf("%s: %" PRId64 " people, %" PRId64 " views of each, %tdx%td\n", out, people, views, size.height,
-               size.width);
-    pn_ctx_free(ctx);
-    return code;
+    if (views > 100000) return cli_usage(&program, "--views is '%" PRId64 "', expected at most 100000", views);
+    if (flow && kind != kinds) return cli_usage(&program, "--flow is of --kind pose, not of %s", kind->name);
+    if (!views) views = kind->views;
+    if (!size.height) size = kind->size;
+    const pn_synth_opt opt = { .out = out, .people = (int)people, .views = (int)views, .height = size.height,
+                               .width = size.width, .seed = common.seed, .flow = flow };
+    return write_synth(&program, kind, &opt);
 }
 
 /* ---- prepare ---------------------------------------------------------------------------------------------------- */

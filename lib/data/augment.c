@@ -25,17 +25,20 @@ pn_motion pn_motion_draw(pn_rng *rng, pn_augment_side side)
                         .scale = source ? scale : 1.0 };
 }
 
-pn_pose pn_motion_pose(const pn_motion *m, const pn_pose *pose, ptrdiff_t height, ptrdiff_t width)
+void pn_motion_point(const pn_motion *m, double *x, double *y, ptrdiff_t height, ptrdiff_t width)
 {
     const double cx = 0.5 * (double)width + 0.5, cy = 0.5 * (double)height + 0.5;
-    const double c = m->scale * cos(m->angle), s = m->scale * sin(m->angle);
-    pn_pose out;
-    pn_pose_clear(&out);
+    const double c = m->scale * cos(m->angle), s = m->scale * sin(m->angle), px = *x - cx, py = *y - cy;
+    *x = pn_pose_present(c * px - s * py + cx + m->dx);
+    *y = pn_pose_present(s * px + c * py + cy + m->dy);
+}
+
+pn_pose pn_motion_pose(const pn_motion *m, const pn_pose *pose, ptrdiff_t height, ptrdiff_t width)
+{
+    pn_pose out = *pose;
     for (int j = 0; j < PN_JOINTS; j++) {
-        if (!pn_pose_has(pose, j)) continue;
-        const double x = pose->x[j] - cx, y = pose->y[j] - cy;
-        out.x[j] = pn_pose_present(c * x - s * y + cx + m->dx);
-        out.y[j] = pn_pose_present(s * x + c * y + cy + m->dy);
+        if (pn_pose_has(pose, j)) pn_motion_point(m, &out.x[j], &out.y[j], height, width);
+        else out.x[j] = out.y[j] = -1.0;
     }
     return out;
 }

@@ -11,6 +11,13 @@ extern const signed char pn_limbs[PN_LIMBS][2];         /* pairs of joints, in t
 /* v, but not exactly -1: a joint that is there must not become "missing" by where it lands. */
 double pn_pose_present(double v);
 
+typedef struct { double y, x; } pn_centre;
+/* One Gaussian [H,W] about a place; at NULL: zeros. */
+void pn_heatmap(const pn_centre *at, ptrdiff_t height, ptrdiff_t width, double sigma, float *map);
+extern const uint8_t pn_joint_colours[PN_JOINTS][3];    /* the field's */
+/* Colour every pixel no farther than radius from the segment a-b; a, b: y, x. */
+void pn_image_stroke(pn_image *image, const double a[2], const double b[2], double radius, const uint8_t colour[3]);
+
 /* ---- Problems: what a reader found wrong and went on ------------------------------------------------------------ */
 
 /* With problems NULL a reader stops at the first bad row; with a list it notes the row and goes on. */

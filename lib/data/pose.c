@@ -44,12 +44,17 @@ static void gaussian(double cy, double cx, ptrdiff_t height, ptrdiff_t width, do
     }
 }
 
+void pn_heatmap(const pn_centre *at, ptrdiff_t height, ptrdiff_t width, double sigma, float *map)
+{
+    if (at) gaussian(at->y, at->x, height, width, sigma, map);
+    else memset(map, 0, (size_t)(height * width) * sizeof *map);
+}
+
 void pn_pose_heatmaps(const pn_pose *pose, ptrdiff_t height, ptrdiff_t width, double sigma, float *out)
 {
     for (int j = 0; j < PN_JOINTS; j++) {
-        float *map = out + j * height * width;
-        if (pn_pose_has(pose, j)) gaussian(trunc(pose->y[j]), trunc(pose->x[j]), height, width, sigma, map);
-        else memset(map, 0, (size_t)(height * width) * sizeof *map);
+        const pn_centre at = { trunc(pose->y[j]), trunc(pose->x[j]) };
+        pn_heatmap(pn_pose_has(pose, j) ? &at : NULL, height, width, sigma, out + j * height * width);
     }
 }
 
@@ -60,7 +65,7 @@ const signed char pn_limbs[PN_LIMBS][2] = {
     { 1, 11 }, { 11, 12 }, { 12, 13 }, { 1, 0 }, { 0, 14 }, { 14, 16 }, { 0, 15 }, { 15, 17 },
 };
 
-static const uint8_t colours[PN_JOINTS][3] = {
+const uint8_t pn_joint_colours[PN_JOINTS][3] = {
     { 255, 0, 0 }, { 255, 85, 0 }, { 255, 170, 0 }, { 255, 255, 0 }, { 170, 255, 0 }, { 85, 255, 0 }, { 0, 255, 0 },
     { 0, 255, 85 }, { 0, 255, 170 }, { 0, 255, 255 }, { 0, 170, 255 }, { 0, 85, 255 }, { 0, 0, 255 }, { 85, 0, 255 },
     { 170, 0, 255 }, { 255, 0, 255 }, { 255, 0, 170 }, { 255, 0, 85 },
@@ -69,8 +74,7 @@ static const uint8_t colours[PN_JOINTS][3] = {
 /* A place as a pixel index, kept inside 0 .. n: comparing before casting, far away and NaN are fine. */
 static ptrdiff_t inside(double v, ptrdiff_t n) { return v > 0 ? v < (double)n ? (ptrdiff_t)v : n : 0; }
 
-/* Every pixel no farther than radius from the segment a-b. */
-static void stroke(pn_image *image, const double a[2], const double b[2], double radius, const uint8_t colour[3])
+void pn_image_stroke(pn_image *image, const double a[2], const double b[2], double radius, const uint8_t colour[3])
 {
     const double dy = b[0] - a[0], dx = b[1] - a[1], length2 = dy * dy + dx * dx;
     const ptrdiff_t top = inside(fmin(a[0], b[0]) - radius, image->height),
@@ -95,12 +99,12 @@ void pn_pose_draw(const pn_pose *pose, pn_image *image)
     for (int l = 0; l < PN_LIMBS; l++) {
         const int from = pn_limbs[l][0], to = pn_limbs[l][1];
         if (!pn_pose_has(pose, from) || !pn_pose_has(pose, to)) continue;
-        stroke(image, (const double[2]) { pose->y[from], pose->x[from] },
-               (const double[2]) { pose->y[to], pose->x[to] }, radius, colours[l]);
+        pn_image_stroke(image, (const double[2]) { pose->y[from], pose->x[from] },
+               (const double[2]) { pose->y[to], pose->x[to] }, radius, pn_joint_colours[l]);
     }
     for (int j = 0; j < PN_JOINTS; j++) {
         if (!pn_pose_has(pose, j)) continue;
         const double at[2] = { pose->y[j], pose->x[j] };
-        stroke(image, at, at, 1.6 * radius, colours[j]);
+        pn_image_stroke(image, at, at, 1.6 * radius, pn_joint_colours[j]);
     }
 }

@@ -9,7 +9,10 @@
 
 #include "core/core.h"
 #include "data/synth_math.h"
+#include "posenet/clips.h"
 #include "posenet/synth.h"
+
+#include <stdatomic.h>
 
 static inline double synth_between(pn_rng *r, double low, double high)
 {
@@ -60,7 +63,44 @@ typedef struct {
 
 /* what the clothes ask: heel height, legs kept together */
 typedef struct { double heel; bool narrow; } synth_stance;
+/* Where a foot stands: ankle from the middle, heel lifted and toes turned (radians), height above the floor. */
+typedef struct { double x, z, lift, out, up; } synth_foot;
+/* A two-bone chain and where its end goes; front: +1 knee points ahead, -1 elbow behind. */
+typedef struct { int bone; v3 target, pole; double front; } synth_chain;
+typedef enum {
+    SYNTH_HANG, SYNTH_SWING, SYNTH_ON_HIP, SYNTH_POCKET, SYNTH_TO_HAIR, SYNTH_TO_CHIN, SYNTH_CLASP, SYNTH_BEHIND,
+    SYNTH_FOLD, SYNTH_RAISE, SYNTH_GESTURE, SYNTH_FORWARD, SYNTH_REACHES
+} synth_reach;
+/* In the world: where the wrist goes, to which side the elbow points, how the hand is bent (degrees). */
+typedef struct { v3 wrist, elbow; double bent; } synth_goal;
+
+void pn_synth_hang(synth_pose *p, const synth_body *b, int bone);       /* at the end of its parent */
+void pn_synth_solve(synth_pose *p, const synth_body *b, synth_chain c);
+/* Legs, and the pelvis as high as they let it, less `drop`; the pelvis is turned and at its x. */
+void pn_synth_stand(synth_pose *p, const synth_body *b, synth_stance stance, const synth_foot feet[2], double drop);
+/* stray: each -1 .. 1 within what the reach allows. The trunk is set. */
+synth_goal pn_synth_reach_for(const synth_pose *p, const synth_body *b, synth_side side, synth_reach r, v3 stray);
+void pn_synth_arm_to(synth_pose *p, const synth_body *b, synth_side side, synth_goal g);
+void pn_synth_turn_all(synth_pose *p, double yaw);
 void pn_synth_pose_make(synth_pose *p, const synth_body *b, synth_stance stance, pn_rng *rng, int view);
+
+/* ---- Motion ---------------------------------------------------------------------------------------------------- */
+
+enum { SYNTH_KEYS = 16 };
+
+/* A walk or a dance: periods in frames, lengths in body heights, angles in radians. */
+typedef struct {
+    bool walks, turns;              /* turns: round and round; else the yaw swings */
+    double period, phase;           /* of two steps */
+    double stride, lift, apart, sway, bounce, twist, swing;
+    double yaw, yaw_swing, yaw_period, wander, wander_period;
+    synth_reach reach[2][SYNTH_KEYS];           /* of each hand, two in a period */
+    v3 stray[2][SYNTH_KEYS];
+} synth_motion;
+
+typedef struct synth_person synth_person;
+void pn_synth_motion_make(synth_motion *m, const synth_person *person, pn_rng *rng);
+void pn_synth_motion_pose(synth_pose *p, const synth_person *person, const synth_motion *m, int frame);
 
 /* ---- Mesh ------------------------------------------------------------------------------------------------------ */
 
@@ -182,14 +222,14 @@ v3 pn_synth_cloth_colour(pn_rng *rng);
 
 /* ---- Person ---------------------------------------------------------------------------------------------------- */
 
-typedef struct {
+struct synth_person {
     synth_body body;
     synth_stance stance;
     synth_material material[SYNTH_MATERIALS];
     int materials;
     v3 wall;                        /* colour of the studio */
     synth_mesh mesh;
-} synth_person;
+};
 
 void pn_synth_person_make(synth_person *p, uint64_t seed, int person);
 /* Parts of it. Skin material is 0, hair 1, face 2. */
@@ -228,7 +268,34 @@ struct pn_synth {
     v3 *screen, *lit_from;          /* [vertices]: places in the two buffers */
     double scale, centre_x, centre_y;                   /* world to pixels */
     float *near_, *soft, *row;      /* [H,W]: depth of the person and its blur; scratch */
+    v3 joint[PN_JOINTS];            /* exactly, seen or not; pixels, whole ones at their centres */
+    pn_pose17 clean;                /* of a dance: exact, and what a detector would say of what it sees */
+    pn_pose noisy;
+    double trust[PN_JOINTS];        /* the detector's */
 };
+
+/* ---- Writing whole sets ---------------------------------------------------------------------------------------- */
+
+enum { SYNTH_PATH = 4096 };
+typedef struct { int least, most; const char *why; } synth_views;       /* allowed; why not fewer */
+pn_status pn_synth_check_options(pn_ctx *ctx, const char *call, const pn_synth_opt *o, synth_views views);
+int pn_synth_train_share(const pn_synth_opt *o);        /* how many of the people, the first ones, are for training */
+
+/* A thread's own: errors, a studio, and what a writer puts there for itself; all freed with it. */
+typedef struct { pn_ctx *ctx; pn_synth *studio, *other; float *flow; pn_image merged; } synth_worker;
+typedef pn_status synth_work(void *job, synth_worker *w, ptrdiff_t item);
+typedef struct {
+    pn_ctx *ctx;
+    synth_worker *worker;
+    int count;
+    atomic_bool failed;
+    synth_work *work;
+    void *job;
+} synth_crew;
+pn_status pn_synth_hire(synth_crew *crew, pn_ctx *ctx, const char *call, ptrdiff_t height, ptrdiff_t width);
+/* Items 0 … items-1 on all threads; the first error of a worker is the context's. */
+pn_status pn_synth_run(synth_crew *crew, ptrdiff_t items, synth_work *work, void *job);
+void pn_synth_dismiss(synth_crew *crew);                /* also after a hire that failed, or none */
 
 /* PN_ERR_LIMIT, in the name of `call`, for a size no person fits or the context does not allow. */
 pn_status pn_synth_size_check(pn_ctx *ctx, const char *call, ptrdiff_t height, ptrdiff_t width);
@@ -237,5 +304,10 @@ void pn_synth_place(pn_synth *s, uint64_t seed, int person, int view);
 void pn_synth_light(pn_synth *s);
 void pn_synth_annotate(pn_synth *s);
 v3 pn_synth_to_screen(const pn_synth *s, v3 world);    /* in samples */
+v3 pn_synth_to_pixel(const pn_synth *s, v3 world);     /* in pixels, whole numbers at their centres */
+v3 pn_synth_on_head(const pn_synth *s, double x, double y, double z);  /* in shares of half the head's height */
+void pn_synth_project(pn_synth *s);     /* pose to mesh to z-buffer, through a camera that is set */
+/* Frame 0, 1 … of the clip of a person: see posenet/clips.h. As pn_synth_draw, and clean and noisy key points. */
+void pn_synth_dance_draw(pn_synth *s, uint64_t seed, int person, int frame);
 
 #endif

@@ -15,6 +15,12 @@ v3 pn_synth_to_screen(const pn_synth *s, v3 world)
                    p.z);
 }
 
+v3 pn_synth_to_pixel(const pn_synth *s, v3 world)
+{
+    const v3 at = pn_synth_to_screen(s, world);
+    return v3_make(at.x / SYNTH_SAMPLES - 0.5, at.y / SYNTH_SAMPLES - 0.5, at.z);
+}
+
 /* ---- Framing --------------------------------------------------------------------------------------------------- */
 
 static void frame(pn_synth *s, pn_rng *rng)
@@ -44,6 +50,20 @@ static void frame(pn_synth *s, pn_rng *rng)
     s->centre_y = height - spare * fmin(synth_between(rng, 0.45, 0.65), 0.06 * height / spare) + s->scale * low.y;
 }
 
+static void show(pn_synth *s)                   /* the bent mesh through the camera */
+{
+    const synth_mesh *m = &s->person->mesh;
+    for (int i = 0; i < m->vertices; i++) s->screen[i] = pn_synth_to_screen(s, m->at[i]);
+    pn_synth_raster_clear(&s->samples);
+    pn_synth_raster(&s->samples, m, s->screen);
+}
+
+void pn_synth_project(pn_synth *s)
+{
+    pn_synth_mesh_pose(&s->person->mesh, &s->person->body, &s->pose);
+    show(s);
+}
+
 void pn_synth_place(pn_synth *s, uint64_t seed, int person, int view)
 {
     if (s->drawn != person || s->seed != seed) pn_synth_person_make(s->person, seed, person);
@@ -54,9 +74,7 @@ void pn_synth_place(pn_synth *s, uint64_t seed, int person, int view)
     pn_synth_pose_make(&s->pose, &s->person->body, s->person->stance, &rng, view);
     pn_synth_mesh_pose(m, &s->person->body, &s->pose);
     frame(s, &rng);
-    for (int i = 0; i < m->vertices; i++) s->screen[i] = pn_synth_to_screen(s, m->at[i]);
-    pn_synth_raster_clear(&s->samples);
-    pn_synth_raster(&s->samples, m, s->screen);
+    show(s);
 }
 
 /* ---- Key points ------------------------------------------------------------------------------------------------ */
@@ -98,11 +116,12 @@ static void set_joint(pn_synth *s, int joint, v3 world, kind_of_joint kind, synt
 {
     const v3 at = pn_synth_to_screen(s, world);
     const bool seen = found(s, at, kind, side);
+    s->joint[joint] = pn_synth_to_pixel(s, world);
     s->seen.pose.x[joint] = seen ? floor(at.x / SYNTH_SAMPLES) : -1.0;
     s->seen.pose.y[joint] = seen ? floor(at.y / SYNTH_SAMPLES) : -1.0;
 }
 
-static v3 on_head(const pn_synth *s, double x, double y, double z)      /* in shares of half the head's height */
+v3 pn_synth_on_head(const pn_synth *s, double x, double y, double z)
 {
     const synth_body *b = &s->person->body;
     const v3 local = v3_sub(v3_add(b->head, v3_mul(v3_make(x, y, z), b->head_half.y)), b->rest[SB_HEAD]);
@@ -111,14 +130,14 @@ static v3 on_head(const pn_synth *s, double x, double y, double z)      /* in sh
 
 static void set_face(pn_synth *s)
 {
-    set_joint(s, PN_NOSE, on_head(s, 0.0, -0.23, 0.80), OF_FACE, SYNTH_LEFT);
+    set_joint(s, PN_NOSE, pn_synth_on_head(s, 0.0, -0.23, 0.80), OF_FACE, SYNTH_LEFT);
     for (int i = 0; i < 2; i++) {
         const double sign = synth_sign((synth_side)i);
         const v3 eye = q4_turn(s->pose.turn[SB_HEAD], v3_make(0.30 * sign, 0.0, 0.95));
         const v3 ear = q4_turn(s->pose.turn[SB_HEAD], v3_make(sign, 0.0, 0.1));
         const int eye_joint = i ? PN_L_EYE : PN_R_EYE, ear_joint = i ? PN_L_EAR : PN_R_EAR;
-        set_joint(s, eye_joint, on_head(s, 0.295 * sign, 0.055, 0.60), OF_FACE, (synth_side)i);
-        set_joint(s, ear_joint, on_head(s, 0.68 * sign, -0.02, -0.06), OF_FACE, (synth_side)i);
+        set_joint(s, eye_joint, pn_synth_on_head(s, 0.295 * sign, 0.055, 0.60), OF_FACE, (synth_side)i);
+        set_joint(s, ear_joint, pn_synth_on_head(s, 0.68 * sign, -0.02, -0.06), OF_FACE, (synth_side)i);
         if (to_view(eye).z < 0.05) s->seen.pose.x[eye_joint] = s->seen.pose.y[eye_joint] = -1.0;
         if (to_view(ear).z < -0.15) s->seen.pose.x[ear_joint] = s->seen.pose.y[ear_joint] = -1.0;
     }

@@ -5,14 +5,13 @@
  */
 #include "data/synth.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_PEOPLE = 99999999, MOST_VIEWS = 999, NAME_MAX_BYTES = 96, PATH_MAX_BYTES = 4096 };
+enum { NAME_MAX_BYTES = 96, PATH_MAX_BYTES = SYNTH_PATH };
+static const synth_views views_allowed = { 2, 999, "a pair needs two views of a person" };
 
 typedef struct { pn_pose pose; const char *word; bool woman; } record;
-typedef struct { pn_ctx *ctx; pn_synth *studio, *other; float *flow; pn_image merged; } worker;
 
 typedef struct {
     pn_ctx *ctx;
@@ -20,9 +19,7 @@ typedef struct {
     int train_people;               /* the first ones; the rest are for testing */
     pn_merge pise;
     record *records;                /* [people][views] */
-    worker *workers;
-    int count;                      /* of workers */
-    atomic_bool failed;
+    synth_crew crew;
 } job;
 
 static const char *const splits[2] = { "train", "test" };
@@ -37,48 +34,9 @@ static void name_of(const job *j, ptrdiff_t item, char name[NAME_MAX_BYTES])    
              item % j->opt->views + 1, r->word);
 }
 
-/* ---- Options --------------------------------------------------------------------------------------------------- */
-
-static pn_status check_options(pn_ctx *ctx, const pn_synth_opt *o)
-{
-    if (!o || !o->out || !*o->out)
-        return pn_fail(ctx, PN_ERR_ARG, "pn_synth_write: no folder to write to; give one in out");
-    if (strlen(o->out) > PATH_MAX_BYTES - 512)
-        return pn_fail(ctx, PN_ERR_LIMIT,
-                       "pn_synth_write: out is %zu bytes long, expected at most %d; write to a shorter path",
-                       strlen(o->out), PATH_MAX_BYTES - 512);
-    if (o->people < 1)
-        return pn_fail(ctx, PN_ERR_ARG, "pn_synth_write: people is %d, expected 1 or more; 20 make a small set",
-                       o->people);
-    if (o->people > MOST_PEOPLE)
-        return pn_fail(ctx, PN_ERR_LIMIT,
-                       "pn_synth_write: people is %d, expected at most %d; a name has eight digits for them",
-                       o->people, MOST_PEOPLE);
-    if (o->views < 2)
-        return pn_fail(ctx, PN_ERR_ARG,
-                       "pn_synth_write: views is %d, expected 2 or more; a pair needs two views of a person",
-                       o->views);
-    if (o->views > MOST_VIEWS)
-        return pn_fail(ctx, PN_ERR_LIMIT,
-                       "pn_synth_write: views is %d, expected at most %d; ask for more people instead", o->views,
-                       MOST_VIEWS);
-    if (!(o->test_share >= 0.0 && o->test_share < 1.0))
-        return pn_fail(ctx, PN_ERR_ARG,
-                       "pn_synth_write: test_share is %g, expected 0 or more and less than 1; 0 means 0.2",
-                       o->test_share);
-    return pn_synth_size_check(ctx, "pn_synth_write", o->height, o->width);
-}
-
-static int train_share(const pn_synth_opt *o)
-{
-    if (o->people == 1) return 1;
-    const int test = (int)(o->people * (o->test_share > 0.0 ? o->test_share : 0.2) + 0.5);
-    return o->people - (test < 1 ? 1 : test > o->people - 1 ? o->people - 1 : test);
-}
-
 /* ---- One picture ----------------------------------------------------------------------------------------------- */
 
-static pn_status write_labels(const job *j, worker *w, const char *split, const char *name)
+static pn_status write_labels(const job *j, synth_worker *w, const char *split, const char *name)
 {
     const pn_image *labels = &pn_synth_seen(w->studio)->labels;
     char path[PATH_MAX_BYTES];
@@ -91,8 +49,9 @@ static pn_status write_labels(const job *j, worker *w, const char *split, const 
     return pn_labels_write(w->ctx, path, &w->merged);
 }
 
-static pn_status write_picture(const job *j, worker *w, ptrdiff_t item)
+static pn_status write_picture(void *self, synth_worker *w, ptrdiff_t item)
 {
+    const job *j = self;
     const ptrdiff_t views = j->opt->views;
     pn_synth_draw(w->studio, j->opt->seed, (int)(item / views), (int)(item % views));
     const pn_synth_view *seen = pn_synth_seen(w->studio);
@@ -105,7 +64,7 @@ static pn_status write_picture(const job *j, worker *w, ptrdiff_t item)
     return status ? status : write_labels(j, w, split, name);
 }
 
-static pn_status write_flow(const job *j, worker *w, ptrdiff_t from, ptrdiff_t to)
+static pn_status write_flow(const job *j, synth_worker *w, ptrdiff_t from, ptrdiff_t to)
 {
     const ptrdiff_t views = j->opt->views, height = j->opt->height, width = j->opt->width;
     float *visible = w->flow + 2 * height * width;
@@ -122,36 +81,15 @@ static pn_status write_flow(const job *j, worker *w, ptrdiff_t from, ptrdiff_t t
     return pn_npy_write(w->ctx, path, pn_shape2(height, width), visible);
 }
 
-static pn_status write_flows(const job *j, worker *w, ptrdiff_t target)
+static pn_status write_flows(void *self, synth_worker *w, ptrdiff_t target)
 {
+    const job *j = self;
     const ptrdiff_t views = j->opt->views, first = target / views * views;
     pn_status status = PN_OK;
     pn_synth_place(w->studio, j->opt->seed, (int)(target / views), (int)(target % views));
     for (ptrdiff_t source = first; source < first + views && !status; source++)
         if (source != target) status = write_flow(j, w, source, target);
     return status;
-}
-
-static void picture_task(void *self, ptrdiff_t item, int index)
-{
-    job *j = self;
-    if (!atomic_load(&j->failed) && write_picture(j, &j->workers[index], item)) atomic_store(&j->failed, true);
-}
-
-static void flow_task(void *self, ptrdiff_t item, int index)
-{
-    job *j = self;
-    if (!atomic_load(&j->failed) && write_flows(j, &j->workers[index], item)) atomic_store(&j->failed, true);
-}
-
-static pn_status run_all(job *j, pn_task *task)
-{
-    pn_parallel(pn_ctx_pool(j->ctx), (ptrdiff_t)j->opt->people * j->opt->views, task, j);
-    for (int i = 0; i < j->count; i++) {
-        const pn_ctx *of = j->workers[i].ctx;
-        if (pn_ctx_status(of)) return pn_fail(j->ctx, pn_ctx_status(of), "%s", pn_ctx_message(of));
-    }
-    return PN_OK;
 }
 
 /* ---- Lists ----------------------------------------------------------------------------------------------------- */
@@ -248,56 +186,37 @@ static pn_status hire(job *j)       /* every worker with all it needs */
     if (!pn_size_mul((size_t)o->people, (size_t)o->views, &items))
         return pn_fail(j->ctx, PN_ERR_NOMEM, "pn_synth_write: too many pictures");
     j->records = pn_alloc(j->ctx, items, sizeof *j->records);
-    j->workers = pn_alloc(j->ctx, (size_t)j->count, sizeof *j->workers);
-    if (!j->records || !j->workers) return PN_ERR_NOMEM;
-    for (int i = 0; i < j->count; i++) {
-        worker *w = &j->workers[i];
-        w->ctx = pn_ctx_child(j->ctx);
-        if (!w->ctx)
-            return pn_fail(j->ctx, PN_ERR_NOMEM, "pn_synth_write: no memory for thread %d of %d; use fewer", i + 1,
-                           j->count);
-        w->studio = pn_synth_new(w->ctx, o->height, o->width);
-        if (o->flow) {
-            w->other = pn_synth_new(w->ctx, o->height, o->width);
-            w->flow = pn_alloc(w->ctx, (size_t)(3 * o->height * o->width), sizeof *w->flow);
-        }
-        if (!w->studio || (o->flow && (!w->other || !w->flow))
-            || pn_image_new(w->ctx, o->height, o->width, 1, &w->merged))
-            return pn_fail(j->ctx, PN_ERR_NOMEM, "pn_synth_write: no memory for thread %d of %d; use fewer", i + 1,
-                           j->count);
+    pn_status status = pn_synth_hire(&j->crew, j->ctx, "pn_synth_write", o->height, o->width);
+    if (!status && !j->records) status = PN_ERR_NOMEM;
+    for (int i = 0; i < j->crew.count && !status; i++) {
+        synth_worker *w = &j->crew.worker[i];
+        status = pn_image_new(w->ctx, o->height, o->width, 1, &w->merged);
+        if (!o->flow || status) continue;
+        w->other = pn_synth_new(w->ctx, o->height, o->width);
+        w->flow = pn_alloc(w->ctx, (size_t)(3 * o->height * o->width), sizeof *w->flow);
+        if (!w->other || !w->flow) status = PN_ERR_NOMEM;
     }
+    if (status)
+        return pn_fail(j->ctx, PN_ERR_NOMEM, "pn_synth_write: no memory for %d threads; use fewer", j->crew.count);
     return pn_merge_find(j->ctx, "pise", &j->pise);
-}
-
-static void dismiss(job *j)
-{
-    for (int i = 0; j->workers && i < j->count; i++) {
-        worker *w = &j->workers[i];
-        if (!w->ctx) continue;
-        pn_synth_free(w->studio);
-        pn_synth_free(w->other);
-        pn_free(w->ctx, w->flow);
-        pn_image_free(w->ctx, &w->merged);
-        pn_ctx_free(w->ctx);
-    }
-    pn_free(j->ctx, j->workers);
-    pn_free(j->ctx, j->records);
 }
 
 pn_status pn_synth_write(pn_ctx *ctx, const pn_synth_opt *opt)
 {
-    pn_status status = check_options(ctx, opt);
+    pn_status status = pn_synth_check_options(ctx, "pn_synth_write", opt, views_allowed);
     if (status) return status;
-    job j = { .ctx = ctx, .opt = opt, .train_people = train_share(opt), .count = pn_pool_size(pn_ctx_pool(ctx)) };
+    job j = { .ctx = ctx, .opt = opt, .train_people = pn_synth_train_share(opt) };
+    const ptrdiff_t items = (ptrdiff_t)opt->people * opt->views;
     status = hire(&j);
     if (!status) status = make_folders(&j);
-    if (!status) status = run_all(&j, picture_task);
-    if (!status && opt->flow) status = run_all(&j, flow_task);
+    if (!status) status = pn_synth_run(&j.crew, items, write_picture, &j);
+    if (!status && opt->flow) status = pn_synth_run(&j.crew, items, write_flows, &j);
     if (!status) status = write_lists(&j);
     if (!status)
         pn_log(ctx, PN_LOG_INFO, "%s: %d people for training, %d for testing, %d views of each, %tdx%td pixels",
                opt->out,
                j.train_people, opt->people - j.train_people, opt->views, opt->height, opt->width);
-    dismiss(&j);
+    pn_synth_dismiss(&j.crew);
+    pn_free(ctx, j.records);
     return status;
 }

@@ -131,6 +131,9 @@ char *pn_trim(char *text);                              /* white space at both e
  * confidence <= threshold are missing. No person: every joint missing. */
 pn_status pn_pose_json_decode(pn_ctx *ctx, const char *name, const pn_bytes *file, double threshold, pn_pose *out);
 
+/* The points of the surest person as they are in the file, x, y, score; count at most 33. Nobody: zeros. */
+pn_status pn_points_json_decode(pn_ctx *ctx, const char *name, const pn_bytes *file, int count, double (*points)[3]);
+
 /* The best person of each picture that the file names; image is NULL when it names none. */
 typedef struct { char *image; pn_pose pose; double score; } pn_posed;
 typedef struct { pn_posed *person; size_t count; } pn_pose_list;

@@ -49,6 +49,22 @@ static void take_joints(const reader *r, double (*points)[3], const signed char 
     }
 }
 
+/* Of a list whose length has been checked. */
+static pn_status read_numbers(const reader *r, const cJSON *list, double (*points)[3], double *score)
+{
+    int i = 0;
+    const cJSON *number;
+    *score = 0;
+    cJSON_ArrayForEach(number, list) {
+        if (!cJSON_IsNumber(number) || !isfinite(number->valuedouble))
+            return pn_fail(r->ctx, PN_ERR_FORMAT, "%s: value %d of a person's key points is not a number", r->name, i);
+        points[i / 3][i % 3] = number->valuedouble;
+        if (i % 3 == 2) *score += number->valuedouble;
+        i++;
+    }
+    return PN_OK;
+}
+
 static pn_status read_points(const reader *r, const cJSON *list, pn_pose *pose, double *score)
 {
     const int numbers = cJSON_GetArraySize(list);
@@ -60,16 +76,8 @@ static pn_status read_points(const reader *r, const cJSON *list, pn_pose *pose, 
                        "or 33 (BlazePose) points",
                        r->name, numbers);
     double points[POINTS_MAX][3];
-    int i = 0;
-    const cJSON *number;
-    *score = 0;
-    cJSON_ArrayForEach(number, list) {
-        if (!cJSON_IsNumber(number) || !isfinite(number->valuedouble))
-            return pn_fail(r->ctx, PN_ERR_FORMAT, "%s: value %d of a person's key points is not a number", r->name, i);
-        points[i / 3][i % 3] = number->valuedouble;
-        if (i % 3 == 2) *score += number->valuedouble;
-        i++;
-    }
+    const pn_status status = read_numbers(r, list, points, score);
+    if (status) return status;
     take_joints(r, points, skeletons[s].from, pose);
     return PN_OK;
 }
@@ -89,15 +97,21 @@ static const char *image_of(const reader *r, const cJSON *entry)
     return NULL;
 }
 
-static pn_status read_person(const reader *r, const cJSON *entry, pn_pose_list *out, size_t *capacity)
+static pn_status points_of(const reader *r, const cJSON *entry, const cJSON **list)
 {
     static const char *const keys[] = { "pose_keypoints_2d", "pose_keypoints", "keypoints" };
-    const cJSON *list = NULL;
-    for (size_t k = 0; k < 3 && !list; k++) list = cJSON_GetObjectItemCaseSensitive(entry, keys[k]);
-    if (!cJSON_IsArray(list))
-        return pn_fail(r->ctx, PN_ERR_FORMAT, "%s: a person without a list pose_keypoints_2d or keypoints", r->name);
+    *list = NULL;
+    for (size_t k = 0; k < 3 && !*list; k++) *list = cJSON_GetObjectItemCaseSensitive(entry, keys[k]);
+    if (cJSON_IsArray(*list)) return PN_OK;
+    return pn_fail(r->ctx, PN_ERR_FORMAT, "%s: a person without a list pose_keypoints_2d or keypoints", r->name);
+}
+
+static pn_status read_person(const reader *r, const cJSON *entry, pn_pose_list *out, size_t *capacity)
+{
+    const cJSON *list;
     pn_posed found = { 0 };
-    pn_status status = read_points(r, list, &found.pose, &found.score);
+    pn_status status = points_of(r, entry, &list);
+    if (!status) status = read_points(r, list, &found.pose, &found.score);
     if (status) return status;
     const char *image = image_of(r, entry);
     for (size_t i = 0; i < out->count; i++) {           /* the best of each picture stays */
@@ -115,21 +129,26 @@ static pn_status read_person(const reader *r, const cJSON *entry, pn_pose_list *
     return PN_OK;
 }
 
+/* The parsed file and its list of people; *json is the caller's to delete, even after an error. */
+static pn_status open_json(pn_ctx *ctx, const char *name, const pn_bytes *file, cJSON **json, const cJSON **people)
+{
+    *json = cJSON_ParseWithLength((const char *)file->bytes, file->size);
+    if (!*json)
+        return pn_fail(ctx, PN_ERR_FORMAT, "%s: not JSON; expected what OpenPose writes with --write_json", name);
+    *people = cJSON_IsArray(*json) ? *json : cJSON_GetObjectItemCaseSensitive(*json, "people");
+    if (!*people) *people = cJSON_GetObjectItemCaseSensitive(*json, "annotations");
+    if (cJSON_IsArray(*people)) return PN_OK;
+    return pn_fail(ctx, PN_ERR_FORMAT, "%s: no list of people; expected what OpenPose writes with --write_json", name);
+}
+
 pn_status pn_pose_json_list(pn_ctx *ctx, const char *name, const pn_bytes *file, double threshold, pn_pose_list *out)
 {
-    cJSON *json = cJSON_ParseWithLength((const char *)file->bytes, file->size);
-    if (!json)
-        return pn_fail(ctx, PN_ERR_FORMAT, "%s: not JSON; expected what OpenPose writes with --write_json", name);
-    const cJSON *people = cJSON_IsArray(json) ? json : cJSON_GetObjectItemCaseSensitive(json, "people");
-    if (!people) people = cJSON_GetObjectItemCaseSensitive(json, "annotations");
-    const reader r = { ctx, name, threshold, cJSON_GetObjectItemCaseSensitive(json, "images") };
+    cJSON *json;
+    const cJSON *people, *entry;
+    pn_status status = open_json(ctx, name, file, &json, &people);
+    const reader r = { ctx, name, threshold, json ? cJSON_GetObjectItemCaseSensitive(json, "images") : NULL };
     pn_pose_list list = { 0 };
     size_t capacity = 0;
-    pn_status status = PN_OK;
-    if (!cJSON_IsArray(people))
-        status = pn_fail(ctx, PN_ERR_FORMAT, "%s: no list of people; expected what OpenPose writes with --write_json",
-                         name);
-    const cJSON *entry;
     if (!status) cJSON_ArrayForEach(entry, people) {
         status = read_person(&r, entry, &list, &capacity);
         if (status) break;
@@ -161,4 +180,35 @@ pn_status pn_pose_json_decode(pn_ctx *ctx, const char *name, const pn_bytes *fil
         }
     pn_pose_list_free(ctx, &list);
     return PN_OK;
+}
+
+static pn_status best_points(const reader *r, const cJSON *people, int count, double (*points)[3])
+{
+    double best = -1.0, read[POINTS_MAX][3];
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, people) {
+        const cJSON *list;
+        double score;
+        pn_status status = points_of(r, entry, &list);
+        if (!status && cJSON_GetArraySize(list) != 3 * count)
+            status = pn_fail(r->ctx, PN_ERR_FORMAT, "%s: a person with %d numbers, expected %d: x, y, score of %d points", r->name,
+                             cJSON_GetArraySize(list), 3 * count, count);
+        if (!status) status = read_numbers(r, list, read, &score);
+        if (status) return status;
+        if (score <= best) continue;
+        best = score;
+        memcpy(points, read, (size_t)count * sizeof *read);
+    }
+    return PN_OK;
+}
+
+pn_status pn_points_json_decode(pn_ctx *ctx, const char *name, const pn_bytes *file, int count, double (*points)[3])
+{
+    cJSON *json;
+    const cJSON *people;
+    pn_status status = open_json(ctx, name, file, &json, &people);
+    for (int i = 0; i < count; i++) points[i][0] = points[i][1] = points[i][2] = 0.0;
+    if (!status) status = best_points(&(reader){ ctx, name, 0.0, NULL }, people, count, points);
+    cJSON_Delete(json);
+    return status;
 }

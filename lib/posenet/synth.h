@@ -37,6 +37,17 @@ typedef struct {
  * Threads: the context's pool, one picture at a time; the bytes do not depend on how many.
  */
 PN_API pn_status pn_synth_write(pn_ctx *ctx, const pn_synth_opt *opt);
+/**
+ * Clips of walking and dancing people in the layout that posenet/clips.h reads, people disjoint between the splits: opt's
+ * people are clips, its views are their frames (at least 6), flow is not looked at.
+ *
+ *   {train,test}_256/train_A/dance#####/#####.png, train_alphapose/…json: 18 points as a detector finds them (near the
+ *   joints it sees, now and then far off, lost, or of the other leg), train_video2d/…json: the 17 of Human3.6M, exact and
+ *   all there, train_C/…png: 255 on the person; dataset.ini (kp_size)
+ *
+ * The camera stands still, the person is the same through a clip. Errors and threads: as pn_synth_write.
+ */
+PN_API pn_status pn_synth_write_dance(pn_ctx *ctx, const pn_synth_opt *opt);
 
 /* ---- One picture ----------------------------------------------------------------------------------------------- */
 

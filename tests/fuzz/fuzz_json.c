@@ -14,6 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         pn_pose_heatmaps(&pose, SIDE, SIDE, 6, maps);
         pn_pose_draw(&pose, &image);
     }
+    double points[PN_JOINTS][3];
+    pn_points_json_decode(fuzz_ctx(), "x", &file, PN_JOINTS, points);
     pn_free(fuzz_ctx(), file.bytes);
     return 0;
 }

@@ -1,0 +1,108 @@
+/* lib/data/synth_write_clips.c - clips of synthetic people in GFLA's layout; contract in posenet/synth.h */
+#include "data/synth.h"
+
+#include <stdio.h>
+
+static const char *const splits[2] = { "train", "test" };
+/* Of a clip. Six frames are a chunk; five digits name them. */
+static const synth_views frames_allowed = { 6, 99999, "a chunk of frames has 6" };
+
+typedef struct { pn_ctx *ctx; const pn_synth_opt *opt; int train; synth_crew crew; } job;
+
+static const char *split_of(const job *j, ptrdiff_t item) { return splits[item / j->opt->views >= j->train]; }
+
+typedef struct { double x, y, trust; } point;
+
+static pn_status write_json(pn_ctx *ctx, const char *path, const point *p, int count)
+{
+    pn_text text = { .ctx = ctx };
+    pn_text_add(&text, "{\"version\":1.3,\"people\":[{\"person_id\":[-1],\"pose_keypoints_2d\":[");
+    for (int i = 0; i < count; i++) {
+        if (p[i].x == -1.0) pn_text_add(&text, "%s0,0,0", i ? "," : "");        /* missing */
+        else pn_text_add(&text, "%s%.3f,%.3f,%.3f", i ? "," : "", p[i].x, p[i].y, p[i].trust);
+    }
+    pn_text_add(&text, "]}]}\n");
+    const pn_status status = text.status ? text.status : pn_file_write(ctx, path, text.text, text.size);
+    pn_text_free(&text);
+    return status;
+}
+
+typedef enum { FRAMES, NOISY, CLEAN, MASKS, PARTS } part;
+static const char *const dance_folder[PARTS] = { "train_A", "train_alphapose", "train_video2d", "train_C" };
+
+static void dance_path(const job *j, ptrdiff_t item, part p, char path[SYNTH_PATH])
+{
+    const ptrdiff_t frames = j->opt->views;
+    snprintf(path, SYNTH_PATH, "%s/%s_256/%s/dance%05td/%05td.%s", j->opt->out, split_of(j, item), dance_folder[p],
+             item / frames + 1, item % frames, p == NOISY || p == CLEAN ? "json" : "png");
+}
+
+static pn_status write_points(const job *j, synth_worker *w, ptrdiff_t item)
+{
+    const pn_synth *s = w->studio;
+    point noisy[PN_JOINTS], clean[PN_JOINTS17];
+    char path[SYNTH_PATH];
+    for (int i = 0; i < PN_JOINTS; i++) noisy[i] = (point){ s->noisy.x[i], s->noisy.y[i], s->trust[i] };
+    for (int i = 0; i < PN_JOINTS17; i++) clean[i] = (point){ s->clean.x[i], s->clean.y[i], 1.0 };
+    dance_path(j, item, NOISY, path);
+    const pn_status status = write_json(w->ctx, path, noisy, PN_JOINTS);
+    if (status) return status;
+    dance_path(j, item, CLEAN, path);
+    return write_json(w->ctx, path, clean, PN_JOINTS17);
+}
+
+static pn_status write_dance_frame(void *self, synth_worker *w, ptrdiff_t item)
+{
+    const job *j = self;
+    char path[SYNTH_PATH];
+    pn_synth_dance_draw(w->studio, j->opt->seed, (int)(item / j->opt->views), (int)(item % j->opt->views));
+    const pn_synth_view *seen = pn_synth_seen(w->studio);
+    dance_path(j, item, FRAMES, path);
+    pn_status status = pn_image_write(w->ctx, path, &seen->picture);
+    if (!status) status = write_points(j, w, item);
+    for (ptrdiff_t i = 0; i < seen->labels.height * seen->labels.width; i++)
+        w->merged.pixels[i] = seen->labels.pixels[i] ? 255 : 0;
+    dance_path(j, item, MASKS, path);
+    return status ? status : pn_image_write(w->ctx, path, &w->merged);
+}
+
+/* ---- The whole -------------------------------------------------------------------------------------------------- */
+
+static pn_status make_folders(const job *j)
+{
+    pn_status status = PN_OK;
+    for (ptrdiff_t clip = 0; clip < j->opt->people; clip++)
+        for (int p = 0; p < PARTS && !status; p++) {
+            char path[SYNTH_PATH];
+            snprintf(path, sizeof path, "%s/%s_256/%s/dance%05td", j->opt->out, split_of(j, clip * j->opt->views),
+                     dance_folder[p], clip + 1);
+            status = pn_folder_make(j->ctx, path);
+        }
+    return status;
+}
+
+static pn_status write_ini(const job *j)
+{
+    char path[SYNTH_PATH], text[64];
+    snprintf(path, sizeof path, "%s/dataset.ini", j->opt->out);
+    const int n = snprintf(text, sizeof text, "kp_size = %tdx%td\n", j->opt->height, j->opt->width);
+    return pn_file_write(j->ctx, path, text, (size_t)n);
+}
+
+pn_status pn_synth_write_dance(pn_ctx *ctx, const pn_synth_opt *opt)
+{
+    pn_status status = pn_synth_check_options(ctx, "pn_synth_write_dance", opt, frames_allowed);
+    if (status) return status;
+    job j = { .ctx = ctx, .opt = opt, .train = pn_synth_train_share(opt) };
+    status = pn_synth_hire(&j.crew, ctx, "pn_synth_write_dance", opt->height, opt->width);
+    for (int i = 0; i < j.crew.count && !status; i++)
+        status = pn_image_new(ctx, opt->height, opt->width, 1, &j.crew.worker[i].merged);
+    if (!status) status = make_folders(&j);
+    if (!status) status = pn_synth_run(&j.crew, (ptrdiff_t)opt->people * opt->views, write_dance_frame, &j);
+    if (!status) status = write_ini(&j);
+    if (!status)
+        pn_log(ctx, PN_LOG_INFO, "%s: %d clips for training, %d for testing, %d frames each, %tdx%td pixels", opt->out,
+               j.train, opt->people - j.train, opt->views, opt->height, opt->width);
+    pn_synth_dismiss(&j.crew);
+    return status;
+}
