@@ -25,6 +25,7 @@ typedef struct {
 static const synth_kind kinds[] = {
     { "pose", pn_synth_write, 6, { 128, 96 }, "%s: %" PRId64 " people, %" PRId64 " views of each, %tdx%td\n" },
     { "dance", pn_synth_write_dance, 60, { 128, 128 }, "%s: %" PRId64 " clips of people, %" PRId64 " frames each, %tdx%td\n" },
+    { "face", pn_synth_write_face, 60, { 128, 128 }, "%s: %" PRId64 " clips of faces, %" PRId64 " frames each, %tdx%td\n" },
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -62,7 +63,7 @@ static int run_synth(int argc, char **argv)
         { "people", "N", "how many (20), a fifth of them for the test", CLI_COUNT, { .count = &people } },
         { "views", "V", "pictures of each (6), or frames (60)", CLI_COUNT, { .count = &views } },
         { "size", "HxW", "of the pictures (128x96; 128x128 but for pose)", CLI_SIZE, { .size = &size } },
-        { "kind", "NAME", "the task they are for: pose or dance (pose)", CLI_TEXT, { .text = &name } },
+        { "kind", "NAME", "the task they are for: pose, dance or face (pose)", CLI_TEXT, { .text = &name } },
         { "flow", NULL, "pose: also exact flow and visibility of every pair", CLI_FLAG, { .flag = &flow } },
         { .kind = CLI_END },
     };
@@ -77,7 +78,7 @@ static int run_synth(int argc, char **argv)
     if (done != CLI_GO_ON) return done;
     if (!out) return cli_usage(&program, "--out is missing");
     const synth_kind *kind = find_kind(name);
-    if (!kind) return cli_usage(&program, "--kind is '%s', expected pose or dance", name);
+    if (!kind) return cli_usage(&program, "--kind is '%s', expected pose, dance or face", name);
     if (people > 1000000) return cli_usage(&program, "--people is '%" PRId64 "', expected at most 1000000", people);
     if (views > 100000) return cli_usage(&program, "--views is '%" PRId64 "', expected at most 100000", views);
     if (flow && kind != kinds) return cli_usage(&program, "--flow is of --kind pose, not of %s", kind->name);

@@ -152,6 +152,8 @@ static pn_status check_options(pn_chunks *l)
     const ptrdiff_t frames = l->clips->clip[shortest].frames;
     if (o->batch < 1 || o->batch > n)
         return pn_fail(ctx, PN_ERR_ARG, "pn_chunks_new: batch is %td, expected 1 to %td, the clips there are", o->batch, n);
+    if (l->clips->kind == PN_CLIPS_FACE && o->augment != PN_CLIP_AUGMENT_NONE)
+        return pn_fail(ctx, PN_ERR_ARG, "pn_chunks_new: faces are not augmented; take PN_CLIP_AUGMENT_NONE");
     if (o->frames <= 0) o->frames = CHUNK;
     if (o->sample <= 0) o->sample = (frames < SAMPLE ? frames : SAMPLE) / o->frames * o->frames;
     if (o->frames > frames || o->sample > frames)

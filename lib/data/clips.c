@@ -7,13 +7,15 @@
 
 /* ---- Layouts ---------------------------------------------------------------------------------------------------- */
 
-typedef struct { const char *folder, *endings; bool needed; } part_layout;      /* %s: the split */
+/* %s: the split; also: another spelling */
+typedef struct { const char *folder, *endings; bool needed; const char *also; } part_layout;
 
 static const part_layout layouts[][PN_PARTS] = {
-    [PN_CLIPS_DANCE] = { { "%s_256/train_A", ".png .jpg .jpeg", true },
-                         { "%s_256/train_alphapose", ".json", true },
-                         { "%s_256/train_video2d", ".json", false },
-                         { "%s_256/train_C", ".png", false } },
+    [PN_CLIPS_DANCE] = { { "%s_256/train_A", ".png .jpg .jpeg", true, NULL },
+                         { "%s_256/train_alphapose", ".json", true, NULL },
+                         { "%s_256/train_video2d", ".json", false, NULL },
+                         { "%s_256/train_C", ".png", false, NULL } },
+    [PN_CLIPS_FACE] = { { "%s_data", ".png .jpg .jpeg", true, NULL }, { "%s_keypoints", ".txt", true, "%s_keypoint" } },
 };
 
 static bool ends_as(const char *name, const char *endings)
@@ -39,10 +41,20 @@ static pn_status list_files(pn_ctx *ctx, const char *folder, const char *endings
 
 static pn_status part_folder(pn_clips *c, const char *root, const char *split, const part_layout *layout, char **out)
 {
-    char inner[128];
-    snprintf(inner, sizeof inner, layout->folder, split);
-    *out = pn_format(c->ctx, "%s/%s", root, inner);
-    return *out ? PN_OK : PN_ERR_NOMEM;
+    for (int i = 0; i < (layout->also ? 2 : 1); i++) {
+        char inner[128];
+        snprintf(inner, sizeof inner, i ? layout->also : layout->folder, split);
+        char *path = pn_format(c->ctx, "%s/%s", root, inner);
+        if (!path) return PN_ERR_NOMEM;
+        if (i && !pn_folder_exists(c->ctx, path)) {     /* the first spelling is told to be missing */
+            pn_free(c->ctx, path);
+            break;
+        }
+        pn_free(c->ctx, *out);
+        *out = path;
+        if (pn_folder_exists(c->ctx, path)) break;
+    }
+    return PN_OK;
 }
 
 static pn_status open_part(pn_clips *c, const char *root, const part_layout *layout, ptrdiff_t clip, pn_part part)
@@ -151,7 +163,7 @@ void pn_clips_free(pn_clips *c)
 
 ptrdiff_t pn_clips_count(const pn_clips *c) { return c->count; }
 const pn_clip *pn_clips_clip(const pn_clips *c, ptrdiff_t i) { return &c->clip[i]; }
-int pn_clips_channels(const pn_clips *c) { (void)c; return PN_DANCE_CHANNELS; }
+int pn_clips_channels(const pn_clips *c) { return c->kind == PN_CLIPS_FACE ? PN_FACE_CHANNELS : PN_DANCE_CHANNELS; }
 bool pn_clips_masks(const pn_clips *c) { return c->masks; }
 
 /* ---- Key points of a frame -------------------------------------------------------------------------------------- */
@@ -179,6 +191,8 @@ static pn_status check_place(const pn_clips *c, pn_ctx *ctx, ptrdiff_t clip, ptr
 
 pn_status pn_clips_points(const pn_clips *c, pn_ctx *ctx, ptrdiff_t clip, ptrdiff_t frame, pn_part part, double (*points)[3])
 {
+    if (c->kind == PN_CLIPS_FACE)
+        return pn_fail(ctx, PN_ERR_ARG, "pn_clips: key points of a body are asked for, and the clips are faces");
     pn_status status = check_place(c, ctx, clip, frame, part);
     if (status) return status;
     char *path = path_of(c, ctx, clip, frame, part);
@@ -227,6 +241,23 @@ pn_status pn_clips_noisy(const pn_clips *c, ptrdiff_t clip, ptrdiff_t frame, pn_
     const pn_status status = pn_clips_points(c, c->ctx, clip, frame, PN_PART_NOISY, points);
     if (!status) *out = pn_noisy_of(points);
     return status;
+}
+
+static pn_status landmarks_of(const pn_clips *c, pn_ctx *ctx, ptrdiff_t clip, ptrdiff_t frame, pn_landmarks *out)
+{
+    if (c->kind != PN_CLIPS_FACE)
+        return pn_fail(ctx, PN_ERR_ARG, "pn_clips_landmarks: landmarks are asked for, and the clips are bodies");
+    pn_status status = check_place(c, ctx, clip, frame, PN_PART_NOISY);
+    if (status) return status;
+    char *path = path_of(c, ctx, clip, frame, PN_PART_NOISY);
+    status = path ? pn_landmarks_read(ctx, path, out) : PN_ERR_NOMEM;
+    pn_free(ctx, path);
+    return status;
+}
+
+pn_status pn_clips_landmarks(const pn_clips *c, ptrdiff_t clip, ptrdiff_t frame, pn_landmarks *out)
+{
+    return landmarks_of(c, c->ctx, clip, frame, out);
 }
 
 pn_status pn_clips_grid(const pn_clips *c, pn_ctx *ctx, ptrdiff_t clip, ptrdiff_t frame, double grid[2])
@@ -296,14 +327,26 @@ static pn_status dance_structure(const pn_clips *c, pn_ctx *ctx, const pn_frame_
     return pn_pose17_maps(ctx, &pose, drives ? PN_H36M17 : PN_COCO17, r->height, r->width, 6.0, r->structure);
 }
 
+static pn_status face_structure(const pn_clips *c, pn_ctx *ctx, const pn_frame_request *r, const pn_image *picture)
+{
+    double grid[2];
+    pn_landmarks landmarks;
+    pn_status status = landmarks_of(c, ctx, r->clip, r->frame, &landmarks);
+    if (!status) status = pn_clips_grid(c, ctx, r->clip, r->frame, grid);
+    if (status) return status;
+    landmarks = pn_landmarks_scale(&landmarks, grid[0], grid[1], (double)r->height, (double)r->width);
+    return pn_face_maps(ctx, &landmarks, picture, r->structure);
+}
+
 pn_status pn_clips_load(const pn_clips *c, pn_ctx *ctx, const pn_frame_request *r)
 {
     pn_image picture = { 0 };
     pn_status status = check_place(c, ctx, r->clip, r->frame, PN_PART_FRAMES);
     if (!status) status = pn_picture_size_check(ctx, "pn_clips_frame", r->height, r->width);
-    if (!status && r->picture) status = load_image(c, ctx, r, PN_PART_FRAMES, &picture);
+    const bool face = c->kind == PN_CLIPS_FACE, looks = r->picture || (face && r->structure);
+    if (!status && looks) status = load_image(c, ctx, r, PN_PART_FRAMES, &picture);
     if (!status && r->picture) pn_image_to_floats(&picture, r->picture);
-    if (!status && r->structure) status = dance_structure(c, ctx, r);
+    if (!status && r->structure) status = face ? face_structure(c, ctx, r, &picture) : dance_structure(c, ctx, r);
     if (!status && r->mask) status = load_mask(c, ctx, r);
     pn_image_free(ctx, &picture);
     return status;

@@ -184,6 +184,18 @@ typedef struct {
 } synth_strand;
 void pn_synth_strand(synth_mesh *m, synth_strand s);
 
+/* ---- Faces ------------------------------------------------------------------------------------------------------ */
+
+/* What a face does; all zero: at rest. mouth, lids: 0 at rest .. 1 wide open, shut; gaze in shares of half the head. */
+typedef struct { double mouth, smile, lids, brow, gaze_x, gaze_y, yaw, pitch, roll; bool close; } synth_look;
+
+/* Where features lie on the face, in shares of half the head's height from its centre; what is painted follows these. */
+double pn_synth_brow(const synth_look *l, double away);         /* height of a brow so far from the middle */
+typedef struct { double open, upper, lower; } synth_lids;       /* above the eye's centre; open: the upper one at rest */
+synth_lids pn_synth_lids(const synth_look *l, double ex);       /* ex from the eye's centre */
+typedef struct { double half, k, top, line, gap, bottom; } synth_mouth; /* k <= 0: outside; lips end at line and gap */
+synth_mouth pn_synth_mouth(const synth_look *l, double x);
+
 /* ---- Materials ------------------------------------------------------------------------------------------------- */
 
 typedef enum { SYNTH_CLOTH, SYNTH_SKIN, SYNTH_FACE, SYNTH_HAIR, SYNTH_SHOE } synth_stuff;
@@ -209,6 +221,7 @@ typedef struct {
     uint32_t seed;
     v3 iris, lips;                  /* a face's */
     double beard, makeup;
+    synth_look look;
 } synth_material;
 
 enum { SYNTH_MATERIALS = 16 };
@@ -236,6 +249,8 @@ void pn_synth_person_make(synth_person *p, uint64_t seed, int person);
 enum { SYNTH_M_SKIN, SYNTH_M_HAIR, SYNTH_M_FACE, SYNTH_M_FREE };
 void pn_synth_dress(synth_person *p, pn_rng *rng);              /* garments, shoes, and the skin that shows */
 void pn_synth_head(synth_person *p, pn_rng *rng);               /* head, neck, ears, hair */
+/* Surface of the head at rest: y from -1 (chin) to 1 (crown), theta 0 in front; off outwards. */
+v3 pn_synth_head_at(const synth_body *b, double y, double theta, double off);
 void pn_synth_hand(synth_mesh *m, const synth_body *b, synth_side side);
 typedef enum { SYNTH_SNEAKER, SYNTH_LOAFER, SYNTH_PUMP, SYNTH_BOOT, SYNTH_FOOTWEAR } synth_footwear;
 void pn_synth_shoe(synth_mesh *m, const synth_body *b, synth_side side, synth_footwear kind, int material);
@@ -272,6 +287,7 @@ struct pn_synth {
     pn_pose17 clean;                /* of a dance: exact, and what a detector would say of what it sees */
     pn_pose noisy;
     double trust[PN_JOINTS];        /* the detector's */
+    pn_landmarks landmarks;         /* of a face; pixels, whole ones at their centres */
 };
 
 /* ---- Writing whole sets ---------------------------------------------------------------------------------------- */
@@ -307,7 +323,10 @@ v3 pn_synth_to_screen(const pn_synth *s, v3 world);    /* in samples */
 v3 pn_synth_to_pixel(const pn_synth *s, v3 world);     /* in pixels, whole numbers at their centres */
 v3 pn_synth_on_head(const pn_synth *s, double x, double y, double z);  /* in shares of half the head's height */
 void pn_synth_project(pn_synth *s);     /* pose to mesh to z-buffer, through a camera that is set */
+void pn_synth_show(pn_synth *s);        /* the same, of a mesh that has been bent */
 /* Frame 0, 1 … of the clip of a person: see posenet/clips.h. As pn_synth_draw, and clean and noisy key points. */
 void pn_synth_dance_draw(pn_synth *s, uint64_t seed, int person, int frame);
+/* Frame of a clip of a person's face, and its landmarks. */
+void pn_synth_face_draw(pn_synth *s, uint64_t seed, int person, int frame);
 
 #endif

@@ -23,8 +23,7 @@ static double face_relief(bool woman, double x, double y, double cs)        /* x
     return nose + eyes + lips + chin + brow;
 }
 
-/* Surface of the head: y from -1 to 1, theta 0 in front; off outwards. */
-static v3 head_at(const synth_body *b, double y, double theta, double off)
+v3 pn_synth_head_at(const synth_body *b, double y, double theta, double off)
 {
     int i = 0;
     while (i < SLICES - 2 && y > skull[i + 1].y) i++;
@@ -65,7 +64,7 @@ static void fill_skull(synth_person *p)
     if (!v) return;
     for (int i = 0; i < ROWS * COLS; i++, v++) {
         const double y = -cos(SYNTH_PI * (0.06 + 0.94 * (1.0 - v->along))), theta = face_theta(v->across);
-        v->rest = head_at(&p->body, y, theta, 0.0);
+        v->rest = pn_synth_head_at(&p->body, y, theta, 0.0);
         v->u = theta * 0.045;
         v->v = v->along * 0.13;
         v->bone = SB_HEAD;
@@ -97,7 +96,7 @@ static void fill_neck(synth_person *p)
 static void fill_ears(synth_person *p)
 {
     for (int s = 0; s < 2; s++) {
-        const v3 at = head_at(&p->body, -0.02, synth_sign((synth_side)s) * 0.54 * SYNTH_PI, 0.0005);
+        const v3 at = pn_synth_head_at(&p->body, -0.02, synth_sign((synth_side)s) * 0.54 * SYNTH_PI, 0.0005);
         pn_synth_blob(&p->mesh,
                       (synth_blob){ .centre = at, .half = { 0.0050, 0.0145, 0.0085 }, .bone = SB_HEAD, .rows = 8,
                                     .cols = 9, .label = 13, .material = SYNTH_M_SKIN, .region = SYNTH_HEAD });
@@ -159,7 +158,7 @@ static void fill_cap(synth_person *p, const hair_style *h)
         /* under the curtain */
         const double thin = falls ? synth_lerp(0.40, 1.0, synth_step(0.35, 0.60, y)) : 1.0;
         const double lump = 1.0 + 0.20 * pn_synth_noise(2.0 * (sin(theta) + y), 2.0 * cos(theta) + 3.0 * y, seed);
-        v->rest = head_at(&p->body, y, theta,
+        v->rest = pn_synth_head_at(&p->body, y, theta,
                           0.0012 + h->thick * thin * body * parting * lump * (1.0 + 0.3 * synth_step(0.2, 0.9, y)));
         v->u = theta * 0.05;
         v->v = v->along * angle * 0.066;
@@ -186,7 +185,7 @@ static void fill_curtain(synth_person *p, const hair_style *h)
         const double theta = SYNTH_PI + s * SYNTH_PI * (1.0 - open), away = fabs(fabs(theta - SYNTH_PI) / SYNTH_PI);
         const double tip = h->length + 0.016 * away + 0.010 * pn_synth_noise(6.0 * s, 0.5, seed);
         const double y = synth_lerp(top, tip, v->along), on_head = (y - b->head.y) / b->head_half.y;
-        const v3 head = head_at(b, synth_clamp(on_head, -0.20, 0.72), theta,
+        const v3 head = pn_synth_head_at(b, synth_clamp(on_head, -0.20, 0.72), theta,
                                 h->thick * (0.90 + 0.35 * synth_step(0.72, 0.58, on_head)));
         const double below = synth_step(0.02, 0.07, b->head.y - y);
         const v3 trunk = pn_synth_trunk(b, synth_clamp(y, 0.5, 0.812), theta, 0.016);
@@ -207,10 +206,10 @@ static void fill_curtain(synth_person *p, const hair_style *h)
 static void fill_tail(synth_person *p, const hair_style *h)
 {
     const synth_body *b = &p->body;
-    const v3 back = head_at(b, 0.40, SYNTH_PI, h->thick);
+    const v3 back = pn_synth_head_at(b, 0.40, SYNTH_PI, h->thick);
     if (h->cut == BUN) {
         const bool high = b->woman && h->part > 0.1;
-        const v3 at = high ? head_at(b, 0.80, SYNTH_PI, 0.016) : v3_add(back, v3_make(0.0, 0.0, -0.008));
+        const v3 at = high ? pn_synth_head_at(b, 0.80, SYNTH_PI, 0.016) : v3_add(back, v3_make(0.0, 0.0, -0.008));
         pn_synth_blob(&p->mesh,
                       (synth_blob){ .centre = at, .half = { 0.024, 0.022, 0.022 }, .bone = SB_HEAD, .rows = 12,
                                     .cols = 17, .label = 2, .material = SYNTH_M_HAIR, .region = SYNTH_HEAD });
@@ -242,7 +241,7 @@ static void fill_beanie(synth_person *p, pn_rng *rng)
         const double theta = face_theta(v->across),
                      edge = synth_lerp(0.42, 0.02, synth_step(0.1, 0.5, fabs(theta) / SYNTH_PI));
         const double y = cos(acos(edge) * v->along), cuff = 0.004 * synth_step(0.70, 0.74, v->along);
-        v->rest = head_at(&p->body, y, theta, 0.017 + cuff);
+        v->rest = pn_synth_head_at(&p->body, y, theta, 0.017 + cuff);
         v->u = theta * 0.05;
         v->v = v->along * 0.08;
         v->bone = SB_HEAD;

@@ -188,33 +188,55 @@ static v3 paint_cloth(const synth_material *m, const synth_spot *s)
 
 /* ---- Face, skin, hair, shoes ----------------------------------------------------------------------------------- */
 
+double pn_synth_brow(const synth_look *l, double away)
+{
+    return 0.205 + 0.05 * synth_step(0.12, 0.34, away) - 0.06 * synth_step(0.34, 0.50, away) + 0.060 * l->brow;
+}
+
+synth_lids pn_synth_lids(const synth_look *l, double ex)
+{
+    const double open = 0.060 * sqrt(fmax(1.0 - ex * ex / 0.0196, 0.0));
+    return (synth_lids){ open, open * (1.0 - 1.8 * l->lids), -open * 0.8 };
+}
+
+synth_mouth pn_synth_mouth(const synth_look *l, double x)
+{
+    const double half = 0.205 * (1.0 + 0.16 * l->smile - 0.14 * l->mouth), k = 1.0 - x * x / (half * half);
+    const double line = -0.505 + (0.018 + 0.045 * l->smile) * (1.0 - k), gap = 0.15 * l->mouth * sqrt(fmax(k, 0.0));
+    return (synth_mouth){ half, k, line + (0.052 - 0.016 * synth_bump(x, 0.0, 0.03)) * k, line, line - gap,
+                          line - gap - 0.072 * k };
+}
+
 static v3 paint_eye(const synth_material *m, v3 c, double x, double y)   /* x from the middle of the face */
 {
-    const double ex = fabs(x) - 0.295, ey = y - 0.055, lid = 0.060 * sqrt(fmax(1.0 - ex * ex / 0.0196, 0.0));
-    const double brow = 0.205 + 0.05 * synth_step(0.12, 0.34, fabs(x)) - 0.06 * synth_step(0.34, 0.50, fabs(x));
-    if (in_line(y, brow, (m->makeup > 0.0 ? 0.022 : 0.030) - 0.010 * synth_step(0.2, 0.48, fabs(x)))
+    const double ex = fabs(x) - 0.295, ey = y - 0.055;
+    const synth_lids lid = pn_synth_lids(&m->look, ex);
+    if (in_line(y, pn_synth_brow(&m->look, fabs(x)),
+                (m->makeup > 0.0 ? 0.022 : 0.030) - 0.010 * synth_step(0.2, 0.48, fabs(x)))
         && fabs(x) > 0.13 && fabs(x) < 0.48)
         return v3_mix(c, v3_mul(m->second, 0.75), m->makeup > 0.0 ? 0.55 : 0.72);
-    if (fabs(ex) > 0.155 || ey > lid + 0.035 || ey < -lid * 0.8 - 0.012)
+    if (fabs(ex) > 0.155 || ey > lid.open + 0.035 || ey < lid.lower - 0.012)
         return v3_mul(c, 1.0 - (0.05 + 0.10 * m->makeup) * synth_bump(ex, 0.0, 0.15) * synth_bump(ey, 0.07, 0.08));
-    if (ey > lid - 0.006) return v3_mix(c, v3_make(0.10, 0.07, 0.06), 0.72);                    /* lashes */
-    if (ey < -lid * 0.8) return v3_mul(c, 0.80);
+    if (m->look.lids > 0.0 && ey > lid.upper + 0.026) return v3_mul(c, 0.92);                   /* the lid comes down */
+    if (ey > lid.upper - 0.006) return v3_mix(c, v3_make(0.10, 0.07, 0.06), 0.72);              /* lashes */
+    if (ey < lid.lower) return v3_mul(c, 0.80);
     /* a lamp in it */
     if ((ex - 0.022) * (ex - 0.022) + (ey - 0.034) * (ey - 0.034) < 0.0003) return v3_make(1.0, 1.0, 1.0);
-    const double r = sqrt(ex * ex + (ey - 0.010) * (ey - 0.010));
+    const double ix = ex - (x < 0.0 ? -m->look.gaze_x : m->look.gaze_x), iy = ey - 0.010 - m->look.gaze_y;
+    const double r = sqrt(ix * ix + iy * iy);
     if (r < 0.030) return v3_make(0.04, 0.03, 0.03);
     return r < 0.066 ? m->iris : v3_make(0.86, 0.83, 0.81);
 }
 
 static v3 paint_mouth(const synth_material *m, v3 c, double x, double y)
 {
-    const double half = 0.205, k = 1.0 - x * x / (half * half);
-    if (k <= 0.0) return c;
-    const double line = -0.505 + 0.018 * (1.0 - k), upper = line + (0.052 - 0.016 * synth_bump(x, 0.0, 0.03)) * k,
-                 lower = line - 0.072 * k;
-    if (y > upper || y < lower) return c;
-    if (in_line(y, line, 0.010)) return v3_mul(m->lips, 0.55);
-    return y > line ? v3_mul(m->lips, 0.90) : m->lips;
+    const synth_mouth l = pn_synth_mouth(&m->look, x);
+    if (l.k <= 0.0) return c;
+    if (y > l.top || y < l.bottom) return c;
+    if (m->look.mouth > 0.0 && y < l.line && y > l.gap)         /* open: teeth, and the dark behind them */
+        return y > l.line - 0.030 && fabs(x) < 0.125 ? v3_make(0.90, 0.88, 0.84) : v3_make(0.22, 0.06, 0.07);
+    if (in_line(y, l.line, 0.010)) return v3_mul(m->lips, 0.55);
+    return y > l.line ? v3_mul(m->lips, 0.90) : m->lips;
 }
 
 static v3 paint_face(const synth_material *m, const synth_body *b, const synth_spot *s)
@@ -236,6 +258,8 @@ static v3 paint_face(const synth_material *m, const synth_body *b, const synth_s
         const double lip = synth_bump(x, 0.0, 0.24) * synth_bump(y, -0.52, 0.08);
         c = v3_mix(c, m->second, m->beard * grown * (1.0 - synth_clamp(1.6 * lip, 0.0, 1.0)));
     }
+    const double nostril_x = (fabs(x) - 0.058) / 0.026, nostril_y = (y + 0.315) / 0.016;
+    if (m->look.close && nostril_x * nostril_x + nostril_y * nostril_y < 1.0) return v3_mul(c, 0.42);
     if (y > -0.08) return paint_eye(m, c, x, y);
     return paint_mouth(m, c, x, y);
 }

@@ -50,7 +50,7 @@ static void frame(pn_synth *s, pn_rng *rng)
     s->centre_y = height - spare * fmin(synth_between(rng, 0.45, 0.65), 0.06 * height / spare) + s->scale * low.y;
 }
 
-static void show(pn_synth *s)                   /* the bent mesh through the camera */
+void pn_synth_show(pn_synth *s)                   /* the bent mesh through the camera */
 {
     const synth_mesh *m = &s->person->mesh;
     for (int i = 0; i < m->vertices; i++) s->screen[i] = pn_synth_to_screen(s, m->at[i]);
@@ -61,7 +61,7 @@ static void show(pn_synth *s)                   /* the bent mesh through the cam
 void pn_synth_project(pn_synth *s)
 {
     pn_synth_mesh_pose(&s->person->mesh, &s->person->body, &s->pose);
-    show(s);
+    pn_synth_show(s);
 }
 
 void pn_synth_place(pn_synth *s, uint64_t seed, int person, int view)
@@ -74,7 +74,7 @@ void pn_synth_place(pn_synth *s, uint64_t seed, int person, int view)
     pn_synth_pose_make(&s->pose, &s->person->body, s->person->stance, &rng, view);
     pn_synth_mesh_pose(m, &s->person->body, &s->pose);
     frame(s, &rng);
-    show(s);
+    pn_synth_show(s);
 }
 
 /* ---- Key points ------------------------------------------------------------------------------------------------ */

@@ -66,16 +66,43 @@ static pn_status write_dance_frame(void *self, synth_worker *w, ptrdiff_t item)
     return status ? status : pn_image_write(w->ctx, path, &w->merged);
 }
 
+/* ---- Faces ------------------------------------------------------------------------------------------------------ */
+
+static pn_status write_face_frame(void *self, synth_worker *w, ptrdiff_t item)
+{
+    const job *j = self;
+    const ptrdiff_t frames = j->opt->views, clip = item / frames + 1, frame = item % frames;
+    char path[SYNTH_PATH];
+    pn_synth_face_draw(w->studio, j->opt->seed, (int)clip - 1, (int)frame);
+    snprintf(path, sizeof path, "%s/%s_data/face%05td/%05td.png", j->opt->out, split_of(j, item), clip, frame);
+    pn_status status = pn_image_write(w->ctx, path, &pn_synth_seen(w->studio)->picture);
+    if (status) return status;
+    pn_text text = { .ctx = w->ctx };
+    for (int i = 0; i < PN_LANDMARKS; i++)
+        pn_text_add(&text, "%.0f,%.0f\n", w->studio->landmarks.x[i], w->studio->landmarks.y[i]);
+    snprintf(path, sizeof path, "%s/%s_keypoints/face%05td/%05td.txt", j->opt->out, split_of(j, item), clip, frame);
+    status = text.status ? text.status : pn_file_write(w->ctx, path, text.text, text.size);
+    pn_text_free(&text);
+    return status;
+}
+
 /* ---- The whole -------------------------------------------------------------------------------------------------- */
 
-static pn_status make_folders(const job *j)
+typedef enum { DANCE, FACE } clip_kind;
+static const struct { const char *call, *folder[PARTS]; synth_work *write; } kinds[] = {
+    [DANCE] = { "pn_synth_write_dance", { "_256/train_A/dance", "_256/train_alphapose/dance", "_256/train_video2d/dance",
+                                          "_256/train_C/dance" }, write_dance_frame },
+    [FACE] = { "pn_synth_write_face", { "_data/face", "_keypoints/face", NULL, NULL }, write_face_frame },
+};
+
+static pn_status make_folders(const job *j, clip_kind kind)
 {
     pn_status status = PN_OK;
     for (ptrdiff_t clip = 0; clip < j->opt->people; clip++)
-        for (int p = 0; p < PARTS && !status; p++) {
+        for (int p = 0; p < PARTS && kinds[kind].folder[p] && !status; p++) {
             char path[SYNTH_PATH];
-            snprintf(path, sizeof path, "%s/%s_256/%s/dance%05td", j->opt->out, split_of(j, clip * j->opt->views),
-                     dance_folder[p], clip + 1);
+            snprintf(path, sizeof path, "%s/%s%s%05td", j->opt->out, split_of(j, clip * j->opt->views),
+                     kinds[kind].folder[p], clip + 1);
             status = pn_folder_make(j->ctx, path);
         }
     return status;
@@ -89,16 +116,17 @@ static pn_status write_ini(const job *j)
     return pn_file_write(j->ctx, path, text, (size_t)n);
 }
 
-pn_status pn_synth_write_dance(pn_ctx *ctx, const pn_synth_opt *opt)
+static pn_status write_clips(pn_ctx *ctx, const pn_synth_opt *opt, clip_kind kind)
 {
-    pn_status status = pn_synth_check_options(ctx, "pn_synth_write_dance", opt, frames_allowed);
+    const char *call = kinds[kind].call;
+    pn_status status = pn_synth_check_options(ctx, call, opt, frames_allowed);
     if (status) return status;
     job j = { .ctx = ctx, .opt = opt, .train = pn_synth_train_share(opt) };
-    status = pn_synth_hire(&j.crew, ctx, "pn_synth_write_dance", opt->height, opt->width);
+    status = pn_synth_hire(&j.crew, ctx, call, opt->height, opt->width);
     for (int i = 0; i < j.crew.count && !status; i++)
         status = pn_image_new(ctx, opt->height, opt->width, 1, &j.crew.worker[i].merged);
-    if (!status) status = make_folders(&j);
-    if (!status) status = pn_synth_run(&j.crew, (ptrdiff_t)opt->people * opt->views, write_dance_frame, &j);
+    if (!status) status = make_folders(&j, kind);
+    if (!status) status = pn_synth_run(&j.crew, (ptrdiff_t)opt->people * opt->views, kinds[kind].write, &j);
     if (!status) status = write_ini(&j);
     if (!status)
         pn_log(ctx, PN_LOG_INFO, "%s: %d clips for training, %d for testing, %d frames each, %tdx%td pixels", opt->out,
@@ -106,3 +134,6 @@ pn_status pn_synth_write_dance(pn_ctx *ctx, const pn_synth_opt *opt)
     pn_synth_dismiss(&j.crew);
     return status;
 }
+
+pn_status pn_synth_write_dance(pn_ctx *ctx, const pn_synth_opt *opt) { return write_clips(ctx, opt, DANCE); }
+pn_status pn_synth_write_face(pn_ctx *ctx, const pn_synth_opt *opt) { return write_clips(ctx, opt, FACE); }

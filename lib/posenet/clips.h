@@ -1,6 +1,7 @@
-/* posenet/clips.h - sequences: people who move, with noisy and clean key points; their loader for recurrent training
+/* posenet/clips.h - sequences: people who move, with noisy and clean key points, faces with landmarks; their loader for
+ * recurrent training
  *
- * Layouts and conventions are those of GFLA's animation data (FashionVideo, iPER). A clip is a folder
+ * Layouts and conventions are those of GFLA's animation data (FashionVideo, iPER, FaceForensics). A clip is a folder
  * of frames; the files of a frame are those of the same place in the sorted lists of their folders.
  */
 #ifndef POSENET_CLIPS_H
@@ -34,10 +35,36 @@ enum { PN_DANCE_CHANNELS = PN_JOINTS17 + 3 };
 PN_API pn_status pn_pose17_maps(pn_ctx *ctx, const pn_pose17 *pose, pn_skeleton17 skeleton, ptrdiff_t height,
                                 ptrdiff_t width, double sigma, float *out);
 
+/* ---- Landmarks -------------------------------------------------------------------------------------------------- */
+
+/* Of a face, in dlib's order: outline 0-16, brows 17-26, nose 27-35, eyes 36-47, lips 48-59 and their inside 60-67; the
+ * person's right side comes first. Pixels. */
+enum { PN_LANDMARKS = 68 };
+typedef struct { double x[PN_LANDMARKS], y[PN_LANDMARKS]; } pn_landmarks;
+
+/* A file of 68 lines x,y. Errors: file, line, what stands there. */
+PN_API pn_status pn_landmarks_read(pn_ctx *ctx, const char *path, pn_landmarks *out);
+PN_API pn_landmarks pn_landmarks_scale(const pn_landmarks *l, double from_h, double from_w, double to_h, double to_w);
+
+enum { PN_FACE_CHANNELS = 16 };
+/**
+ * What GFLA's face network sees of a face, [16,H,W], from landmarks in the frame's pixels, cut to whole ones.
+ *
+ * 0      1 on the curves below, and on Canny's edges of the grey frame outside of all parts; else 0
+ * 1-14   for each curve min(floor(d / 3), 255) / 255, d the city-block distance to it: outline (closed over the forehead by
+ *        15 points of the jaw, mirrored: y' = base + floor(2 (base - y) / 3)), brows, nose (3), eyes (4), lips (2), their
+ *        inside (2); a curve is parabolas through its points 0-2, 2-4, …, one pixel wide
+ * 15     part, not scaled: 0 none, 1 face, 2 brows, 3 nose, 4 eyes, 5 lips, 6 inside of the mouth
+ *
+ * Edges:  what lies outside of the frame is cut off; a curve without a pixel is 1 everywhere.
+ * Errors: PN_ERR_ARG: a frame that is not RGB; PN_ERR_NOMEM.
+ */
+PN_API pn_status pn_face_maps(pn_ctx *ctx, const pn_landmarks *landmarks, const pn_image *frame, float *out);
+
 /* ---- Clips ----------------------------------------------------------------------------------------------------- */
 
 typedef struct pn_clips pn_clips;   /* a split's clips: names and paths; no pixels */
-typedef enum { PN_CLIPS_DANCE } pn_clips_kind;
+typedef enum { PN_CLIPS_DANCE, PN_CLIPS_FACE } pn_clips_kind;
 /* Frames that are to be made follow the clean key points; the reference has what a detector found in it. */
 typedef enum { PN_DRIVING, PN_REFERENCE } pn_frame_role;
 
@@ -57,13 +84,14 @@ typedef struct {
  * DANCE    SPLIT_256/train_A/CLIP/ frames (PNG or JPEG), train_alphapose/CLIP/ OpenPose JSON of 18 points,
  *          train_video2d/CLIP/ the same of 17 in Human3.6M's order (need not be there, then no frame can drive),
  *          train_C/CLIP/ masks (need not be there). The inner names begin with train_ in every split
+ * FACE     SPLIT_data/CLIP/ frames, SPLIT_keypoints/CLIP/ (or SPLIT_keypoint) landmarks .txt
  * returns  NULL and pn_ctx_message: a folder that is not there, a clip without frames, other numbers of files
  */
 PN_API pn_clips *pn_clips_open(pn_ctx *ctx, const char *folder, const char *split, const pn_clips_opt *opt);
 PN_API void pn_clips_free(pn_clips *c);
 PN_API ptrdiff_t pn_clips_count(const pn_clips *c);
 PN_API const pn_clip *pn_clips_clip(const pn_clips *c, ptrdiff_t i);    /* sorted by name */
-PN_API int pn_clips_channels(const pn_clips *c);        /* of a structure: 20 */
+PN_API int pn_clips_channels(const pn_clips *c);        /* of a structure: 20, of faces 16 */
 PN_API bool pn_clips_masks(const pn_clips *c);          /* every clip has them */
 
 /**
@@ -71,15 +99,16 @@ PN_API bool pn_clips_masks(const pn_clips *c);          /* every clip has them *
  *
  * picture    [3,H,W] in [-1,1]; NULL: not wanted
  * structure  [C,H,W]; NULL: not wanted. DANCE: pn_pose17_maps with sigma 6, of the clean points when it drives, of the
- *            noisy ones in COCO's order when it is the reference
+ *            noisy ones in COCO's order when it is the reference. FACE: pn_face_maps
  * mask       [1,H,W], 1 on the person, nearest; NULL: not wanted
  * Errors:    PN_ERR_IO, PN_ERR_FORMAT with the file's name.
  */
 PN_API pn_status pn_clips_frame(const pn_clips *c, ptrdiff_t clip, ptrdiff_t frame, pn_frame_role role, ptrdiff_t height,
                                 ptrdiff_t width, float *picture, float *structure, float *mask);
-/* The key points of a frame in its grid: clean or noisy. Missing ones are -1, whatever the file has. */
+/* The key points of a dance's frame in its grid: clean or noisy. Missing ones are -1, whatever the file has. */
 PN_API pn_status pn_clips_clean(const pn_clips *c, ptrdiff_t clip, ptrdiff_t frame, pn_pose17 *out);
 PN_API pn_status pn_clips_noisy(const pn_clips *c, ptrdiff_t clip, ptrdiff_t frame, pn_pose *out);
+PN_API pn_status pn_clips_landmarks(const pn_clips *c, ptrdiff_t clip, ptrdiff_t frame, pn_landmarks *out);     /* a face's */
 
 /* ---- Chunks: consecutive frames for recurrent training --------------------------------------------------------- */
 
@@ -91,7 +120,7 @@ typedef struct {
     ptrdiff_t frames;               /* T, of a chunk; 0: 6 */
     ptrdiff_t sample;               /* consecutive frames of a clip, whole chunks; 0: 30, or fewer if clips are shorter */
     pn_order order;
-    pn_clip_augment augment;        /* of dances */
+    pn_clip_augment augment;        /* of dances alone */
     uint64_t seed;
 } pn_chunks_opt;
 

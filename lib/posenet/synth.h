@@ -48,6 +48,13 @@ PN_API pn_status pn_synth_write(pn_ctx *ctx, const pn_synth_opt *opt);
  * The camera stands still, the person is the same through a clip. Errors and threads: as pn_synth_write.
  */
 PN_API pn_status pn_synth_write_dance(pn_ctx *ctx, const pn_synth_opt *opt);
+/**
+ * Clips of faces that talk, blink, look about and turn, in the layout that posenet/clips.h reads; otherwise as dances.
+ *
+ *   {train,test}_data/face#####/#####.png, {train,test}_keypoints/…txt: 68 lines x,y in dlib's order, exact places on the
+ *   face as whole pixels, seen or not; dataset.ini (kp_size)
+ */
+PN_API pn_status pn_synth_write_face(pn_ctx *ctx, const pn_synth_opt *opt);
 
 /* ---- One picture ----------------------------------------------------------------------------------------------- */
 
