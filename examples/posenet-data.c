@@ -26,6 +26,7 @@ static const synth_kind kinds[] = {
     { "pose", pn_synth_write, 6, { 128, 96 }, "%s: %" PRId64 " people, %" PRId64 " views of each, %tdx%td\n" },
     { "dance", pn_synth_write_dance, 60, { 128, 128 }, "%s: %" PRId64 " clips of people, %" PRId64 " frames each, %tdx%td\n" },
     { "face", pn_synth_write_face, 60, { 128, 128 }, "%s: %" PRId64 " clips of faces, %" PRId64 " frames each, %tdx%td\n" },
+    { "view", pn_synth_write_view, 54, { 128, 128 }, "%s: %" PRId64 " objects, %" PRId64 " views of each, %tdx%td\n" },
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -61,15 +62,15 @@ static int run_synth(int argc, char **argv)
     const cli_option options[] = {
         { "out", "DIR", "data set to write", CLI_TEXT, { .text = &out } },
         { "people", "N", "how many (20), a fifth of them for the test", CLI_COUNT, { .count = &people } },
-        { "views", "V", "pictures of each (6), or frames (60)", CLI_COUNT, { .count = &views } },
+        { "views", "V", "pictures of each (6), or frames (60); view: all 54", CLI_COUNT, { .count = &views } },
         { "size", "HxW", "of the pictures (128x96; 128x128 but for pose)", CLI_SIZE, { .size = &size } },
-        { "kind", "NAME", "the task they are for: pose, dance or face (pose)", CLI_TEXT, { .text = &name } },
+        { "kind", "NAME", "the task they are for: pose, dance, face or view (pose)", CLI_TEXT, { .text = &name } },
         { "flow", NULL, "pose: also exact flow and visibility of every pair", CLI_FLAG, { .flag = &flow } },
         { .kind = CLI_END },
     };
     const cli_program program = {
         .name = "posenet-data synth",
-        .summary = "a data set of synthetic people in the layout of the task's own data",
+        .summary = "a data set of synthetic people, faces or objects in the layout of a task's own data",
         .usage = "  posenet-data synth --out DIR [--kind NAME] [--people N] [--views V] [--size HxW] [--seed S] [--flow]\n",
         .options = options,
         .common = &common,
@@ -78,7 +79,7 @@ static int run_synth(int argc, char **argv)
     if (done != CLI_GO_ON) return done;
     if (!out) return cli_usage(&program, "--out is missing");
     const synth_kind *kind = find_kind(name);
-    if (!kind) return cli_usage(&program, "--kind is '%s', expected pose, dance or face", name);
+    if (!kind) return cli_usage(&program, "--kind is '%s', expected pose, dance, face or view", name);
     if (people > 1000000) return cli_usage(&program, "--people is '%" PRId64 "', expected at most 1000000", people);
     if (views > 100000) return cli_usage(&program, "--views is '%" PRId64 "', expected at most 100000", views);
     if (flow && kind != kinds) return cli_usage(&program, "--flow is of --kind pose, not of %s", kind->name);

@@ -4,8 +4,8 @@
  * by side on the context's threads, each to its own place.
  */
 #include "data/clips.h"
+#include "data/helpers.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,8 +13,6 @@ enum { SAMPLE = 30, CHUNK = 6, REFERENCES = 20 };
 
 /* What is drawn for one clip of a group. */
 typedef struct { ptrdiff_t clip, start, reference; pn_motion motion, reference_motion; } sample;
-
-typedef struct { pn_ctx *ctx; pn_status status; } helper;       /* of one thread; status of this chunk's items */
 
 struct pn_chunks {
     pn_clips *clips;
@@ -26,9 +24,7 @@ struct pn_chunks {
     sample *samples;                /* [B] */
     float *picture, *structure, *mask, *reference, *reference_structure;
     bool references;                /* are to be loaded with this chunk */
-    helper *helpers;
-    int helper_count;
-    atomic_bool failed;
+    pn_helpers helpers;
 };
 
 /* ---- What is drawn ---------------------------------------------------------------------------------------------- */
@@ -84,7 +80,7 @@ static void draw_group(pn_chunks *l, uint64_t number)
 /* ---- Loading ---------------------------------------------------------------------------------------------------- */
 
 /* Items 0 … T*B-1 are frames, the B after them references. */
-static void load_item(void *self, ptrdiff_t item, int worker)
+static pn_status load_item(void *self, pn_ctx *ctx, ptrdiff_t item)
 {
     pn_chunks *l = self;
     const ptrdiff_t batch = l->opt.batch, plane = l->opt.height * l->opt.width, channels = pn_clips_channels(l->clips);
@@ -101,22 +97,15 @@ static void load_item(void *self, ptrdiff_t item, int worker)
         .structure = (refers ? l->reference_structure : l->structure) + place * channels * plane,
         .mask = refers || !l->mask ? NULL : l->mask + place * plane,
     };
-    helper *h = &l->helpers[worker];
-    if (atomic_load(&l->failed)) return;
-    h->status = pn_clips_load(l->clips, h->ctx, &r);
-    if (h->status) atomic_store(&l->failed, true);
+    return pn_clips_load(l->clips, ctx, &r);
 }
 
 pn_status pn_chunks_next(pn_chunks *l, pn_chunk *out)
 {
     const ptrdiff_t batch = l->opt.batch;
-    pn_ctx *ctx = l->clips->ctx;
     draw_group(l, l->next);
-    atomic_store(&l->failed, false);
-    for (int i = 0; i < l->helper_count; i++) l->helpers[i].status = PN_OK;
-    pn_parallel(pn_ctx_pool(ctx), (l->opt.frames + (l->references ? 1 : 0)) * batch, load_item, l);
-    for (int i = 0; i < l->helper_count; i++)
-        if (l->helpers[i].status) return pn_fail(ctx, l->helpers[i].status, "%s", pn_ctx_message(l->helpers[i].ctx));
+    const pn_status status = pn_helpers_run(&l->helpers, (l->opt.frames + (l->references ? 1 : 0)) * batch, load_item, l);
+    if (status) return status;
     l->references = false;
     l->group = l->next / l->per_sample;
     const uint64_t chunk = l->next % l->per_sample;
@@ -185,11 +174,7 @@ static pn_status make_room(pn_chunks *l)
     if (l->clips->masks) l->mask = pn_alloc(ctx, plane * frames, sizeof(float));
     const bool has = l->order && l->clip && l->first && l->samples && l->picture && l->structure && l->reference
         && l->reference_structure && (l->mask || !l->clips->masks);
-    l->helpers = pn_alloc(ctx, (size_t)l->helper_count, sizeof *l->helpers);
-    if (!has || !l->helpers) return PN_ERR_NOMEM;
-    for (int i = 0; i < l->helper_count; i++)
-        if (!(l->helpers[i].ctx = pn_ctx_child(ctx))) return PN_ERR_NOMEM;
-    return PN_OK;
+    return has ? pn_helpers_begin(&l->helpers, ctx) : PN_ERR_NOMEM;
 }
 
 pn_chunks *pn_chunks_new(pn_clips *c, const pn_chunks_opt *opt, const pn_chunks_state *from)
@@ -198,7 +183,6 @@ pn_chunks *pn_chunks_new(pn_clips *c, const pn_chunks_opt *opt, const pn_chunks_
     if (!l) return NULL;
     l->clips = c;
     l->opt = *opt;
-    l->helper_count = pn_pool_size(pn_ctx_pool(c->ctx));
     l->group = UINT64_MAX;
     pn_status status = check_options(l);
     if (!status) status = make_room(l);
@@ -220,8 +204,8 @@ void pn_chunks_free(pn_chunks *l)
 {
     if (!l) return;
     pn_ctx *ctx = l->clips->ctx;
-    for (int i = 0; l->helpers && i < l->helper_count; i++) pn_ctx_free(l->helpers[i].ctx);
-    void *const owned[] = { l->helpers, l->order, l->clip, l->first, l->samples, l->picture, l->structure, l->mask,
+    pn_helpers_end(&l->helpers);
+    void *const owned[] = { l->order, l->clip, l->first, l->samples, l->picture, l->structure, l->mask,
                             l->reference, l->reference_structure };
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) pn_free(ctx, owned[i]);
     pn_free(ctx, l);

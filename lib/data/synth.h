@@ -196,9 +196,17 @@ synth_lids pn_synth_lids(const synth_look *l, double ex);       /* ex from the e
 typedef struct { double half, k, top, line, gap, bottom; } synth_mouth; /* k <= 0: outside; lips end at line and gap */
 synth_mouth pn_synth_mouth(const synth_look *l, double x);
 
+/* ---- Objects ---------------------------------------------------------------------------------------------------- */
+
+/* What is on a side of a box, and the side's extents. */
+typedef enum {
+    SYNTH_BARE, SYNTH_ICON, SYNTH_NUMBER, SYNTH_GLASS, SYNTH_DOORS, SYNTH_LAMPS, SYNTH_TAIL, SYNTH_WHEEL
+} synth_sign_on;
+typedef struct { synth_sign_on on; double wide, tall; } synth_panel;
+
 /* ---- Materials ------------------------------------------------------------------------------------------------- */
 
-typedef enum { SYNTH_CLOTH, SYNTH_SKIN, SYNTH_FACE, SYNTH_HAIR, SYNTH_SHOE } synth_stuff;
+typedef enum { SYNTH_CLOTH, SYNTH_SKIN, SYNTH_FACE, SYNTH_HAIR, SYNTH_SHOE, SYNTH_PANEL } synth_stuff;
 typedef enum {
     SYNTH_PLAIN, SYNTH_STRIPES, SYNTH_PINSTRIPES, SYNTH_CHECKS, SYNTH_PLAID, SYNTH_DOTS, SYNTH_FLOWERS, SYNTH_DENIM,
     SYNTH_KNIT, SYNTH_PATTERNS
@@ -222,6 +230,7 @@ typedef struct {
     v3 iris, lips;                  /* a face's */
     double beard, makeup;
     synth_look look;
+    synth_panel panel;
 } synth_material;
 
 enum { SYNTH_MATERIALS = 16 };
@@ -229,6 +238,10 @@ enum { SYNTH_MATERIALS = 16 };
 /* A spot to be painted. */
 typedef struct { v3 rest; double u, v, across, along; } synth_spot;
 v3 pn_synth_paint(const synth_material *m, const synth_body *b, const synth_spot *s);
+v3 pn_synth_paint_panel(const synth_material *m, const synth_spot *s);
+v3 pn_synth_patterned(const synth_material *m, v3 ground, const synth_spot *s);
+bool pn_synth_in_print(int print, double x, double y, uint32_t seed);   /* x, y about -1 .. 1 on what bears it */
+bool pn_synth_in_number(int number, double x, double y);       /* y from 0 to 1 */
 synth_spot pn_synth_spot(const synth_vertex *a, const synth_vertex *b, const synth_vertex *c, v3 weights);
 double pn_synth_noise(double x, double y, uint32_t seed);      /* smooth, in -1 .. 1, lattice of 1 */
 v3 pn_synth_cloth_colour(pn_rng *rng);
@@ -241,6 +254,7 @@ struct synth_person {
     synth_material material[SYNTH_MATERIALS];
     int materials;
     v3 wall;                        /* colour of the studio */
+    bool plain;                     /* wall all round, no floor */
     synth_mesh mesh;
 };
 
@@ -257,6 +271,7 @@ void pn_synth_shoe(synth_mesh *m, const synth_body *b, synth_side side, synth_fo
 
 /* ---- Picture --------------------------------------------------------------------------------------------------- */
 
+#define SYNTH_TILT 0.087            /* the camera looks down by 5 degrees: feet show their length */
 enum { SYNTH_SAMPLES = 3 };         /* per pixel and direction; odd, so that one lies at the centre */
 enum { SYNTH_MIN_HEIGHT = 32, SYNTH_MIN_WIDTH = 24 };
 
@@ -328,5 +343,7 @@ void pn_synth_show(pn_synth *s);        /* the same, of a mesh that has been ben
 void pn_synth_dance_draw(pn_synth *s, uint64_t seed, int person, int frame);
 /* Frame of a clip of a person's face, and its landmarks. */
 void pn_synth_face_draw(pn_synth *s, uint64_t seed, int person, int frame);
+/* An object from azimuth 0 .. 17 (20 degrees each) and elevation 0 .. 2 (10 each). */
+void pn_synth_object_draw(pn_synth *s, uint64_t seed, int object, int azimuth, int elevation);
 
 #endif

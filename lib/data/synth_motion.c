@@ -13,10 +13,10 @@ static void choose_reaches(synth_motion *m, pn_rng *rng)
     static const synth_reach dance[] = { SYNTH_RAISE,   SYNTH_GESTURE, SYNTH_ON_HIP, SYNTH_TO_HAIR, SYNTH_FORWARD,
                                          SYNTH_GESTURE, SYNTH_RAISE,   SYNTH_HANG };
     const bool both = synth_chance(rng, 0.5);           /* arms that move as one */
-    const synth_reach carried[2] = { walk[pn_rng_below(rng, 5)], walk[pn_rng_below(rng, 5)] };
+    const synth_reach right = walk[pn_rng_below(rng, 5)], left = walk[pn_rng_below(rng, 5)];
     for (int k = 0; k < SYNTH_KEYS; k++) {
         for (int s = 0; s < 2; s++) {
-            m->reach[s][k] = m->walks ? carried[s] : dance[pn_rng_below(rng, 8)];
+            m->reach[s][k] = m->walks ? (s == SYNTH_LEFT ? left : right) : dance[pn_rng_below(rng, 8)];
             const double x = synth_between(rng, -1.0, 1.0), y = synth_between(rng, -1.0, 1.0);
             m->stray[s][k] = m->walks ? v3_make(0.0, 0.0, 0.0) : v3_make(x, y, synth_between(rng, -1.0, 1.0));
         }

@@ -62,7 +62,7 @@ static v3 denim(const synth_material *m, v3 ground, const synth_spot *s)
     return v3_mul(v3_mix(ground, v3_make(0.80, 0.86, 0.92), synth_clamp(worn, 0.0, 1.0)), 1.0 + weave);
 }
 
-static v3 patterned(const synth_material *m, v3 ground, const synth_spot *s)
+v3 pn_synth_patterned(const synth_material *m, v3 ground, const synth_spot *s)
 {
     const double u = s->u, v = s->v;
     switch (m->pattern) {
@@ -96,13 +96,13 @@ static bool in_glyph(int digit, double x, double y)     /* seven-segment digits 
         || ((on & 4) && right && upper) || ((on & 16) && left && !upper) || ((on & 32) && right && !upper);
 }
 
-static bool in_number(int number, double x, double y)
+bool pn_synth_in_number(int number, double x, double y)
 {
     if (number < 10) return in_glyph(number, x + 0.5, y);
     return in_glyph(number / 10, x + 1.1, y) || in_glyph(number % 10, x - 0.1, y);
 }
 
-static bool in_print(int print, double x, double y, uint32_t seed)      /* x, y about -1 .. 1 on the chest */
+bool pn_synth_in_print(int print, double x, double y, uint32_t seed)
 {
     const double r = sqrt(x * x + y * y), a = atan2(x, y);
     switch (print) {
@@ -121,9 +121,9 @@ static bool in_print(int print, double x, double y, uint32_t seed)      /* x, y 
 static v3 cut_top(const synth_material *m, v3 c, const synth_spot *s, bool front)
 {
     const bool trunk = fabs(s->rest.x) < 0.085;
-    if (front && m->print && trunk && in_print(m->print, s->rest.x / 0.044, (s->rest.y - 0.728) / 0.044, m->seed))
+    if (front && m->print && trunk && pn_synth_in_print(m->print, s->rest.x / 0.044, (s->rest.y - 0.728) / 0.044, m->seed))
         return m->ink;
-    if (!front && m->number && trunk && in_number(m->number, -s->rest.x / 0.030, (s->rest.y - 0.690) / 0.075))
+    if (!front && m->number && trunk && pn_synth_in_number(m->number, -s->rest.x / 0.030, (s->rest.y - 0.690) / 0.075))
         return m->ink;
     if (!front && trunk && in_line(s->rest.y, 0.790, 0.0016)) return v3_mul(c, 0.72);
     if (s->along < 0.035 && s->rest.y > 0.74) return v3_mul(m->colour, 0.78);
@@ -175,7 +175,7 @@ static v3 cut_dress(const synth_material *m, v3 c, const synth_spot *s, bool fro
 static v3 paint_cloth(const synth_material *m, const synth_spot *s)
 {
     const bool front = s->rest.z > -0.008;
-    const v3 c = patterned(m, front ? m->colour : m->back, s);
+    const v3 c = pn_synth_patterned(m, front ? m->colour : m->back, s);
     switch (m->cut) {
     case SYNTH_TOP_CUT: return cut_top(m, c, s, front);
     case SYNTH_SHIRT_CUT: return cut_shirt(m, c, s, front);
@@ -290,6 +290,7 @@ v3 pn_synth_paint(const synth_material *m, const synth_body *b, const synth_spot
     case SYNTH_HAIR: return paint_hair(m, s);
     case SYNTH_SHOE: return paint_shoe(m, s);
     case SYNTH_CLOTH: return paint_cloth(m, s);
+    case SYNTH_PANEL: return pn_synth_paint_panel(m, s);
     default: return v3_mul(m->colour, 1.0 + 0.015 * pn_synth_noise(s->u * 60.0, s->v * 60.0, m->seed));
     }
 }

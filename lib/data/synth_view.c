@@ -1,11 +1,9 @@
 /* lib/data/synth_view.c - the studio: framing, what is seen where, key points, labels, exact flow */
 #include "data/synth.h"
 
-static const double TILT = 0.087;               /* the camera looks down by 5 degrees: feet show their length */
-
 static v3 to_view(v3 p)
 {
-    return v3_make(p.x, p.y * cos(TILT) - p.z * sin(TILT), p.y * sin(TILT) + p.z * cos(TILT));
+    return v3_make(p.x, p.y * cos(SYNTH_TILT) - p.z * sin(SYNTH_TILT), p.y * sin(SYNTH_TILT) + p.z * cos(SYNTH_TILT));
 }
 
 v3 pn_synth_to_screen(const pn_synth *s, v3 world)

@@ -364,6 +364,7 @@ void pn_synth_person_make(synth_person *p, uint64_t seed, int person)
     pn_rng rng = pn_rng_make(seed, (uint64_t)person << 20);
     p->mesh.sheets = p->mesh.vertices = p->mesh.triangles = 0;
     p->stance = (synth_stance){ 0 };
+    p->plain = false;
     pn_synth_body_make(&p->body, &rng);
     choose_colouring(p, &rng);
     pn_synth_dress(p, &rng);

@@ -1,7 +1,6 @@
 /* lib/data/tracks.c - key points over time, for the key-point cleaning network; contract in posenet/clips.h */
 #include "data/clips.h"
-
-#include <stdatomic.h>
+#include "data/helpers.h"
 
 /* One clip: [frames][34] as the network sees them. */
 typedef struct { ptrdiff_t frames; float *noisy, *clean; } track;
@@ -10,9 +9,7 @@ struct pn_tracks {
     const pn_clips *clips;
     track *track;
     ptrdiff_t *start;               /* [clips + 1] of each clip's frames among all */
-    pn_ctx **helper;
-    int helpers;
-    atomic_bool failed;
+    pn_helpers helpers;
 };
 
 static void normalise(const pn_pose17 *pose, const double grid[2], float out[PN_TRACK_CHANNELS])
@@ -24,8 +21,9 @@ static void normalise(const pn_pose17 *pose, const double grid[2], float out[PN_
     }
 }
 
-static pn_status load_track(const pn_tracks *t, pn_ctx *ctx, ptrdiff_t clip)
+static pn_status load_track(void *self, pn_ctx *ctx, ptrdiff_t clip)
 {
+    const pn_tracks *t = self;
     double points[PN_JOINTS][3], grid[2];
     track *k = &t->track[clip];
     pn_status status = pn_clips_grid(t->clips, ctx, clip, 0, grid);
@@ -42,21 +40,12 @@ static pn_status load_track(const pn_tracks *t, pn_ctx *ctx, ptrdiff_t clip)
     return status;
 }
 
-static void load_task(void *self, ptrdiff_t clip, int worker)
-{
-    pn_tracks *t = self;
-    if (!atomic_load(&t->failed) && load_track(t, t->helper[worker], clip)) atomic_store(&t->failed, true);
-}
-
 static pn_status make_room(pn_tracks *t)
 {
     const pn_clips *c = t->clips;
     t->track = pn_alloc(c->ctx, (size_t)c->count, sizeof *t->track);
     t->start = pn_alloc(c->ctx, (size_t)c->count + 1, sizeof *t->start);
-    t->helper = pn_alloc(c->ctx, (size_t)t->helpers, sizeof *t->helper);
-    if (!t->track || !t->start || !t->helper) return PN_ERR_NOMEM;
-    for (int i = 0; i < t->helpers; i++)
-        if (!(t->helper[i] = pn_ctx_child(c->ctx))) return PN_ERR_NOMEM;
+    if (!t->track || !t->start) return PN_ERR_NOMEM;
     for (ptrdiff_t i = 0; i < c->count; i++) {
         track *k = &t->track[i];
         k->frames = c->clip[i].frames;
@@ -65,7 +54,7 @@ static pn_status make_room(pn_tracks *t)
         k->clean = pn_alloc(c->ctx, (size_t)k->frames, PN_TRACK_CHANNELS * sizeof(float));
         if (!k->noisy || !k->clean) return PN_ERR_NOMEM;
     }
-    return PN_OK;
+    return pn_helpers_begin(&t->helpers, c->ctx);
 }
 
 pn_tracks *pn_tracks_new(const pn_clips *c)
@@ -73,12 +62,8 @@ pn_tracks *pn_tracks_new(const pn_clips *c)
     pn_tracks *t = pn_alloc(c->ctx, 1, sizeof *t);
     if (!t) return NULL;
     t->clips = c;
-    t->helpers = pn_pool_size(pn_ctx_pool(c->ctx));
     pn_status status = make_room(t);
-    if (!status) pn_parallel(pn_ctx_pool(c->ctx), c->count, load_task, t);
-    for (int i = 0; !status && i < t->helpers; i++)
-        if (pn_ctx_status(t->helper[i]))
-            status = pn_fail(c->ctx, pn_ctx_status(t->helper[i]), "%s", pn_ctx_message(t->helper[i]));
+    if (!status) status = pn_helpers_run(&t->helpers, c->count, load_track, t);
     if (!status) return t;
     pn_tracks_free(t);
     return NULL;
@@ -92,8 +77,7 @@ void pn_tracks_free(pn_tracks *t)
         pn_free(ctx, t->track[i].noisy);
         pn_free(ctx, t->track[i].clean);
     }
-    for (int i = 0; t->helper && i < t->helpers; i++) pn_ctx_free(t->helper[i]);
-    pn_free(ctx, t->helper);
+    pn_helpers_end(&t->helpers);
     pn_free(ctx, t->track);
     pn_free(ctx, t->start);
     pn_free(ctx, t);

@@ -55,6 +55,15 @@ PN_API pn_status pn_synth_write_dance(pn_ctx *ctx, const pn_synth_opt *opt);
  *   face as whole pixels, seen or not; dataset.ini (kp_size)
  */
 PN_API pn_status pn_synth_write_face(pn_ctx *ctx, const pn_synth_opt *opt);
+/**
+ * Objects of boxes (vans, chairs, parcels; opt's people) from 18 azimuths and 3 elevations (opt's views: 54), in the layout
+ * that posenet/views.h reads, objects disjoint between the splits.
+ *
+ *   data_box/MODEL_A_E.png, A in tens of degrees 0, 2 … 34, E in degrees 0, 10, 20; id_box_{train,test}.txt, name_box_test.txt
+ *
+ * The object turns before a white wall, and its size is the same from all sides. Errors and threads: as pn_synth_write.
+ */
+PN_API pn_status pn_synth_write_view(pn_ctx *ctx, const pn_synth_opt *opt);
 
 /* ---- One picture ----------------------------------------------------------------------------------------------- */
 

@@ -73,6 +73,10 @@ START_TEST(what_is_missing_is_named)
     explains(run("posenet-data synth --out %s --people 0", world("no")), 2,
              "--people is '0', expected a whole number from 1");
     explains(run("posenet-data synth --out %s --size 16x16", world("no")), 2, "16x16");
+    explains(run("posenet-data synth --out %s --kind swim", world("no")), 2,
+             "--kind is 'swim', expected pose, dance, face or view");
+    explains(run("posenet-data synth --out %s --kind view --views 6", world("no")), 2, "views is 6, expected 54 or more");
+    explains(run("posenet-data synth --out %s --kind dance --flow", world("no")), 2, "--flow is of --kind pose");
     ck_assert(!there(world("no")));
 }
 END_TEST

@@ -1,0 +1,35 @@
+/* views.h - views of objects, inside lib/data */
+#ifndef PN_VIEWS_H
+#define PN_VIEWS_H
+
+#include "data/dataset.h"
+#include "posenet/views.h"
+
+enum { PN_MODEL_VIEWS = PN_AZIMUTHS * PN_ELEVATIONS };
+
+/* A list of views and what follows from it. */
+typedef struct {
+    pn_ctx *ctx;
+    pn_arena arena;
+    pn_view *view;
+    size_t count, room;
+    long *line;                     /* [count] where a view stands */
+    size_t line_room;
+    pn_table by_model;
+    ptrdiff_t (*at)[PN_MODEL_VIEWS];        /* [models] the view's place in the list plus 1, 0 where there is none */
+    size_t models, model_room;
+} pn_view_list;
+
+/* A name MODEL_A_E a line; out can be freed after an error too. */
+pn_status pn_view_list_parse(pn_ctx *ctx, const char *name, pn_bytes *file, pn_view_list *out);
+void pn_view_list_free(pn_view_list *l);
+
+struct pn_views {
+    pn_ctx *ctx;
+    pn_view_list list;
+    const char **path;              /* [count] of the pictures */
+};
+
+pn_status pn_views_load(const pn_views *v, pn_ctx *ctx, ptrdiff_t i, ptrdiff_t height, ptrdiff_t width, float *out);
+
+#endif

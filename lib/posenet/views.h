@@ -1,0 +1,74 @@
+/* posenet/views.h - views of objects: pictures from 18 azimuths and 3 elevations, and their loader
+ *
+ * Layout and conventions are those of GFLA's view synthesis (ShapeNet cars and chairs), with the groups of the published
+ * .hdf5 as files of a folder.
+ */
+#ifndef POSENET_VIEWS_H
+#define POSENET_VIEWS_H
+
+#include "posenet/data.h"
+
+enum { PN_AZIMUTHS = 18, PN_ELEVATIONS = 3, PN_VIEW_CODE = PN_AZIMUTHS + PN_ELEVATIONS };
+
+typedef struct pn_views pn_views;   /* a split's views: names and places; no pixels */
+typedef struct {
+    const char *name;               /* MODEL_A_E: azimuth in tens of degrees (0, 2 … 34), elevation in degrees (0, 10, 20) */
+    ptrdiff_t model;
+    int azimuth, elevation;         /* steps of 20 and of 10 degrees */
+} pn_view;
+typedef struct { ptrdiff_t source, target; } pn_view_pair;      /* views */
+
+/**
+ * Open id_KIND_SPLIT.txt, a name a line, whatever the KIND; pictures are data_KIND/NAME.png or .jpg.
+ *
+ * returns NULL and pn_ctx_message: no list or several of them, a name of another form or there twice (file and line), a
+ *         picture that is not there
+ */
+PN_API pn_views *pn_views_open(pn_ctx *ctx, const char *folder, const char *split);
+PN_API void pn_views_free(pn_views *v);
+PN_API ptrdiff_t pn_views_count(const pn_views *v);
+PN_API const pn_view *pn_views_view(const pn_views *v, ptrdiff_t i);    /* in the list's order */
+PN_API ptrdiff_t pn_views_models(const pn_views *v);
+PN_API ptrdiff_t pn_views_find(const pn_views *v, ptrdiff_t model, int azimuth, int elevation);        /* -1: not there */
+
+/* Which azimuth, then which elevation: 1 at each of the two, else 0. */
+PN_API void pn_view_code(const pn_view *view, float out[PN_VIEW_CODE]);
+/* [3,H,W] in [-1,1], stretched. */
+PN_API pn_status pn_views_picture(const pn_views *v, ptrdiff_t i, ptrdiff_t height, ptrdiff_t width, float *out);
+
+/* The published test: of every model all 18 azimuths at elevation 0, from one source whose azimuth goes round with the
+ * number of the model. Pairs with a view that is not there are left out. */
+PN_API ptrdiff_t pn_views_test_pairs(const pn_views *v, pn_view_pair *out);     /* how many; out may be NULL, else has room */
+
+/* ---- Loading --------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    ptrdiff_t batch, height, width;
+    pn_order order;
+    uint64_t seed;
+} pn_view_loader_opt;
+typedef struct pn_view_loader pn_view_loader;
+/* Pictures [B,3,H,W] in [-1,1], codes [B,21,1,1]. */
+typedef struct {
+    ptrdiff_t size;
+    const float *source, *target, *code_source, *code_target;
+    const pn_view_pair *pair;       /* [B] */
+    uint64_t epoch;
+} pn_view_batch;
+typedef struct { uint64_t seed, epoch, position; } pn_view_loader_state;
+
+/**
+ * Begin to load. In an epoch every view is a source once (a last batch that is not full is left out); its target is a random
+ * one of the model's azimuths at the same elevation. What comes depends on seed, epoch and place alone: not on threads, and
+ * a loader that starts `from` a state goes on with the very batches that would have come.
+ *
+ * returns NULL: a batch larger than the number of views, a size out of range, no memory. v must outlive it.
+ */
+PN_API pn_view_loader *pn_view_loader_new(pn_views *v, const pn_view_loader_opt *opt, const pn_view_loader_state *from);
+PN_API void pn_view_loader_free(pn_view_loader *l);
+/* The next batch, on all threads; valid until the next call. After an error the same batch is tried again. */
+PN_API pn_status pn_view_loader_next(pn_view_loader *l, pn_view_batch *out);
+PN_API pn_view_loader_state pn_view_loader_where(const pn_view_loader *l);
+PN_API ptrdiff_t pn_view_loader_epoch(const pn_view_loader *l);         /* batches in an epoch */
+
+#endif
