@@ -79,7 +79,7 @@ pn_status painter_new(painter *p, pn_model *model, ptrdiff_t height, ptrdiff_t w
     float **pictures[] = { &p->source, &p->target, &p->image }, **poses[] = { &p->pose_source, &p->pose_target };
     bool ok = true;
     for (int i = 0; i < 3; i++) ok = (*pictures[i] = pn_ctx_alloc(p->ctx, 3 * plane)) && ok;
-    for (int i = 0; i < 2; i++) ok = (*poses[i] = pn_ctx_alloc(p->ctx, PN_JOINTS * plane)) && ok;
+    for (int i = 0; i < 2; i++) ok = (*poses[i] = pn_ctx_alloc(p->ctx, (size_t)pn_pose_channels(p->needs.limbs) * plane)) && ok;
     float **labels[] = { &p->parsing, &p->parsing_target };
     for (int i = 0; i < 2 && p->needs.classes; i++)
         ok = (*labels[i] = pn_ctx_alloc(p->ctx, (size_t)p->needs.classes * plane)) && ok;
@@ -111,12 +111,12 @@ void painter_free(painter *p)
 void painter_heatmaps(const painter *p, const pn_pose *pose, ptrdiff_t grid_height, ptrdiff_t grid_width, float *heatmaps)
 {
     const pn_pose scaled = pn_pose_scale(pose, (double)grid_height, (double)grid_width, (double)p->height, (double)p->width);
-    pn_pose_heatmaps(&scaled, p->height, p->width, p->needs.sigma, heatmaps);
+    pn_pose_maps(&scaled, p->height, p->width, p->needs.sigma, p->needs.limbs, heatmaps);
 }
 
 static pn_status load_person(const painter *p, const pn_person *person, float *picture, float *heatmaps)
 {
-    const pn_status status = pn_person_load(p->ctx, person, p->height, p->width, PN_FILTER_TRIANGLE, picture, NULL);
+    const pn_status status = pn_person_load(p->ctx, person, p->height, p->width, p->needs.filter, picture, NULL);
     if (!status) painter_heatmaps(p, &person->pose, person->grid_height, person->grid_width, heatmaps);
     return status;
 }

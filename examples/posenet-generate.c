@@ -143,7 +143,7 @@ static pn_status one_picture(session *s)
     const request *r = s->ask;
     pn_image picture = { 0 }, resized = { 0 };
     pn_status status = pn_image_read(s->ctx, r->source, &picture);
-    if (!status) status = pn_image_resize(s->ctx, &picture, s->size.height, s->size.width, PN_FILTER_TRIANGLE, &resized);
+    if (!status) status = pn_image_resize(s->ctx, &picture, s->size.height, s->size.width, s->painter.needs.filter, &resized);
     if (!status) status = read_pose(s, r->source_pose, &picture, s->painter.pose_source);
     if (!status) status = read_pose(s, r->target_pose, &picture, s->painter.pose_target);
     if (!status) pn_image_to_floats(&resized, s->painter.source);

@@ -128,7 +128,7 @@ static pn_status read_picture(session *s, const char *path)
 {
     painter *p = &s->painter;
     pn_status status = pn_image_read(s->ctx, path, &s->picture);
-    if (!status) status = pn_image_resize(s->ctx, &s->picture, p->height, p->width, PN_FILTER_TRIANGLE, &s->known);
+    if (!status) status = pn_image_resize(s->ctx, &s->picture, p->height, p->width, p->needs.filter, &s->known);
     if (!status) pn_image_to_floats(&s->known, p->source);
     return status;
 }

@@ -246,7 +246,8 @@ static pn_status open_data(session *s)
     const pn_loader_opt load = {
         .batch = (ptrdiff_t)r->batch, .height = r->size.height, .width = r->size.width, .order = PN_SHUFFLED, .seed = r->common.seed,
         .augment = r->augment && strcmp(r->augment, "market") == 0 ? PN_AUGMENT_MARKET : PN_AUGMENT_NONE,
-        .sigma = needs.sigma, .merge = needs.classes ? "" : NULL, .classes = needs.classes, .hole = needs.hole, .place = needs.place,
+        .sigma = needs.sigma, .limbs = needs.limbs, .filter = needs.filter, .merge = needs.classes ? "" : NULL, .classes = needs.classes,
+        .hole = needs.hole, .place = needs.place,
     };
     const pn_weights *w = s->checkpoint;
     const pn_loader_state from = w ? (pn_loader_state){ (uint64_t)noted(w, "pn.loader.seed"), (uint64_t)noted(w, "pn.loader.epoch"),

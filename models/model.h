@@ -73,7 +73,7 @@ PN_API int pn_model_notes(const pn_model *m, pn_note notes[PN_MODEL_NOTES]);
 
 typedef struct {
     const pn_real *source, *target;             /* [count,3,H,W] in [-1,1]; target only to train */
-    const pn_real *pose_source, *pose_target;   /* [count,18,H,W] heat maps */
+    const pn_real *pose_source, *pose_target;   /* [count,18,H,W] heat maps; [count,30,H,W] for a model that needs limbs */
     /* For models that need them, else NULL. */
     const pn_real *parsing_source, *parsing_target;     /* [count,classes,H,W], 1 where a pixel is of the class; target only to train */
     const pn_real *hole;                        /* [count,1,H,W], 1 where the source is missing; NULL: nothing is */
@@ -82,6 +82,8 @@ typedef struct {
 /* What a program must make these from. */
 typedef struct {
     double sigma;                               /* of the heat maps, in pixels of the given height */
+    pn_limb_maps limbs;                         /* beside the heat maps */
+    pn_filter filter;                           /* that brings pictures to their size */
     int classes;                                /* of the label maps; 0: the model reads none */
     const char *labelling;                      /* of the label maps, as pn_merge_find has it; "": their folder's, else lip20 */
     pn_hole_kind hole;                          /* to train with */

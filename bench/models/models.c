@@ -65,9 +65,10 @@ static pn_status make_label_maps(model_work *w, const bench_model *m)
 static pn_status make_inputs(model_work *w, const bench_model *m)
 {
     pn_rng rng = pn_rng_named(1, "bench");
+    const pn_model_needs needs = pn_model_needs_at(w->model, m->height);
     const ptrdiff_t plane = m->height * m->width;
     for (int i = 0; i < 5; i++) {
-        const ptrdiff_t channels = i == 2 || i == 3 ? PN_JOINTS : 3, n = m->batch * channels * plane;
+        const ptrdiff_t channels = i == 2 || i == 3 ? pn_pose_channels(needs.limbs) : 3, n = m->batch * channels * plane;
         pn_real *v = w->array[i] = pn_ctx_alloc(w->ctx, (size_t)n * sizeof *v);
         if (!v) return PN_ERR_NOMEM;
         if (channels == 3) {
@@ -80,7 +81,7 @@ static pn_status make_inputs(model_work *w, const bench_model *m)
                 pose.x[j] = (double)pn_rng_below(&rng, m->width);
                 pose.y[j] = (double)pn_rng_below(&rng, m->height);
             }
-            pn_pose_heatmaps(&pose, m->height, m->width, 6, v + b * channels * plane);
+            pn_pose_maps(&pose, m->height, m->width, 6, needs.limbs, v + b * channels * plane);
         }
     }
     w->in = (pn_model_input){ .source = w->array[0], .target = w->array[1], .pose_source = w->array[2],

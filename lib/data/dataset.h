@@ -6,8 +6,8 @@
 
 /* ---- Key points ------------------------------------------------------------------------------------------------- */
 
-enum { PN_LIMBS = 17 };
-extern const signed char pn_limbs[PN_LIMBS][2];         /* pairs of joints, in the field's order */
+enum { PN_BONES = 17 };             /* limbs, then what joins neck and head */
+extern const signed char pn_bones[PN_BONES][2];         /* pairs of joints, in the field's order; the first PN_LIMBS are limbs */
 /* v, but not exactly -1: a joint that is there must not become "missing" by where it lands. */
 double pn_pose_present(double v);
 

@@ -143,8 +143,8 @@ static pn_status load_side(pn_loader *l, helper *h, const request *r)
     pn_pose pose = pn_pose_scale(&p->pose, (double)p->grid_height, (double)p->grid_width, (double)height,
                                  (double)width);
     if (r->motion) pose = pn_motion_pose(r->motion, &pose, height, width);
-    pn_pose_heatmaps(&pose, height, width, l->opt.sigma,
-                     r->s->heatmaps[r->side] + r->item * PN_JOINTS * height * width);
+    pn_pose_maps(&pose, height, width, l->opt.sigma, l->opt.limbs,
+                 r->s->heatmaps[r->side] + r->item * pn_pose_channels(l->opt.limbs) * height * width);
     return PN_OK;
 }
 
@@ -305,7 +305,7 @@ static pn_status check_options(pn_loader *l)
 
 static size_t floats_of(const pn_loader *l)
 {
-    const size_t maps = (size_t)(3 + PN_JOINTS + (l->parsing ? l->merge.classes : 0) + (l->opt.hole != PN_HOLE_NONE));
+    const size_t maps = (size_t)(3 + pn_pose_channels(l->opt.limbs) + (l->parsing ? l->merge.classes : 0) + (l->opt.hole != PN_HOLE_NONE));
     return (size_t)l->opt.batch * (size_t)(l->opt.height * l->opt.width) * maps * SIDES;
 }
 
@@ -322,7 +322,7 @@ static pn_status make_slots(pn_loader *l)
         if (l->opt.hole != PN_HOLE_NONE && !(s->hole = pn_alloc(ctx, n * plane, sizeof *s->hole))) return PN_ERR_NOMEM;
         for (int side = 0; side < SIDES; side++) {
             s->picture[side] = pn_alloc(ctx, n * plane, 3 * sizeof(float));
-            s->heatmaps[side] = pn_alloc(ctx, n * plane, PN_JOINTS * sizeof(float));
+            s->heatmaps[side] = pn_alloc(ctx, n * plane, (size_t)pn_pose_channels(l->opt.limbs) * sizeof(float));
             if (!s->picture[side] || !s->heatmaps[side]) return PN_ERR_NOMEM;
             if (l->parsing) s->parsing[side] = pn_alloc(ctx, n * plane, (size_t)l->merge.classes * sizeof(float));
             if (l->parsing && !s->parsing[side]) return PN_ERR_NOMEM;

@@ -54,10 +54,45 @@ pn_status pn_merge_find(pn_ctx *ctx, const char *name_or_file, pn_merge *out)
     if (status != PN_ERR_ARG) return status;
     if (strpbrk(name_or_file, "/.")) return from_file(ctx, name_or_file, out);
     return pn_fail(ctx, PN_ERR_ARG,
-                   "'%s' is no labelling or merge; take lip20, cihp20, atr18, pise8, adgan8, pise, adgan, casd, none8, "
+                   "'%s' is no labelling or merge; take lip20, cihp20, merged8, atr18, pise8, adgan8, pise, adgan, casd, none8, "
                    "none20 or a file of whole numbers",
                    name_or_file);
 }
+
+/* ---- Joints and limbs of the classes ---------------------------------------------------------------------------- */
+
+extern const char pn_text_class_joints[];
+
+/* "K k j j j": of label maps of K classes, class k has the joints j; of limbs, those between two of them. */
+static void read_class(char *line, int classes, pn_class_parts *out)
+{
+    char *at = line;
+    const long of = strtol(at, &at, 10), k = strtol(at, &at, 10);
+    if (of != classes) return;
+    out->classes = classes;
+    for (char *stop; at += strspn(at, " "), *at; at = stop) out->joints[k] |= UINT32_C(1) << strtol(at, &stop, 10);
+    for (int l = 0; l < PN_LIMBS; l++) {
+        const uint32_t ends = UINT32_C(1) << pn_bones[l][0] | UINT32_C(1) << pn_bones[l][1];
+        if ((out->joints[k] & ends) == ends) out->limbs[k] |= UINT32_C(1) << l;
+    }
+}
+
+pn_status pn_class_parts_find(pn_ctx *ctx, int classes, pn_class_parts *out)
+{
+    pn_class_parts found = { 0 };
+    char *text = pn_strdup(ctx, pn_text_class_joints);
+    if (!text) return PN_ERR_NOMEM;
+    char *rest = text, *line;
+    while ((line = pn_field_next(&rest, '\n')))
+        if (*line && *line != '#') read_class(line, classes, &found);
+    pn_free(ctx, text);
+    if (!found.classes)
+        return pn_fail(ctx, PN_ERR_ARG, "there is no table of joints for %d classes, expected 1, 8 or 20", classes);
+    *out = found;
+    return PN_OK;
+}
+
+/* ---- Merging ----------------------------------------------------------------------------------------------------- */
 
 void pn_merge_apply(const pn_merge *merge, pn_image *labels)
 {

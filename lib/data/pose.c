@@ -58,9 +58,37 @@ void pn_pose_heatmaps(const pn_pose *pose, ptrdiff_t height, ptrdiff_t width, do
     }
 }
 
+int pn_pose_channels(pn_limb_maps limbs) { return PN_JOINTS + (limbs == PN_LIMBS_NONE ? 0 : PN_LIMBS); }
+
+/* a and b: (y, x) */
+static void limb(const double a[2], const double b[2], ptrdiff_t height, ptrdiff_t width, pn_limb_maps kind, float *map)
+{
+    const double dy = b[0] - a[0], dx = b[1] - a[1], length2 = fmax(dy * dy + dx * dx, 1);
+    for (ptrdiff_t y = 0; y < height; y++)
+        for (ptrdiff_t x = 0; x < width; x++) {
+            const double py = (double)y - a[0], px = (double)x - a[1];
+            double t = length2 < HUGE_VAL ? (px * dx + py * dy) / length2 : 0; /* so far away that nothing of it shows */
+            if (kind == PN_LIMBS_SEGMENT) t = fmin(1, fmax(0, t));
+            const double ey = py - t * dy, ex = px - t * dx;
+            map[y * width + x] = (float)exp(-0.1 * sqrt(ey * ey + ex * ex));
+        }
+}
+
+void pn_pose_maps(const pn_pose *pose, ptrdiff_t height, ptrdiff_t width, double sigma, pn_limb_maps limbs, float *out)
+{
+    pn_pose_heatmaps(pose, height, width, sigma, out);
+    for (int l = 0; limbs != PN_LIMBS_NONE && l < PN_LIMBS; l++) {
+        const int from = pn_bones[l][0], to = pn_bones[l][1];
+        float *map = out + (PN_JOINTS + l) * height * width;
+        const double a[2] = { trunc(pose->y[from]), trunc(pose->x[from]) }, b[2] = { trunc(pose->y[to]), trunc(pose->x[to]) };
+        if (pn_pose_has(pose, from) && pn_pose_has(pose, to)) limb(a, b, height, width, limbs, map);
+        else memset(map, 0, (size_t)(height * width) * sizeof *map);
+    }
+}
+
 /* ---- Drawing ---------------------------------------------------------------------------------------------------- */
 
-const signed char pn_limbs[PN_LIMBS][2] = {
+const signed char pn_bones[PN_BONES][2] = {
     { 1, 2 },  { 1, 5 },   { 2, 3 },   { 3, 4 }, { 5, 6 },  { 6, 7 },   { 1, 8 },  { 8, 9 },   { 9, 10 },
     { 1, 11 }, { 11, 12 }, { 12, 13 }, { 1, 0 }, { 0, 14 }, { 14, 16 }, { 0, 15 }, { 15, 17 },
 };
@@ -96,8 +124,8 @@ void pn_pose_draw(const pn_pose *pose, pn_image *image)
 {
     const ptrdiff_t side = image->height > image->width ? image->height : image->width;
     const double radius = fmax(1.0, (double)side / 200.0);
-    for (int l = 0; l < PN_LIMBS; l++) {
-        const int from = pn_limbs[l][0], to = pn_limbs[l][1];
+    for (int l = 0; l < PN_BONES; l++) {
+        const int from = pn_bones[l][0], to = pn_bones[l][1];
         if (!pn_pose_has(pose, from) || !pn_pose_has(pose, to)) continue;
         pn_image_stroke(image, (const double[2]) { pose->y[from], pose->x[from] },
                (const double[2]) { pose->y[to], pose->x[to] }, radius, pn_joint_colours[l]);

@@ -63,6 +63,14 @@ PN_API pn_pose pn_pose_scale(const pn_pose *pose, double from_h, double from_w, 
  * joint gives zeros. GFLA's sigma is 6 at any resolution.
  */
 PN_API void pn_pose_heatmaps(const pn_pose *pose, ptrdiff_t height, ptrdiff_t width, double sigma, float *out);
+/* Maps of limbs beside those of joints: none, or 12, from neck to ankles and wrists, exp(-0.1 d), d the distance in pixels
+ * from the limb between its truncated end points: from the SEGMENT, or from the infinite LINE through them (CASD). A limb
+ * whose end points fall together is a point; one without an end point gives zeros. */
+enum { PN_LIMBS = 12 };
+typedef enum { PN_LIMBS_NONE, PN_LIMBS_SEGMENT, PN_LIMBS_LINE } pn_limb_maps;
+PN_API int pn_pose_channels(pn_limb_maps limbs);        /* PN_JOINTS, or PN_JOINTS + PN_LIMBS */
+/* [pn_pose_channels,H,W]: the heat maps, then the limbs'. */
+PN_API void pn_pose_maps(const pn_pose *pose, ptrdiff_t height, ptrdiff_t width, double sigma, pn_limb_maps limbs, float *out);
 /* Limbs and joints in the field's colours over a picture (as big as the pose's grid). */
 PN_API void pn_pose_draw(const pn_pose *pose, pn_image *image);
 
@@ -94,6 +102,12 @@ PN_API pn_status pn_merge_find(pn_ctx *ctx, const char *name_or_file, pn_merge *
 PN_API void pn_merge_apply(const pn_merge *merge, pn_image *labels);
 /* [classes,H,W], 1 where a label is the class */
 PN_API void pn_labels_to_onehot(const pn_image *labels, const pn_merge *merge, float *out);
+/* Which joints lie in each class: bit j is joint j. A limb lies where both its joints do: bit i is limb map i. Class 0 of
+ * several is the background: neither. */
+enum { PN_CLASSES = 32 };
+typedef struct { int classes; uint32_t joints[PN_CLASSES], limbs[PN_CLASSES]; } pn_class_parts;
+/* Of label maps of 1 class (every joint), of this project's 8, or of the 20 labels themselves. PN_ERR_ARG: another number. */
+PN_API pn_status pn_class_parts_find(pn_ctx *ctx, int classes, pn_class_parts *out);
 
 /* ---- Holes: what is missing of a picture that is to be completed ------------------------------------------------------ */
 
@@ -228,6 +242,7 @@ typedef struct {
     pn_filter filter;               /* TRIANGLE, as GFLA and torchvision; or CUBIC */
     uint64_t seed;
     double sigma;                   /* of the heat maps; 0: 6 */
+    pn_limb_maps limbs;             /* beside them */
     const char *merge; /* parsing wanted, merged by this table; "": by the data set's labelling; NULL: not wanted */
     int classes;                    /* that the merge must have; 0: any */
     pn_hole_kind hole;              /* drawn for every source, where it is not NONE; needs parsing */
@@ -236,7 +251,7 @@ typedef struct {
     size_t cache_bytes;             /* resized pictures kept when all of them fit; 0: 256 MiB */
 } pn_loader_opt;
 
-/* B pairs; pictures [B,3,H,W] in [-1,1], heat maps [B,18,H,W], parsing [B,K,H,W] or NULL, hole [B,1,H,W], 1 where the source
+/* B pairs; pictures [B,3,H,W] in [-1,1], poses [B,pn_pose_channels(limbs),H,W], parsing [B,K,H,W] or NULL, hole [B,1,H,W], 1 where the source
  * is missing, or NULL. */
 typedef struct {
     ptrdiff_t size;                 /* B */

@@ -210,6 +210,24 @@ START_TEST(a_batch_holds_the_stretched_picture_and_its_heat_maps)
 }
 END_TEST
 
+START_TEST(a_batch_holds_the_limbs_too_when_they_are_asked_for)
+{
+    pn_dataset *d = open_set(NULL);
+    pn_loader *l = open_loader(d, (pn_loader_opt){ .batch = 2, .height = H, .width = W, .limbs = PN_LIMBS_SEGMENT }, NULL);
+    pn_batch b;
+    assert_works(pn_loader_next(l, &b));
+    static float maps[30 * H * W];
+    for (int i = 0; i < 2; i++) {
+        const pn_person *p = b.pair[i]->source;
+        const pn_pose pose = pn_pose_scale(&p->pose, (double)p->grid_height, (double)p->grid_width, H, W);
+        pn_pose_maps(&pose, H, W, 6, PN_LIMBS_SEGMENT, maps);
+        ck_assert_mem_eq(maps, b.pose_source + i * 30 * H * W, sizeof maps);
+    }
+    pn_loader_free(l);
+    pn_dataset_free(d);
+}
+END_TEST
+
 START_TEST(a_broken_picture_reaches_next_with_its_name)
 {
     write_set();
@@ -460,6 +478,7 @@ TCase *loader_cases(void)
     tcase_add_test(tc, an_epoch_shows_each_pair_once_and_the_next_another_order);
     tcase_add_test(tc, next_asks_for_no_memory_once_everything_is_kept);
     tcase_add_test(tc, a_batch_holds_the_stretched_picture_and_its_heat_maps);
+    tcase_add_test(tc, a_batch_holds_the_limbs_too_when_they_are_asked_for);
     tcase_add_test(tc, a_broken_picture_reaches_next_with_its_name);
     tcase_add_test(tc, everything_taken_is_given_back);
     tcase_add_test(tc, no_memory_at_any_moment_is_an_error);
