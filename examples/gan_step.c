@@ -16,7 +16,7 @@ enum { BATCH = 4, SIDE = 16, WIDTH = 16 };
 /* ---- Two networks ----------------------------------------------------------------------------------------------------- */
 
 typedef struct { pn_conv_layer in, middle, out; } generator;
-typedef struct { pn_spectral_conv_layer in, out; } discriminator;
+typedef struct { pn_conv_layer in, out; } discriminator;
 
 static const pn_conv_opt same = { .pad = { 1, 1 } }, halve = { .stride = { 2, 2 }, .pad = { 1, 1 } };
 
@@ -46,9 +46,9 @@ static pn_tensor *paint(pn_graph *g, const generator *net, pn_tensor *spot)
 
 static pn_tensor *judge(pn_graph *g, const discriminator *net, pn_tensor *image)
 {
-    pn_tensor *x = pn_spectral_conv_layer_call(g, &net->in, image);
+    pn_tensor *x = pn_conv_layer_call(g, &net->in, image);
     x = pn_leaky_relu(g, x, 0.1);
-    return pn_spectral_conv_layer_call(g, &net->out, x);
+    return pn_conv_layer_call(g, &net->out, x);
 }
 
 /* ---- Data: a spot, and the disc it stands for ---------------------------------------------------------------------------- */

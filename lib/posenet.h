@@ -258,9 +258,10 @@ PN_API void pn_ctx_watch(pn_ctx *ctx, pn_watch w);
 
 /* ---- Parameters ------------------------------------------------------------------------------------------------ */
 
-typedef enum { PN_INIT_CONSTANT, PN_INIT_NORMAL, PN_INIT_UNIFORM, PN_INIT_ORTHOGONAL, PN_INIT_UNIT } pn_init_kind;
+typedef enum { PN_INIT_CONSTANT, PN_INIT_NORMAL, PN_INIT_UNIFORM, PN_INIT_ORTHOGONAL, PN_INIT_UNIT, PN_INIT_FAN_IN } pn_init_kind;
 /* CONSTANT value; NORMAL deviation value; UNIFORM in (-value, value); ORTHOGONAL gain value, matrix = first dimension x
- * the rest; UNIT: normal, then scaled to length 1 (spectral norm's vectors). */
+ * the rest; UNIT: normal, then scaled to length 1 (spectral norm's vectors); FAN_IN: normal, deviation value / sqrt(how many
+ * inputs reach an output), which is the product of all extents but the first; of a transposed convolution its layer knows. */
 typedef struct { pn_init_kind kind; double value; } pn_init;
 
 PN_API pn_params *pn_params_new(pn_ctx *ctx);

@@ -30,6 +30,17 @@ pn_vgg19 pn_vgg19_make(const pn_scope *s, int narrow)
     return vgg;
 }
 
+pn_tensor *pn_imagenet_colours(pn_graph *g, pn_tensor *x)
+{
+    static const double mean[3] = { 0.485, 0.456, 0.406 }, deviation[3] = { 0.229, 0.224, 0.225 };
+    pn_tensor *c[3];
+    for (int i = 0; i < 3; i++) {
+        c[i] = pn_slice(g, x, 1, i, i + 1);
+        c[i] = pn_affine(g, c[i], 0.5 / deviation[i], (0.5 - mean[i]) / deviation[i]);
+    }
+    return pn_concat(g, c, 3, 1);
+}
+
 pn_vgg19_features pn_vgg19_call(pn_graph *g, const pn_vgg19 *vgg, pn_tensor *x, pn_vgg19_tap last)
 {
     pn_vgg19_features f = { 0 };

@@ -21,4 +21,7 @@ struct pn_params {
     size_t room;
 };
 
+/* FAN_IN as NORMAL, where fan_in inputs reach an output; any other as it is. */
+pn_init pn_init_normal_in(pn_init init, double fan_in);
+
 #endif

@@ -49,6 +49,11 @@ static pn_status orthogonal(pn_ctx *ctx, pn_tensor *t, double gain, pn_rng *rng)
     return status;
 }
 
+pn_init pn_init_normal_in(pn_init init, double fan_in)
+{
+    return init.kind == PN_INIT_FAN_IN ? (pn_init){ PN_INIT_NORMAL, init.value / sqrt(fan_in) } : init;
+}
+
 static pn_status fill(pn_ctx *ctx, pn_tensor *t, pn_init init, uint64_t seed)
 {
     pn_rng rng = pn_rng_named(seed, t->name);
@@ -71,6 +76,7 @@ static pn_status fill(pn_ctx *ctx, pn_tensor *t, pn_init init, uint64_t seed)
         }
         for (ptrdiff_t i = 0; i < n; i++) t->data[i] = (pn_real)((double)t->data[i] / sqrt(squares));
         break;
+    case PN_INIT_FAN_IN: return fill(ctx, t, pn_init_normal_in(init, (double)(n / t->shape.dim[0])), seed);
     case PN_INIT_ORTHOGONAL: {
         const pn_status status = orthogonal(ctx, t, init.value, &rng);
         if (status) return status;

@@ -26,23 +26,69 @@ PN_API void pn_scope_alias(const pn_scope *s, pn_tensor *t, const char *name);
 
 /* ---- Layers --------------------------------------------------------------------------------------------------------- */
 
-typedef struct { pn_tensor *weight, *bias; pn_conv_opt opt; } pn_conv_layer;
+/* A convolution. transposed: it goes from the smaller map to the larger. u and v, or NULL: its weight is divided by its largest
+ * singular value (spectral norm) in each call. */
+typedef struct { pn_tensor *weight, *bias, *u, *v; pn_conv_opt opt; bool transposed; } pn_conv_layer;
 /* weight [out, in/groups, kernel, kernel], bias [out] */
 PN_API pn_conv_layer pn_conv_layer_make(const pn_scope *s, ptrdiff_t in, ptrdiff_t out, ptrdiff_t kernel, pn_conv_opt opt);
-PN_API pn_tensor *pn_conv_layer_call(pn_graph *g, const pn_conv_layer *l, pn_tensor *x);
 /* weight [in, out/groups, kernel, kernel], bias [out] */
 PN_API pn_conv_layer pn_conv_transpose_layer_make(const pn_scope *s, ptrdiff_t in, ptrdiff_t out, ptrdiff_t kernel, pn_conv_opt opt);
-PN_API pn_tensor *pn_conv_transpose_layer_call(pn_graph *g, const pn_conv_layer *l, pn_tensor *x);
+/* The same with spectral norm: weight_orig, weight_u, weight_v, bias. */
+PN_API pn_conv_layer pn_spectral_conv_layer_make(const pn_scope *s, ptrdiff_t in, ptrdiff_t out, ptrdiff_t kernel, pn_conv_opt opt);
+PN_API pn_conv_layer pn_spectral_conv_transpose_layer_make(const pn_scope *s, ptrdiff_t in, ptrdiff_t out, ptrdiff_t kernel,
+                                                           pn_conv_opt opt);
+PN_API pn_tensor *pn_conv_layer_call(pn_graph *g, const pn_conv_layer *l, pn_tensor *x);
+/* The weight a call convolves with. For several calls of one forward: with it for `weight`, and u and v NULL, it is normalised
+ * once. */
+PN_API pn_tensor *pn_conv_layer_weight(pn_graph *g, const pn_conv_layer *l);
 
-/* A convolution whose weight is divided by its largest singular value: weight_orig, weight_u, weight_v, bias. */
-typedef struct { pn_tensor *weight_orig, *u, *v, *bias; pn_conv_opt opt; } pn_spectral_conv_layer;
-PN_API pn_spectral_conv_layer pn_spectral_conv_layer_make(const pn_scope *s, ptrdiff_t in, ptrdiff_t out, ptrdiff_t kernel,
-                                                          pn_conv_opt opt);
-PN_API pn_tensor *pn_spectral_conv_layer_call(pn_graph *g, const pn_spectral_conv_layer *l, pn_tensor *x);
-
-typedef struct { pn_tensor *weight, *bias; } pn_norm_layer;                    /* [c] each */
+typedef struct { pn_tensor *weight, *bias; } pn_norm_layer;                    /* [c] each; NULL: without */
 PN_API pn_norm_layer pn_norm_layer_make(const pn_scope *s, ptrdiff_t c);
 PN_API pn_tensor *pn_instance_norm_layer_call(pn_graph *g, const pn_norm_layer *l, pn_tensor *x);     /* eps 1e-5 */
+
+/* A layer inside s under its name. */
+PN_API pn_conv_layer pn_conv_layer_at(const pn_scope *s, const char *name, ptrdiff_t in, ptrdiff_t out, ptrdiff_t kernel,
+                                      pn_conv_opt opt);
+PN_API pn_norm_layer pn_norm_layer_at(const pn_scope *s, const char *name, ptrdiff_t c);
+/* A parameter, or state, of s itself. */
+PN_API pn_tensor *pn_scope_param(const pn_scope *s, const char *name, pn_shape shape, pn_init init);
+PN_API pn_tensor *pn_scope_state(const pn_scope *s, const char *name, pn_shape shape, pn_init init);
+
+/* ---- Pre-activation blocks: norm, leaky relu, convolution, twice ---------------------------------------------------- */
+
+/* What the blocks of one network have in common. affine: norms have parameters; spectral: convolutions have spectral norm. */
+typedef struct { bool affine, spectral; double slope; } pn_block_look;
+/* conv1 has kernel 4 and halves the map, conv2 3. A first block begins with conv1. */
+typedef struct {
+    pn_norm_layer norm1;
+    pn_conv_layer conv1;
+    pn_norm_layer norm2;
+    pn_conv_layer conv2;
+    double slope;
+    bool first;
+} pn_down_block;
+/* The same layers at one size, beside the identity. */
+typedef pn_down_block pn_res_block;
+/* conv1, then a transposed convolution that doubles the map, beside one that does so with the input as it is. */
+typedef struct {
+    pn_norm_layer norm1;
+    pn_conv_layer conv1;
+    pn_norm_layer norm2;
+    pn_conv_layer up, skip;
+    double slope;
+} pn_up_block;
+
+/* hidden: channels between its two convolutions. */
+PN_API pn_down_block pn_down_block_make(const pn_scope *s, pn_block_look look, ptrdiff_t in, ptrdiff_t hidden, ptrdiff_t out, bool first);
+PN_API pn_res_block pn_res_block_make(const pn_scope *s, pn_block_look look, ptrdiff_t c);
+PN_API pn_up_block pn_up_block_make(const pn_scope *s, pn_block_look look, ptrdiff_t in, ptrdiff_t hidden, ptrdiff_t out);
+/* A block's convolution of this name: plain, or with spectral norm. */
+PN_API pn_conv_layer pn_block_conv_at(const pn_scope *s, pn_block_look look, const char *name, ptrdiff_t in, ptrdiff_t out,
+                                      ptrdiff_t kernel, pn_conv_opt opt);
+PN_API pn_tensor *pn_norm_act(pn_graph *g, const pn_norm_layer *norm, double slope, pn_tensor *x);    /* norm, leaky relu */
+PN_API pn_tensor *pn_down_block_call(pn_graph *g, const pn_down_block *b, pn_tensor *x);
+PN_API pn_tensor *pn_res_block_call(pn_graph *g, const pn_res_block *b, pn_tensor *x);
+PN_API pn_tensor *pn_up_block_call(pn_graph *g, const pn_up_block *b, pn_tensor *x);
 
 /* ---- VGG19 features ------------------------------------------------------------------------------------------------- */
 
@@ -58,6 +104,8 @@ typedef struct { pn_tensor *tap[PN_VGG19_CONVS]; } pn_vgg19_features;
 PN_API pn_vgg19 pn_vgg19_make(const pn_scope *s, int narrow);
 /* Features of x [N,3,H,W] as it comes (no mean or deviation is taken off), up to and including `last`; later taps NULL. */
 PN_API pn_vgg19_features pn_vgg19_call(pn_graph *g, const pn_vgg19 *vgg, pn_tensor *x, pn_vgg19_tap last);
+/* Colours in [-1,1] as the published network expects them: in [0,1], less their mean, over their deviation. x [N,3,H,W] */
+PN_API pn_tensor *pn_imagenet_colours(pn_graph *g, pn_tensor *x);
 
 /* ---- Losses of several ops ------------------------------------------------------------------------------------------ */
 

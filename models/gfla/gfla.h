@@ -30,18 +30,18 @@ typedef struct {
 
 /* ---- Blocks: norm, lrelu, convolution ---------------------------------------------------------------------------- */
 
-typedef struct { pn_norm_layer norm0; pn_conv_layer conv2; pn_norm_layer norm3; pn_conv_layer conv5; } gfla_down, gfla_res;
-typedef struct { pn_norm_layer norm0; pn_conv_layer conv2; pn_norm_layer norm3; pn_conv_layer conv5, shortcut; } gfla_up;
-typedef struct { pn_spectral_conv_layer conv1, conv3, shortcut; } gfla_d_block;
+/* Down, residual and up blocks are those of posenet/nn.h, under the published names: norm1 is model.0, conv1 model.2,
+ * norm2 model.3, conv2 or up model.5, skip shortcut.0. */
+typedef struct { pn_conv_layer conv1, conv3, shortcut; } gfla_d_block;
 typedef struct { pn_conv_layer first, second; } gfla_attention;        /* fully_connect_layer.0, .2 */
 
 /* ---- Networks ------------------------------------------------------------------------------------------------------ */
 
-typedef struct { gfla_down block[GFLA_ENCODER]; } gfla_encoder;        /* block0, encoder0, encoder1 */
+typedef struct { pn_down_block block[GFLA_ENCODER]; } gfla_encoder;        /* block0, encoder0, encoder1 */
 
 typedef struct {
-    gfla_down block[GFLA_FLOW_ENCODER];                                 /* block0, encoder0 .. encoder3 */
-    gfla_up decoder[GFLA_FLOW_ENCODER];
+    pn_down_block block[GFLA_FLOW_ENCODER];                                 /* block0, encoder0 .. encoder3 */
+    pn_up_block decoder[GFLA_FLOW_ENCODER];
     pn_conv_layer jump[GFLA_FLOW_ENCODER];
     pn_conv_layer output[GFLA_FLOW_ENCODER], mask[GFLA_FLOW_ENCODER];   /* heads, where attention wants them */
     int decoders;
@@ -50,13 +50,13 @@ typedef struct {
 typedef struct {
     gfla_encoder encoder;
     gfla_attention attention[GFLA_ENCODER];                             /* attn0 .. */
-    gfla_res res[GFLA_ENCODER];                                         /* decoderI.0.model.0 */
-    gfla_up up[GFLA_ENCODER];                                           /* decoderI.1 */
+    pn_res_block res[GFLA_ENCODER];                                         /* decoderI.0.model.0 */
+    pn_up_block up[GFLA_ENCODER];                                           /* decoderI.1 */
     pn_conv_layer outconv;
 } gfla_target;
 
 typedef struct { gfla_encoder source; gfla_target target; gfla_flow_net flow_net; gfla_config config; } gfla_generator_net;
-typedef struct { gfla_d_block block[GFLA_D_MAX]; pn_spectral_conv_layer conv; int layers; } gfla_discriminator_net;
+typedef struct { gfla_d_block block[GFLA_D_MAX]; pn_conv_layer conv; int layers; } gfla_discriminator_net;
 
 /* Make the parameters under the published names. s: pn_scope_top(params, orthogonal 0.02). */
 gfla_generator_net gfla_generator_make(const pn_scope *s, const gfla_config *c);

@@ -19,18 +19,6 @@ static int width(int base, int cap, int step) { return base << step < cap ? base
 
 /* ---- Making ---------------------------------------------------------------------------------------------------------- */
 
-static pn_norm_layer norm_at(const pn_scope *s, const char *name, int c)
-{
-    const pn_scope at = pn_scope_in(s, "%s", name);
-    return pn_norm_layer_make(&at, c);
-}
-
-static pn_conv_layer conv_at(const pn_scope *s, const char *name, int in, int out, int kernel, pn_conv_opt opt)
-{
-    const pn_scope at = pn_scope_in(s, "%s", name);
-    return pn_conv_layer_make(&at, in, out, kernel, opt);
-}
-
 static pn_conv_layer transpose_at(const pn_scope *s, const char *name, int in, int out)
 {
     const pn_scope at = pn_scope_in(s, "%s", name);
@@ -38,43 +26,43 @@ static pn_conv_layer transpose_at(const pn_scope *s, const char *name, int in, i
 }
 
 /* start: how many times larger than usual the last convolution's initial values are */
-static gfla_down down_make(const pn_scope *s, int in, int out, double start)
+static pn_down_block down_make(const pn_scope *s, int in, int out, double start)
 {
     pn_scope last = *s;
     last.weights.value *= start;
-    gfla_down b;
-    b.norm0 = norm_at(s, "model.0", in);
-    b.conv2 = conv_at(s, "model.2", in, out, 4, halve4);
-    b.norm3 = norm_at(s, "model.3", out);
-    b.conv5 = conv_at(&last, "model.5", out, out, 3, same3);
+    pn_down_block b = { .slope = slope };
+    b.norm1 = pn_norm_layer_at(s, "model.0", in);
+    b.conv1 = pn_conv_layer_at(s, "model.2", in, out, 4, halve4);
+    b.norm2 = pn_norm_layer_at(s, "model.3", out);
+    b.conv2 = pn_conv_layer_at(&last, "model.5", out, out, 3, same3);
     return b;
 }
 
-static gfla_res res_make(const pn_scope *s, int c)
+static pn_res_block res_make(const pn_scope *s, int c)
 {
-    gfla_res b;
-    b.norm0 = norm_at(s, "model.0", c);
-    b.conv2 = conv_at(s, "model.2", c, c, 3, same3);
-    b.norm3 = norm_at(s, "model.3", c);
-    b.conv5 = conv_at(s, "model.5", c, c, 3, same3);
+    pn_res_block b = { .slope = slope };
+    b.norm1 = pn_norm_layer_at(s, "model.0", c);
+    b.conv1 = pn_conv_layer_at(s, "model.2", c, c, 3, same3);
+    b.norm2 = pn_norm_layer_at(s, "model.3", c);
+    b.conv2 = pn_conv_layer_at(s, "model.5", c, c, 3, same3);
     return b;
 }
 
-static gfla_up up_make(const pn_scope *s, int in, int hidden, int out)
+static pn_up_block up_make(const pn_scope *s, int in, int hidden, int out)
 {
-    gfla_up b;
-    b.norm0 = norm_at(s, "model.0", in);
-    b.conv2 = conv_at(s, "model.2", in, hidden, 3, same3);
-    b.norm3 = norm_at(s, "model.3", hidden);
-    b.conv5 = transpose_at(s, "model.5", hidden, out);
-    b.shortcut = transpose_at(s, "shortcut.0", in, out);
+    pn_up_block b = { .slope = slope };
+    b.norm1 = pn_norm_layer_at(s, "model.0", in);
+    b.conv1 = pn_conv_layer_at(s, "model.2", in, hidden, 3, same3);
+    b.norm2 = pn_norm_layer_at(s, "model.3", hidden);
+    b.up = transpose_at(s, "model.5", hidden, out);
+    b.skip = transpose_at(s, "shortcut.0", in, out);
     return b;
 }
 
 /* Jump and Output: the published files hold their one convolution twice, as conv1 and as model.2. */
 static pn_conv_layer mirrored_make(const pn_scope *s, int in, int out)
 {
-    const pn_conv_layer conv = conv_at(s, "conv1", in, out, 3, mirror3);
+    const pn_conv_layer conv = pn_conv_layer_at(s, "conv1", in, out, 3, mirror3);
     pn_scope_alias(s, conv.weight, "model.2.weight");
     pn_scope_alias(s, conv.bias, "model.2.bias");
     return conv;
@@ -150,9 +138,9 @@ static gfla_flow_net flow_net_make(const pn_scope *s, const gfla_config *c)
 static gfla_attention attention_make(const pn_scope *s, int c, int hidden, int k)
 {
     gfla_attention a;
-    a.first = conv_at(s, "fully_connect_layer.0", 2 * c, hidden, k,
+    a.first = pn_conv_layer_at(s, "fully_connect_layer.0", 2 * c, hidden, k,
                       (pn_conv_opt){ .pad = { k / 2, k / 2 }, .border = PN_BORDER_REPLICATE });
-    a.second = conv_at(s, "fully_connect_layer.2", hidden, k * k, 1, point);
+    a.second = pn_conv_layer_at(s, "fully_connect_layer.2", hidden, k * k, 1, point);
     return a;
 }
 
@@ -183,38 +171,6 @@ gfla_generator_net gfla_generator_make(const pn_scope *s, const gfla_config *c)
     return net;
 }
 
-/* ---- Blocks ---------------------------------------------------------------------------------------------------------- */
-
-static pn_tensor *norm_act(pn_graph *g, const pn_norm_layer *norm, pn_tensor *x)
-{
-    x = pn_instance_norm_layer_call(g, norm, x);
-    return pn_leaky_relu(g, x, slope);
-}
-
-static pn_tensor *down(pn_graph *g, const gfla_down *b, pn_tensor *x)
-{
-    x = norm_act(g, &b->norm0, x);
-    x = pn_conv_layer_call(g, &b->conv2, x);
-    x = norm_act(g, &b->norm3, x);
-    return pn_conv_layer_call(g, &b->conv5, x);
-}
-
-static pn_tensor *res(pn_graph *g, const gfla_res *b, pn_tensor *x)
-{
-    pn_tensor *h = down(g, b, x);                       /* the same four layers, at one size */
-    return pn_add(g, h, x);
-}
-
-static pn_tensor *up(pn_graph *g, const gfla_up *b, pn_tensor *x)
-{
-    pn_tensor *h = norm_act(g, &b->norm0, x);
-    h = pn_conv_layer_call(g, &b->conv2, h);
-    h = norm_act(g, &b->norm3, h);
-    h = pn_conv_transpose_layer_call(g, &b->conv5, h);
-    pn_tensor *skip = pn_conv_transpose_layer_call(g, &b->shortcut, x);
-    return pn_add(g, h, skip);
-}
-
 static pn_tensor *mirrored(pn_graph *g, const pn_conv_layer *conv, pn_tensor *x)
 {
     x = pn_leaky_relu(g, x, slope);
@@ -230,11 +186,11 @@ gfla_output gfla_flow(pn_graph *g, const gfla_generator_net *net, const gfla_inp
     pn_tensor *level[GFLA_FLOW_ENCODER + 1];
     pn_block(g, "flow_net");
     level[0] = pn_concat(g, (pn_tensor *[]){ in->source, in->pose_source, in->pose_target }, 3, 1);
-    for (int i = 0; i < GFLA_FLOW_ENCODER; i++) level[i + 1] = down(g, &f->block[i], level[i]);
+    for (int i = 0; i < GFLA_FLOW_ENCODER; i++) level[i + 1] = pn_down_block_call(g, &f->block[i], level[i]);
     pn_tensor *x = level[GFLA_FLOW_ENCODER];
     for (int i = 0; i < f->decoders; i++) {
         const int at = GFLA_FLOW_ENCODER - 1 - i;
-        pn_tensor *raised = up(g, &f->decoder[i], x);
+        pn_tensor *raised = pn_up_block_call(g, &f->decoder[i], x);
         pn_tensor *jump = mirrored(g, &f->jump[i], level[at]);
         x = pn_add(g, raised, jump);
         if (!kernel_at(&net->config, at)) continue;
@@ -272,11 +228,11 @@ gfla_output gfla_generator(pn_graph *g, const gfla_generator_net *net, const gfl
 
     pn_block(g, "source");
     pn_tensor *source[GFLA_ENCODER + 1] = { in->source };
-    for (int i = 0; i < GFLA_ENCODER; i++) source[i + 1] = down(g, &net->source.block[i], source[i]);
+    for (int i = 0; i < GFLA_ENCODER; i++) source[i + 1] = pn_down_block_call(g, &net->source.block[i], source[i]);
 
     pn_block(g, "target_encoder");
     pn_tensor *x = in->pose_target;
-    for (int i = 0; i < GFLA_ENCODER; i++) x = down(g, &t->encoder.block[i], x);
+    for (int i = 0; i < GFLA_ENCODER; i++) x = pn_down_block_call(g, &t->encoder.block[i], x);
 
     for (int i = 0, next = 0; i < GFLA_ENCODER; i++) {
         static const char *const block[GFLA_ENCODER] = { "decoder0", "decoder1", "decoder2" };
@@ -287,8 +243,8 @@ gfla_output gfla_generator(pn_graph *g, const gfla_generator_net *net, const gfl
             out.attention[next] = pn_saved_of(g, warped, 0);
             x = pn_lerp(g, x, warped, out.mask[next++]);        /* m = 1: take the source */
         }
-        x = res(g, &t->res[i], x);
-        x = up(g, &t->up[i], x);
+        x = pn_res_block_call(g, &t->res[i], x);
+        x = pn_up_block_call(g, &t->up[i], x);
     }
     x = mirrored(g, &t->outconv, x);
     out.image = pn_tanh(g, x);
@@ -308,7 +264,7 @@ gfla_input gfla_inputs(pn_graph *g, ptrdiff_t batch, ptrdiff_t height, ptrdiff_t
 
 /* ---- The discriminator: residual blocks without norm, spectral norm on every convolution ------------------------------- */
 
-static pn_spectral_conv_layer spectral_at(const pn_scope *s, const char *name, int in, int out, int kernel, pn_conv_opt opt)
+static pn_conv_layer spectral_at(const pn_scope *s, const char *name, int in, int out, int kernel, pn_conv_opt opt)
 {
     const pn_scope at = pn_scope_in(s, "%s", name);
     return pn_spectral_conv_layer_make(&at, in, out, kernel, opt);
@@ -334,11 +290,11 @@ static pn_tensor *d_block(pn_graph *g, const gfla_d_block *b, pn_tensor *x)
 {
     static const pn_pool_opt halve = { .kernel = { 2, 2 } };
     pn_tensor *h = pn_leaky_relu(g, x, slope);
-    h = pn_spectral_conv_layer_call(g, &b->conv1, h);
+    h = pn_conv_layer_call(g, &b->conv1, h);
     h = pn_leaky_relu(g, h, slope);
-    h = pn_spectral_conv_layer_call(g, &b->conv3, h);
+    h = pn_conv_layer_call(g, &b->conv3, h);
     pn_tensor *skip = pn_avg_pool2d(g, x, halve);
-    skip = pn_spectral_conv_layer_call(g, &b->shortcut, skip);
+    skip = pn_conv_layer_call(g, &b->shortcut, skip);
     return pn_add(g, h, skip);
 }
 
@@ -347,5 +303,5 @@ pn_tensor *gfla_discriminator(pn_graph *g, const gfla_discriminator_net *d, pn_t
     pn_tensor *x = image;
     for (int i = 0; i < d->layers; i++) x = d_block(g, &d->block[i], x);
     x = pn_leaky_relu(g, x, slope);
-    return pn_spectral_conv_layer_call(g, &d->conv, x);
+    return pn_conv_layer_call(g, &d->conv, x);
 }

@@ -51,42 +51,20 @@ typedef struct {
 
 /* ---- Layers and blocks ------------------------------------------------------------------------------------------- */
 
-/* u and v NULL: no spectral norm. twice: transposed, doubles the size. */
-typedef struct {
-    pn_tensor *weight, *u, *v, *bias;
-    pn_conv_opt opt;
-    bool twice;
-} glocal_conv;
 typedef struct {
     pn_tensor *weight, *bias;
 } glocal_matrix; /* [out,in], [out] or NULL */
 
-/* Norm (its parameters NULL: without), leaky relu, convolution, twice. first: without the leading norm and relu. */
 typedef struct {
-    pn_norm_layer norm1;
-    glocal_conv conv1;
-    pn_norm_layer norm2;
-    glocal_conv conv2;
-    double slope;
-    bool first;
-} glocal_down, glocal_res;
-typedef struct {
-    pn_norm_layer norm1;
-    glocal_conv conv1;
-    pn_norm_layer norm2;
-    glocal_conv up, skip;
-    double slope;
-} glocal_up;
-typedef struct {
-    glocal_conv conv, gate;
+    pn_conv_layer conv, gate;
 } glocal_gated;
 typedef struct {
     pn_norm_layer norm;
-    glocal_conv conv;
+    pn_conv_layer conv;
     double slope;
 } glocal_out;
 typedef struct {
-    glocal_conv conv1, conv2, skip;
+    pn_conv_layer conv1, conv2, skip;
     bool first;
 } glocal_d_block;
 
@@ -94,9 +72,9 @@ typedef struct {
 
 /* Down four times, gates, up again: to cells, or to the picture's size. */
 typedef struct {
-    glocal_down down[GLOCAL_DOWNS];
+    pn_down_block down[GLOCAL_DOWNS];
     glocal_gated gate[GLOCAL_GATES];
-    glocal_up up[GLOCAL_DOWNS];
+    pn_up_block up[GLOCAL_DOWNS];
     int gates, ups;
 } glocal_hourglass;
 
@@ -106,7 +84,7 @@ typedef struct {
 } glocal_parsing_net;
 typedef struct {
     glocal_hourglass body;
-    glocal_conv code;
+    pn_conv_layer code;
 } glocal_style_net;
 typedef struct {
     pn_tensor *embed, *prior, *mix; /* E [9,C], B [9,9], a [1] */
@@ -115,24 +93,24 @@ typedef struct {
 } glocal_ggr_net;
 typedef struct {
     glocal_matrix code; /* U [8,C,C], u [8,C] */
-    glocal_conv gamma, beta, spade_hidden, spade_gamma, spade_beta;
+    pn_conv_layer gamma, beta, spade_hidden, spade_gamma, spade_beta;
     pn_tensor *mix; /* t [2], with spade */
-    glocal_res res;
+    pn_res_block res;
 } glocal_region_net;
 typedef struct {
-    glocal_down down[2];
-    glocal_conv vgg[GLOCAL_VGG];
+    pn_down_block down[2];
+    pn_conv_layer vgg[GLOCAL_VGG];
 } glocal_structure_net;
 typedef struct {
-    glocal_conv key, query;
+    pn_conv_layer key, query;
 } glocal_match_net;
 typedef struct {
-    glocal_conv hidden, gamma, beta, gate;
-    glocal_res res;
+    pn_conv_layer hidden, gamma, beta, gate;
+    pn_res_block res;
 } glocal_lst_net;
 typedef struct {
-    glocal_up up0, up1;
-    glocal_res res0, res1;
+    pn_up_block up0, up1;
+    pn_res_block res0, res1;
     glocal_out out;
 } glocal_decoder_net;
 
@@ -150,7 +128,7 @@ typedef struct {
 } glocal_generator_net;
 typedef struct {
     glocal_d_block down[GLOCAL_DOWNS];
-    glocal_conv out;
+    pn_conv_layer out;
 } glocal_discriminator_net;
 
 /* Make the parameters under their names, with their initial values. */
@@ -212,9 +190,6 @@ typedef struct {
 glocal_discriminator_net glocal_discriminator_normalised(pn_graph *g, const glocal_discriminator_net *d);
 glocal_judgement glocal_discriminator(pn_graph *g, const glocal_discriminator_net *normalised, pn_tensor *image);
 
-/* Colours in [-1,1] as the published VGG19 expects them: in [0,1], less their mean, over their deviation. */
-pn_tensor *glocal_imagenet(pn_graph *g, pn_tensor *picture);
-
 /* ---- Losses: section 5 of the README ---------------------------------------------------------------------------------- */
 
 enum {
@@ -249,7 +224,7 @@ typedef struct {
 typedef struct {
     pn_tensor *term[GLOCAL_TERMS], *total;
 } glocal_losses; /* terms unweighted; absent ones NULL */
-/* What features are looked at: vgg NULL: without VGG19; raw: as the pictures come, else glocal_imagenet's. */
+/* What features are looked at: vgg NULL: without VGG19; raw: as the pictures come, else pn_imagenet_colours. */
 typedef struct {
     const pn_vgg19 *vgg;
     bool raw;

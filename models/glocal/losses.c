@@ -137,7 +137,7 @@ static pn_tensor *matching_loss(pn_graph *g, const glocal_judgement *a, const gl
 
 static pn_vgg19_features look_through(pn_graph *g, const glocal_critic *critic, pn_tensor *picture)
 {
-    pn_tensor *x = critic->raw ? picture : glocal_imagenet(g, picture);
+    pn_tensor *x = critic->raw ? picture : pn_imagenet_colours(g, picture);
     return pn_vgg19_call(g, critic->vgg, x, PN_RELU5_2);
 }
 

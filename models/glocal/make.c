@@ -6,126 +6,54 @@
 
 static const pn_conv_opt same3 = { .pad = { 1, 1 } }, halve4 = { .stride = { 2, 2 }, .pad = { 1, 1 } }, point = { 0 };
 static const pn_conv_opt mirror3 = { .pad = { 1, 1 }, .border = PN_BORDER_REFLECT };
-static const pn_conv_opt double3 = { .stride = { 2, 2 }, .pad = { 1, 1 }, .output_pad = { 1, 1 } };
 
 static const double assemble_start = -4; /* a gate nearly shut */
 
 /* ---- Making ------------------------------------------------------------------------------------------------------- */
 
-/* What differs between the networks' blocks. gain: of the initial weights, beside He's. */
-typedef struct {
-    bool spectral, affine;
-    double slope, gain;
-} look;
-static const look plain = { false, true, 0.1, 1 }, parsing_look = { false, false, 0.2, 1 };
-static const look matching = { .gain = 0.7 }, nothing = { .gain = 0 };
-
+/* Weights start as He's (leaky relu 0.1), times this where it says so. */
+static const double he = 1.4071950894605838, match_start = 0.7; /* sqrt(2 / 1.01) */
+static const pn_block_look plain = { .affine = true, .slope = 0.1 }, parsing_look = { .slope = 0.2 };
 static const pn_init zero = { PN_INIT_CONSTANT, 0 };
 
-static look spectral_if(bool wanted) { return (look){ wanted, true, 0.1, 1 }; }
+static pn_block_look spectral_if(bool wanted) { return (pn_block_look){ true, wanted, 0.1 }; }
 
 static pn_init normal(double deviation) { return (pn_init){ PN_INIT_NORMAL, deviation }; }
 
-static pn_tensor *param_at(const pn_scope *s, const char *name, pn_shape shape, pn_init init)
+static pn_scope started_with(const pn_scope *s, pn_init weights)
 {
-    char full[2 * PN_NAME_ROOM];
-    snprintf(full, sizeof full, "%s%s", s->name, name);
-    return pn_param(s->params, full, shape, init);
-}
-
-static pn_tensor *state_at(const pn_scope *s, const char *name, pn_shape shape, pn_init init)
-{
-    char full[2 * PN_NAME_ROOM];
-    snprintf(full, sizeof full, "%s%s", s->name, name);
-    return pn_state(s->params, full, shape, init);
-}
-
-static glocal_conv conv_any(const pn_scope *s, const char *name, const look *k, pn_shape shape, bool twice,
-                            pn_conv_opt opt)
-{
-    const pn_scope at = pn_scope_in(s, "%s", name);
-    const ptrdiff_t out = shape.dim[twice ? 1 : 0], in = shape.dim[twice ? 0 : 1], taps = shape.dim[2] * shape.dim[3];
-    const double fan = (double)(in * taps) / (twice ? 4 : 1);
-    glocal_conv c = { .opt = opt, .twice = twice };
-    c.weight = param_at(&at, k->spectral ? "weight_orig" : "weight", shape, normal(k->gain * sqrt(2 / (1.01 * fan))));
-    c.bias = param_at(&at, "bias", pn_shape1(out), zero);
-    if (!k->spectral) return c;
-    c.u = state_at(&at, "weight_u", pn_shape1(out), (pn_init){ PN_INIT_UNIT, 0 });
-    c.v = state_at(&at, "weight_v", pn_shape1(in * taps), (pn_init){ PN_INIT_UNIT, 0 });
-    return c;
-}
-
-static glocal_conv conv_at(const pn_scope *s, const char *name, const look *k, int in, int out, int kernel,
-                           pn_conv_opt opt)
-{
-    return conv_any(s, name, k, pn_shape4(out, in, kernel, kernel), false, opt);
-}
-
-static glocal_conv twice_at(const pn_scope *s, const char *name, const look *k, int in, int out)
-{
-    return conv_any(s, name, k, pn_shape4(in, out, 3, 3), true, double3);
-}
-
-static pn_norm_layer norm_at(const pn_scope *s, const char *name, const look *k, int c)
-{
-    const pn_scope at = pn_scope_in(s, "%s", name);
-    return k->affine ? pn_norm_layer_make(&at, c) : (pn_norm_layer){ 0 };
+    pn_scope other = *s;
+    other.weights = weights;
+    return other;
 }
 
 static glocal_matrix matrix_at(const pn_scope *s, const char *name, int in, int out, bool bias)
 {
     const pn_scope at = pn_scope_in(s, "%s", name);
-    glocal_matrix m = { .weight = param_at(&at, "weight", pn_shape2(out, in), normal(1 / sqrt(in))) };
-    if (bias) m.bias = param_at(&at, "bias", pn_shape1(out), zero);
+    glocal_matrix m = { .weight = pn_scope_param(&at, "weight", pn_shape2(out, in), normal(1 / sqrt(in))) };
+    if (bias) m.bias = pn_scope_param(&at, "bias", pn_shape1(out), zero);
     return m;
 }
 
-/* hidden: between its two convolutions */
-static glocal_down down_make(const pn_scope *s, const look *k, int in, int hidden, int out, bool first)
-{
-    glocal_down b = { .slope = k->slope, .first = first };
-    if (!first) b.norm1 = norm_at(s, "norm1", k, in);
-    b.conv1 = conv_at(s, "conv1", k, in, hidden, 4, halve4);
-    b.norm2 = norm_at(s, "norm2", k, hidden);
-    b.conv2 = conv_at(s, "conv2", k, hidden, out, 3, same3);
-    return b;
-}
-
-static glocal_res res_at(const pn_scope *s, const char *name, const look *k, int c)
+static pn_res_block res_at(const pn_scope *s, pn_block_look look, const char *name, int c)
 {
     const pn_scope at = pn_scope_in(s, "%s", name);
-    glocal_res b = { .slope = k->slope };
-    b.norm1 = norm_at(&at, "norm1", k, c);
-    b.conv1 = conv_at(&at, "conv1", k, c, c, 3, same3);
-    b.norm2 = norm_at(&at, "norm2", k, c);
-    b.conv2 = conv_at(&at, "conv2", k, c, c, 3, same3);
-    return b;
+    return pn_res_block_make(&at, look, c);
 }
 
-static glocal_up up_make(const pn_scope *s, const look *k, int in, int hidden, int out)
+static glocal_out out_make(const pn_scope *s, pn_block_look k, int in, int out)
 {
-    glocal_up b = { .slope = k->slope };
-    b.norm1 = norm_at(s, "norm1", k, in);
-    b.conv1 = conv_at(s, "conv1", k, in, hidden, 3, same3);
-    b.norm2 = norm_at(s, "norm2", k, hidden);
-    b.up = twice_at(s, "up", k, hidden, out);
-    b.skip = twice_at(s, "skip", k, in, out);
+    glocal_out b = { .slope = k.slope };
+    b.norm = k.affine ? pn_norm_layer_at(s, "norm", in) : (pn_norm_layer){ 0 };
+    b.conv = pn_block_conv_at(s, k, "conv", in, out, 3, mirror3);
     return b;
 }
 
-static glocal_out out_make(const pn_scope *s, const look *k, int in, int out)
-{
-    glocal_out b = { .slope = k->slope };
-    b.norm = norm_at(s, "norm", k, in);
-    b.conv = conv_at(s, "conv", k, in, out, 3, mirror3);
-    return b;
-}
-
-static glocal_gated gated_make(const pn_scope *s, const look *k, int c)
+static glocal_gated gated_make(const pn_scope *s, pn_block_look k, int c)
 {
     glocal_gated b;
-    b.conv = conv_at(s, "conv", k, c, c, 3, same3);
-    b.gate = conv_at(s, "gate", k, c, c, 3, same3);
+    b.conv = pn_block_conv_at(s, k, "conv", c, c, 3, same3);
+    b.gate = pn_block_conv_at(s, k, "gate", c, c, 3, same3);
     return b;
 }
 
@@ -135,13 +63,13 @@ typedef struct {
     bool gated;
 } hourglass_widths;
 
-static glocal_hourglass hourglass_make(const pn_scope *s, const look *k, const hourglass_widths *w)
+static glocal_hourglass hourglass_make(const pn_scope *s, pn_block_look k, const hourglass_widths *w)
 {
     glocal_hourglass net = { .gates = w->gated ? GLOCAL_GATES : 0 };
     int in = w->in;
     for (int i = 0; i < GLOCAL_DOWNS; i++) {
         const pn_scope at = pn_scope_in(s, "down%d", i);
-        net.down[i] = down_make(&at, k, in, i == 0 ? w->first_hidden : w->down[i], w->down[i], i == 0);
+        net.down[i] = pn_down_block_make(&at, k, in, i == 0 ? w->first_hidden : w->down[i], w->down[i], i == 0);
         in = w->down[i];
     }
     for (int i = 0; i < net.gates; i++) {
@@ -150,7 +78,7 @@ static glocal_hourglass hourglass_make(const pn_scope *s, const look *k, const h
     }
     for (; w->up[net.ups]; net.ups++) {
         const pn_scope at = pn_scope_in(s, "up%d", net.ups);
-        net.up[net.ups] = up_make(&at, k, in, w->up[net.ups], w->up[net.ups]);
+        net.up[net.ups] = pn_up_block_make(&at, k, in, w->up[net.ups], w->up[net.ups]);
         in = w->up[net.ups];
     }
     return net;
@@ -164,12 +92,12 @@ static glocal_parsing_net parsing_make(const pn_scope *s, int w)
                                       .up = { 8 * w, 4 * w, 2 * w, w },
                                       .gated = true };
     const pn_scope out = pn_scope_in(s, "out");
-    glocal_parsing_net net = { .body = hourglass_make(s, &parsing_look, &widths) };
-    net.out = out_make(&out, &parsing_look, w, GLOCAL_REGIONS);
+    glocal_parsing_net net = { .body = hourglass_make(s, parsing_look, &widths) };
+    net.out = out_make(&out, parsing_look, w, GLOCAL_REGIONS);
     return net;
 }
 
-static glocal_hourglass to_cells_make(const pn_scope *s, const look *k, int in, int w, bool gated)
+static glocal_hourglass to_cells_make(const pn_scope *s, pn_block_look k, int in, int w, bool gated)
 {
     const hourglass_widths widths = {
         .in = in, .first_hidden = 4 * w, .down = { 4 * w, 8 * w, 8 * w, 8 * w }, .up = { 8 * w, 8 * w }, .gated = gated
@@ -181,9 +109,9 @@ static glocal_ggr_net ggr_make(const pn_scope *s, const glocal_config *c)
 {
     const int width = 8 * c->width;
     glocal_ggr_net net = { 0 };
-    net.embed = param_at(s, "embed", pn_shape2(GLOCAL_NODES, width), normal(0.02));
-    net.prior = param_at(s, "prior", pn_shape2(GLOCAL_NODES, GLOCAL_NODES), zero);
-    net.mix = param_at(s, "mix", pn_shape1(1), zero);
+    net.embed = pn_scope_param(s, "embed", pn_shape2(GLOCAL_NODES, width), normal(0.02));
+    net.prior = pn_scope_param(s, "prior", pn_shape2(GLOCAL_NODES, GLOCAL_NODES), zero);
+    net.mix = pn_scope_param(s, "mix", pn_shape1(1), zero);
     net.style = matrix_at(s, "style", width, width, true);
     net.out = matrix_at(s, "out", width, width, true);
     net.query = matrix_at(s, "query", width, width / 4, false);
@@ -192,7 +120,7 @@ static glocal_ggr_net ggr_make(const pn_scope *s, const glocal_config *c)
         static const char *const layer[] = { "layer0", "layer1", "layer2" }, *const norm[] = { "norm0", "norm1",
                                                                                                "norm2" };
         net.layer[i] = matrix_at(s, layer[i], width, width, true);
-        net.norm[i] = norm_at(s, norm[i], &plain, width);
+        net.norm[i] = pn_norm_layer_at(s, norm[i], width);
     }
     return net;
 }
@@ -202,16 +130,16 @@ static glocal_region_net region_make(const pn_scope *s, const glocal_config *c)
     const int width = 8 * c->width, hidden = 4 * c->width;
     const pn_scope code = pn_scope_in(s, "code");
     glocal_region_net net = { 0 };
-    net.code.weight = param_at(&code, "weight", pn_shape3(GLOCAL_REGIONS, width, width), normal(sqrt(2.0 / width)));
-    net.code.bias = param_at(&code, "bias", pn_shape2(GLOCAL_REGIONS, width), zero);
-    net.gamma = conv_at(s, "gamma", &plain, width, width, 3, same3);
-    net.beta = conv_at(s, "beta", &plain, width, width, 3, same3);
-    net.res = res_at(s, "res", &plain, width);
+    net.code.weight = pn_scope_param(&code, "weight", pn_shape3(GLOCAL_REGIONS, width, width), normal(sqrt(2.0 / width)));
+    net.code.bias = pn_scope_param(&code, "bias", pn_shape2(GLOCAL_REGIONS, width), zero);
+    net.gamma = pn_block_conv_at(s, plain, "gamma", width, width, 3, same3);
+    net.beta = pn_block_conv_at(s, plain, "beta", width, width, 3, same3);
+    net.res = res_at(s, plain, "res", width);
     if (!c->spade) return net;
-    net.spade_hidden = conv_at(s, "spade.hidden", &plain, GLOCAL_REGIONS, hidden, 3, same3);
-    net.spade_gamma = conv_at(s, "spade.gamma", &plain, hidden, width, 3, same3);
-    net.spade_beta = conv_at(s, "spade.beta", &plain, hidden, width, 3, same3);
-    net.mix = param_at(s, "mix", pn_shape1(2), zero);
+    net.spade_hidden = pn_block_conv_at(s, plain, "spade.hidden", GLOCAL_REGIONS, hidden, 3, same3);
+    net.spade_gamma = pn_block_conv_at(s, plain, "spade.gamma", hidden, width, 3, same3);
+    net.spade_beta = pn_block_conv_at(s, plain, "spade.beta", hidden, width, 3, same3);
+    net.mix = pn_scope_param(s, "mix", pn_shape1(2), zero);
     return net;
 }
 
@@ -221,15 +149,15 @@ static int structure_width(const glocal_config *c)
 }
 
 /* VGG19 up to conv3_1, frozen: state of the generator, so that its files hold what they were trained with. */
-static void vgg_make(const pn_scope *s, int narrow, glocal_conv vgg[GLOCAL_VGG])
+static void vgg_make(const pn_scope *s, int narrow, pn_conv_layer vgg[GLOCAL_VGG])
 {
     static const int width[GLOCAL_VGG] = { 64, 64, 128, 128, 256 }, index[GLOCAL_VGG] = { 0, 2, 5, 7, 10 };
     for (int i = 0, in = 3; i < GLOCAL_VGG; i++) {
         const pn_scope at = pn_scope_in(s, "features.%d", index[i]);
         const int out = width[i] / narrow;
         vgg[i].opt = same3;
-        vgg[i].weight = state_at(&at, "weight", pn_shape4(out, in, 3, 3), (pn_init){ PN_INIT_ORTHOGONAL, sqrt(2) });
-        vgg[i].bias = state_at(&at, "bias", pn_shape1(out), zero);
+        vgg[i].weight = pn_scope_state(&at, "weight", pn_shape4(out, in, 3, 3), (pn_init){ PN_INIT_ORTHOGONAL, sqrt(2) });
+        vgg[i].bias = pn_scope_state(&at, "bias", pn_shape1(out), zero);
         in = out;
     }
 }
@@ -243,8 +171,8 @@ static glocal_structure_net structure_make(const pn_scope *s, const glocal_confi
         vgg_make(&vgg, c->vgg_narrow, net.vgg);
         return net;
     }
-    net.down[0] = down_make(&down0, &plain, 3, 2 * w, 2 * w, true);
-    net.down[1] = down_make(&down1, &plain, 2 * w, 4 * w, 4 * w, false);
+    net.down[0] = pn_down_block_make(&down0, plain, 3, 2 * w, 2 * w, true);
+    net.down[1] = pn_down_block_make(&down1, plain, 2 * w, 4 * w, 4 * w, false);
     return net;
 }
 
@@ -252,16 +180,17 @@ static glocal_match_net match_make(const pn_scope *s, const glocal_config *c)
 {
     const int more = GLOCAL_REGIONS + PN_JOINTS + 3, w = c->width;
     glocal_match_net net;
-    net.key = conv_at(s, "key", &matching, structure_width(c) + more, 4 * w, 1, point);
-    net.query = conv_at(s, "query", &matching, 8 * w + more, 4 * w, 1, point);
+    const pn_scope smaller = started_with(s, (pn_init){ PN_INIT_FAN_IN, match_start * he });
+    net.key = pn_conv_layer_at(&smaller, "key", structure_width(c) + more, 4 * w, 1, point);
+    net.query = pn_conv_layer_at(&smaller, "query", 8 * w + more, 4 * w, 1, point);
     return net;
 }
 
 /* One channel, no bias. */
-static glocal_conv carried_at(const pn_scope *s, const char *name, int in)
+static pn_conv_layer carried_at(const pn_scope *s, const char *name, int in)
 {
     const pn_scope at = pn_scope_in(s, "%s", name);
-    return (glocal_conv){ .weight = param_at(&at, "weight", pn_shape4(1, in, 1, 1), zero) };
+    return (pn_conv_layer){ .weight = pn_scope_param(&at, "weight", pn_shape4(1, in, 1, 1), zero) };
 }
 
 static glocal_lst_net lst_make(const pn_scope *s, const glocal_config *c)
@@ -269,38 +198,40 @@ static glocal_lst_net lst_make(const pn_scope *s, const glocal_config *c)
     const int offsets = c->window * c->window - 1, hidden = 2 * c->width, width = 8 * c->width;
     glocal_lst_net net = { 0 };
     if (c->lst == GLOCAL_MOD || c->lst == GLOCAL_ASSEMBLE)
-        net.hidden = conv_at(s, "hidden", &plain, offsets, hidden, 3, same3);
+        net.hidden = pn_block_conv_at(s, plain, "hidden", offsets, hidden, 3, same3);
     if (c->lst == GLOCAL_MOD) {
-        net.gamma = conv_at(s, "gamma", &nothing, hidden, width, 3, same3);
-        net.beta = conv_at(s, "beta", &nothing, hidden, width, 3, same3);
+        const pn_scope nothing = started_with(s, zero);
+        net.gamma = pn_conv_layer_at(&nothing, "gamma", hidden, width, 3, same3);
+        net.beta = pn_conv_layer_at(&nothing, "beta", hidden, width, 3, same3);
     } else if (c->lst == GLOCAL_ASSEMBLE) {
         const pn_scope at = pn_scope_in(s, "gate");
-        net.gate.weight = param_at(&at, "weight", pn_shape4(1, hidden, 1, 1), normal(sqrt(2 / (1.01 * hidden))));
-        net.gate.bias = param_at(&at, "bias", pn_shape1(1), (pn_init){ PN_INIT_CONSTANT, assemble_start });
+        net.gate.weight = pn_scope_param(&at, "weight", pn_shape4(1, hidden, 1, 1), normal(sqrt(2 / (1.01 * hidden))));
+        net.gate.bias = pn_scope_param(&at, "bias", pn_shape1(1), (pn_init){ PN_INIT_CONSTANT, assemble_start });
     } else if (c->lst == GLOCAL_POINT) {
         net.gamma = carried_at(s, "gamma", structure_width(c));
         net.beta = carried_at(s, "beta", structure_width(c));
     }
-    net.res = res_at(s, "res", &plain, width);
+    net.res = res_at(s, plain, "res", width);
     return net;
 }
 
-static glocal_decoder_net decoder_make(const pn_scope *s, const look *k, int w)
+static glocal_decoder_net decoder_make(const pn_scope *s, pn_block_look k, int w)
 {
     const pn_scope up0 = pn_scope_in(s, "up0"), up1 = pn_scope_in(s, "up1"), out = pn_scope_in(s, "out");
     glocal_decoder_net net;
-    net.up0 = up_make(&up0, k, 8 * w, 8 * w, 4 * w);
-    net.res0 = res_at(s, "res0", k, 4 * w);
-    net.up1 = up_make(&up1, k, 4 * w, 4 * w, 2 * w);
-    net.res1 = res_at(s, "res1", k, 2 * w);
+    net.up0 = pn_up_block_make(&up0, k, 8 * w, 8 * w, 4 * w);
+    net.res0 = res_at(s, k, "res0", 4 * w);
+    net.up1 = pn_up_block_make(&up1, k, 4 * w, 4 * w, 2 * w);
+    net.res1 = res_at(s, k, "res1", 2 * w);
     net.out = out_make(&out, k, 2 * w, 3);
     return net;
 }
 
-glocal_generator_net glocal_generator_make(const pn_scope *s, const glocal_config *c)
+glocal_generator_net glocal_generator_make(const pn_scope *top, const glocal_config *c)
 {
     const int w = c->width;
-    const look sn = spectral_if(c->spectral);
+    const pn_scope started = started_with(top, (pn_init){ PN_INIT_FAN_IN, he }), *s = &started;
+    const pn_block_look sn = spectral_if(c->spectral);
     const pn_scope parsing = pn_scope_in(s, "parsing"), style = pn_scope_in(s, "style"),
                    content = pn_scope_in(s, "content");
     const pn_scope ggr = pn_scope_in(s, "ggr"), region = pn_scope_in(s, "region"),
@@ -308,9 +239,9 @@ glocal_generator_net glocal_generator_make(const pn_scope *s, const glocal_confi
     const pn_scope match = pn_scope_in(s, "match"), lst = pn_scope_in(s, "lst"), decoder = pn_scope_in(s, "decoder");
     glocal_generator_net net = { .config = *c };
     if (c->task != GLOCAL_INPAINT) net.parsing = parsing_make(&parsing, w);
-    net.style.body = to_cells_make(&style, &sn, 3 + 1, w, false);
-    net.style.code = conv_at(&style, "code", &sn, 8 * w, 8 * w, 1, point);
-    net.content = to_cells_make(&content, &sn, 2 * GLOCAL_REGIONS + PN_JOINTS + 3 + 1, w, true);
+    net.style.body = to_cells_make(&style, sn, 3 + 1, w, false);
+    net.style.code = pn_block_conv_at(&style, sn, "code", 8 * w, 8 * w, 1, point);
+    net.content = to_cells_make(&content, sn, 2 * GLOCAL_REGIONS + PN_JOINTS + 3 + 1, w, true);
     net.ggr = ggr_make(&ggr, c);
     net.region = region_make(&region, c);
     if (c->lst != GLOCAL_NO_LST) {
@@ -318,25 +249,26 @@ glocal_generator_net glocal_generator_make(const pn_scope *s, const glocal_confi
         net.match = match_make(&match, c);
     }
     net.lst = lst_make(&lst, c);
-    net.decoder = decoder_make(&decoder, &sn, w);
+    net.decoder = decoder_make(&decoder, sn, w);
     return net;
 }
 
-glocal_discriminator_net glocal_discriminator_make(const pn_scope *s, const glocal_config *c)
+glocal_discriminator_net glocal_discriminator_make(const pn_scope *top, const glocal_config *c)
 {
+    const pn_scope started = started_with(top, (pn_init){ PN_INIT_FAN_IN, he }), *s = &started;
     const int w = c->width, out[GLOCAL_DOWNS] = { w, 2 * w, 4 * w, 4 * w },
               hidden[GLOCAL_DOWNS] = { w, w, 2 * w, 4 * w };
-    const look sn = spectral_if(true);
+    const pn_block_look sn = spectral_if(true);
     glocal_discriminator_net d;
     int in = 3;
     for (int i = 0; i < GLOCAL_DOWNS; i++) {
         const pn_scope at = pn_scope_in(s, "down%d", i);
         d.down[i].first = i == 0;
-        d.down[i].conv1 = conv_at(&at, "conv1", &sn, in, hidden[i], 3, same3);
-        d.down[i].conv2 = conv_at(&at, "conv2", &sn, hidden[i], out[i], 4, halve4);
-        d.down[i].skip = conv_at(&at, "skip", &sn, in, out[i], 1, point);
+        d.down[i].conv1 = pn_block_conv_at(&at, sn, "conv1", in, hidden[i], 3, same3);
+        d.down[i].conv2 = pn_block_conv_at(&at, sn, "conv2", hidden[i], out[i], 4, halve4);
+        d.down[i].skip = pn_block_conv_at(&at, sn, "skip", in, out[i], 1, point);
         in = out[i];
     }
-    d.out = conv_at(s, "out", &sn, in, 1, 1, point);
+    d.out = pn_block_conv_at(s, sn, "out", in, 1, 1, point);
     return d;
 }

@@ -9,61 +9,18 @@
  */
 #include "glocal.h"
 
-static const double eps = 1e-5, length_eps = 1e-6, spectral_eps = 1e-12;
+static const double eps = 1e-5, length_eps = 1e-6;
 static const double gate_slope = 0.2, d_slope = 0.1;
 static const double assemble_sharpness = 0.1;
 
 /* ---- Blocks ------------------------------------------------------------------------------------------------------- */
 
-/* W over its largest singular value; a transposed convolution's rows are its output channels too. */
-static pn_tensor *normalised(pn_graph *g, const glocal_conv *c)
-{
-    if (!c->u) return c->weight;
-    return pn_spectral_norm(g, c->weight, c->twice, c->u, c->v, spectral_eps);
-}
-
-static pn_tensor *conv(pn_graph *g, const glocal_conv *c, pn_tensor *x)
-{
-    pn_tensor *w = normalised(g, c);
-    return c->twice ? pn_conv_transpose2d(g, x, w, c->bias, &c->opt) : pn_conv2d(g, x, w, c->bias, &c->opt);
-}
-
-static pn_tensor *norm_act(pn_graph *g, const pn_norm_layer *norm, double slope, pn_tensor *x)
-{
-    x = pn_instance_norm(g, x, norm->weight, norm->bias, eps);
-    return pn_leaky_relu(g, x, slope);
-}
-
-static pn_tensor *down(pn_graph *g, const glocal_down *b, pn_tensor *x)
-{
-    if (!b->first) x = norm_act(g, &b->norm1, b->slope, x);
-    x = conv(g, &b->conv1, x);
-    x = norm_act(g, &b->norm2, b->slope, x);
-    return conv(g, &b->conv2, x);
-}
-
-static pn_tensor *res(pn_graph *g, const glocal_res *b, pn_tensor *x)
-{
-    pn_tensor *h = down(g, b, x); /* the same four layers, at one size */
-    return pn_add(g, h, x);
-}
-
-static pn_tensor *up(pn_graph *g, const glocal_up *b, pn_tensor *x)
-{
-    pn_tensor *h = norm_act(g, &b->norm1, b->slope, x);
-    h = conv(g, &b->conv1, h);
-    h = norm_act(g, &b->norm2, b->slope, h);
-    h = conv(g, &b->up, h);
-    pn_tensor *skip = conv(g, &b->skip, x);
-    return pn_add(g, h, skip);
-}
-
 /* Gated convolution (Yu et al. 2019): where the gate is shut, nothing passes. */
 static pn_tensor *gated(pn_graph *g, const glocal_gated *b, pn_tensor *x)
 {
-    pn_tensor *h = conv(g, &b->conv, x);
+    pn_tensor *h = pn_conv_layer_call(g, &b->conv, x);
     h = pn_leaky_relu(g, h, gate_slope);
-    pn_tensor *open = conv(g, &b->gate, x);
+    pn_tensor *open = pn_conv_layer_call(g, &b->gate, x);
     open = pn_sigmoid(g, open);
     h = pn_mul(g, h, open);
     return pn_instance_norm(g, h, NULL, NULL, eps);
@@ -71,15 +28,15 @@ static pn_tensor *gated(pn_graph *g, const glocal_gated *b, pn_tensor *x)
 
 static pn_tensor *out_of(pn_graph *g, const glocal_out *b, pn_tensor *x)
 {
-    x = norm_act(g, &b->norm, b->slope, x);
-    return conv(g, &b->conv, x);
+    x = pn_norm_act(g, &b->norm, b->slope, x);
+    return pn_conv_layer_call(g, &b->conv, x);
 }
 
 static pn_tensor *hourglass(pn_graph *g, const glocal_hourglass *net, pn_tensor *x)
 {
-    for (int i = 0; i < GLOCAL_DOWNS; i++) x = down(g, &net->down[i], x);
+    for (int i = 0; i < GLOCAL_DOWNS; i++) x = pn_down_block_call(g, &net->down[i], x);
     for (int i = 0; i < net->gates; i++) x = gated(g, &net->gate[i], x);
-    for (int i = 0; i < net->ups; i++) x = up(g, &net->up[i], x);
+    for (int i = 0; i < net->ups; i++) x = pn_up_block_call(g, &net->up[i], x);
     return x;
 }
 
@@ -127,7 +84,7 @@ pn_tensor *glocal_codes(pn_graph *g, const glocal_generator_net *net, pn_tensor 
     pn_tensor *known = pn_affine(g, hole, -1, 1);
     pn_tensor *x = pn_concat(g, (pn_tensor *[]){ seen, known }, 2, 1);
     x = hourglass(g, &net->style.body, x);
-    x = conv(g, &net->style.code, x);
+    x = pn_conv_layer_call(g, &net->style.code, x);
     x = pn_tanh(g, x);
     return pn_region_pool(g, x, regions, 1);
 }
@@ -247,13 +204,13 @@ static void region_norm(pn_graph *g, const glocal_generator_net *net, pn_tensor 
     pn_tensor *m = pn_grouped_linear(g, out->filled, n->code.weight, n->code.bias);
     out->styles = pn_relu(g, m);
     m = pn_region_spread(g, out->styles, pi);
-    pn_tensor *gamma = conv(g, &n->gamma, m);
-    pn_tensor *beta = conv(g, &n->beta, m);
+    pn_tensor *gamma = pn_conv_layer_call(g, &n->gamma, m);
+    pn_tensor *beta = pn_conv_layer_call(g, &n->beta, m);
     if (net->config.spade) {
-        pn_tensor *z = conv(g, &n->spade_hidden, pi);
+        pn_tensor *z = pn_conv_layer_call(g, &n->spade_hidden, pi);
         z = pn_relu(g, z);
-        pn_tensor *gamma2 = conv(g, &n->spade_gamma, z);
-        pn_tensor *beta2 = conv(g, &n->spade_beta, z);
+        pn_tensor *gamma2 = pn_conv_layer_call(g, &n->spade_gamma, z);
+        pn_tensor *beta2 = pn_conv_layer_call(g, &n->spade_beta, z);
         gamma = blend(g, n, 0, gamma, gamma2);
         beta = blend(g, n, 1, beta, beta2);
     }
@@ -261,29 +218,18 @@ static void region_norm(pn_graph *g, const glocal_generator_net *net, pn_tensor 
     out->beta = beta;
     pn_tensor *x = pn_instance_norm(g, out->x0, NULL, NULL, eps);
     x = modulate(g, x, gamma, beta);
-    out->x1 = res(g, &n->res, x);
+    out->x1 = pn_res_block_call(g, &n->res, x);
 }
 
 /* ---- Correspondence ---------------------------------------------------------------------------------------------------- */
 
-pn_tensor *glocal_imagenet(pn_graph *g, pn_tensor *picture)
-{
-    static const double mean[3] = { 0.485, 0.456, 0.406 }, deviation[3] = { 0.229, 0.224, 0.225 };
-    pn_tensor *c[3];
-    for (int i = 0; i < 3; i++) {
-        c[i] = pn_slice(g, picture, 1, i, i + 1);
-        c[i] = pn_affine(g, c[i], 0.5 / deviation[i], (0.5 - mean[i]) / deviation[i]);
-    }
-    return pn_concat(g, c, 3, 1);
-}
-
-static pn_tensor *vgg31(pn_graph *g, const glocal_conv vgg[GLOCAL_VGG], pn_tensor *picture)
+static pn_tensor *vgg31(pn_graph *g, const pn_conv_layer vgg[GLOCAL_VGG], pn_tensor *picture)
 {
     static const pn_pool_opt halve = { .kernel = { 2, 2 } };
-    pn_tensor *x = glocal_imagenet(g, picture);
+    pn_tensor *x = pn_imagenet_colours(g, picture);
     for (int i = 0; i < GLOCAL_VGG; i++) {
         if (i == 2 || i == 4) x = pn_max_pool2d(g, x, halve);
-        x = conv(g, &vgg[i], x);
+        x = pn_conv_layer_call(g, &vgg[i], x);
         x = pn_relu(g, x);
     }
     return x;
@@ -293,15 +239,15 @@ static pn_tensor *structure_features(pn_graph *g, const glocal_generator_net *ne
 {
     pn_block(g, "structure");
     if (net->config.features == GLOCAL_VGG31) return vgg31(g, net->structure.vgg, seen);
-    pn_tensor *f = down(g, &net->structure.down[0], seen);
-    return down(g, &net->structure.down[1], f);
+    pn_tensor *f = pn_down_block_call(g, &net->structure.down[0], seen);
+    return pn_down_block_call(g, &net->structure.down[1], f);
 }
 
 /* What keys and queries are compared by: unit length, no mean, so that their product is a correlation. */
-static pn_tensor *embed(pn_graph *g, const glocal_generator_net *net, const glocal_conv *c, pn_tensor *const maps[4])
+static pn_tensor *embed(pn_graph *g, const glocal_generator_net *net, const pn_conv_layer *c, pn_tensor *const maps[4])
 {
     pn_tensor *x = pn_concat(g, maps, 4, 1);
-    x = conv(g, c, x);
+    x = pn_conv_layer_call(g, c, x);
     if (net->config.match_kernel > 1) x = pn_unfold(g, x, net->config.match_kernel);
     return pn_unit_channels(g, x, PN_CENTRED, length_eps);
 }
@@ -323,7 +269,7 @@ static pn_tensor *carry(pn_graph *g, const glocal_generator_net *net, const gloc
 
 static pn_tensor *structure_hidden(pn_graph *g, const glocal_lst_net *n, pn_tensor *structure)
 {
-    pn_tensor *z = conv(g, &n->hidden, structure);
+    pn_tensor *z = pn_conv_layer_call(g, &n->hidden, structure);
     return pn_relu(g, z);
 }
 
@@ -333,7 +279,7 @@ static pn_tensor *assemble(pn_graph *g, const glocal_generator_net *net, pn_tens
 {
     const int offsets = net->config.window * net->config.window - 1;
     pn_tensor *z = structure_hidden(g, &net->lst, structure);
-    z = conv(g, &net->lst.gate, z);
+    z = pn_conv_layer_call(g, &net->lst.gate, z);
     z = pn_sigmoid(g, z);
     pn_tensor *m = pn_mul(g, z, gain);
     pn_tensor *before = pn_slice(g, structure, 1, 0, offsets / 2);
@@ -347,9 +293,9 @@ static pn_tensor *assemble(pn_graph *g, const glocal_generator_net *net, pn_tens
     return pn_lerp(g, x1, mean, m);
 }
 
-static pn_tensor *gained(pn_graph *g, const glocal_conv *c, pn_tensor *z, pn_tensor *gain)
+static pn_tensor *gained(pn_graph *g, const pn_conv_layer *c, pn_tensor *z, pn_tensor *gain)
 {
-    z = conv(g, c, z);
+    z = pn_conv_layer_call(g, c, z);
     return pn_mul(g, z, gain);
 }
 
@@ -368,8 +314,8 @@ static pn_tensor *carried_values(pn_graph *g, const glocal_generator_net *net, p
 {
     pn_block(g, "lst");
     if (net->config.lst == GLOCAL_POINT) {
-        pn_tensor *gamma = conv(g, &net->lst.gamma, f);
-        pn_tensor *beta = conv(g, &net->lst.beta, f);
+        pn_tensor *gamma = pn_conv_layer_call(g, &net->lst.gamma, f);
+        pn_tensor *beta = pn_conv_layer_call(g, &net->lst.beta, f);
         return pn_concat(g, (pn_tensor *[]){ gamma, beta }, 2, 1);
     }
     pn_tensor *unit = pn_unit_channels(g, f, PN_RAW, length_eps);
@@ -397,7 +343,7 @@ static void transfer(pn_graph *g, const glocal_generator_net *net, const glocal_
         out->structure = pn_slice(g, carried, 1, 0, n);
         out->regained = regain(g, net, out->x1, out->structure, in->gain);
     }
-    out->x2 = res(g, &net->lst.res, out->regained);
+    out->x2 = pn_res_block_call(g, &net->lst.res, out->regained);
 }
 
 /* ---- The generator --------------------------------------------------------------------------------------------------------- */
@@ -405,10 +351,10 @@ static void transfer(pn_graph *g, const glocal_generator_net *net, const glocal_
 static pn_tensor *decode(pn_graph *g, const glocal_decoder_net *d, pn_tensor *x)
 {
     pn_block(g, "decoder");
-    x = up(g, &d->up0, x);
-    x = res(g, &d->res0, x);
-    x = up(g, &d->up1, x);
-    x = res(g, &d->res1, x);
+    x = pn_up_block_call(g, &d->up0, x);
+    x = pn_res_block_call(g, &d->res0, x);
+    x = pn_up_block_call(g, &d->up1, x);
+    x = pn_res_block_call(g, &d->res1, x);
     x = out_of(g, &d->out, x);
     return pn_tanh(g, x);
 }
@@ -427,7 +373,7 @@ glocal_output glocal_generator(pn_graph *g, const glocal_generator_net *net, con
     } else {
         pn_block(g, "lst");
         out.regained = out.x1;
-        out.x2 = res(g, &net->lst.res, out.x1);
+        out.x2 = pn_res_block_call(g, &net->lst.res, out.x1);
     }
     out.image = decode(g, &net->decoder, out.x2);
     pn_block(g, NULL);
@@ -460,9 +406,9 @@ glocal_input glocal_inputs(pn_graph *g, const glocal_config *c, pn_shape image, 
 
 /* ---- The discriminator: residual blocks without norm ------------------------------------------------------------------------ */
 
-static void normalise_once(pn_graph *g, glocal_conv *c)
+static void normalise_once(pn_graph *g, pn_conv_layer *c)
 {
-    c->weight = normalised(g, c);
+    c->weight = pn_conv_layer_weight(g, c);
     c->u = c->v = NULL;
 }
 
@@ -482,11 +428,11 @@ static pn_tensor *d_block(pn_graph *g, const glocal_d_block *b, pn_tensor *x)
 {
     static const pn_pool_opt halve = { .kernel = { 2, 2 } };
     pn_tensor *h = b->first ? x : pn_leaky_relu(g, x, d_slope);
-    h = conv(g, &b->conv1, h);
+    h = pn_conv_layer_call(g, &b->conv1, h);
     h = pn_leaky_relu(g, h, d_slope);
-    h = conv(g, &b->conv2, h);
+    h = pn_conv_layer_call(g, &b->conv2, h);
     pn_tensor *skip = pn_avg_pool2d(g, x, halve);
-    skip = conv(g, &b->skip, skip);
+    skip = pn_conv_layer_call(g, &b->skip, skip);
     return pn_add(g, h, skip);
 }
 
@@ -496,35 +442,35 @@ glocal_judgement glocal_discriminator(pn_graph *g, const glocal_discriminator_ne
     pn_tensor *x = image;
     for (int i = 0; i < GLOCAL_DOWNS; i++) x = j.block[i] = d_block(g, &ready->down[i], x);
     x = pn_leaky_relu(g, x, d_slope);
-    j.score = conv(g, &ready->out, x);
+    j.score = pn_conv_layer_call(g, &ready->out, x);
     return j;
 }
 
 /* ---- Spectral norms by themselves ----------------------------------------------------------------------------------------------- */
 
-static void settle(pn_graph *g, const glocal_conv *c)
+static void settle(pn_graph *g, const pn_conv_layer *c)
 {
     if (!c->u) return;
-    pn_tensor *w = normalised(g, c);
+    pn_tensor *w = pn_conv_layer_weight(g, c);
     pn_output(g, pn_mean(g, w, PN_ALL_AXES, PN_DROP_AXES), PN_CONST);
 }
 
-static void settle_all(pn_graph *g, const glocal_conv *const c[], int n)
+static void settle_all(pn_graph *g, const pn_conv_layer *const c[], int n)
 {
     for (int i = 0; i < n; i++) settle(g, c[i]);
 }
 
-static void settle_up(pn_graph *g, const glocal_up *b)
+static void settle_up(pn_graph *g, const pn_up_block *b)
 {
-    settle_all(g, (const glocal_conv *[]){ &b->conv1, &b->up, &b->skip }, 3);
+    settle_all(g, (const pn_conv_layer *[]){ &b->conv1, &b->up, &b->skip }, 3);
 }
 
 static void settle_hourglass(pn_graph *g, const glocal_hourglass *net)
 {
     for (int i = 0; i < GLOCAL_DOWNS; i++)
-        settle_all(g, (const glocal_conv *[]){ &net->down[i].conv1, &net->down[i].conv2 }, 2);
+        settle_all(g, (const pn_conv_layer *[]){ &net->down[i].conv1, &net->down[i].conv2 }, 2);
     for (int i = 0; i < net->gates; i++)
-        settle_all(g, (const glocal_conv *[]){ &net->gate[i].conv, &net->gate[i].gate }, 2);
+        settle_all(g, (const pn_conv_layer *[]){ &net->gate[i].conv, &net->gate[i].gate }, 2);
     for (int i = 0; i < net->ups; i++) settle_up(g, &net->up[i]);
 }
 
@@ -536,10 +482,10 @@ void glocal_norms(pn_graph *g, const glocal_generator_net *net, const glocal_dis
     settle_up(g, &dec->up0);
     settle_up(g, &dec->up1);
     settle_all(g,
-               (const glocal_conv *[]){ &net->style.code, &dec->res0.conv1, &dec->res0.conv2, &dec->res1.conv1,
+               (const pn_conv_layer *[]){ &net->style.code, &dec->res0.conv1, &dec->res0.conv2, &dec->res1.conv1,
                                         &dec->res1.conv2, &dec->out.conv },
                6);
     for (int i = 0; i < GLOCAL_DOWNS; i++)
-        settle_all(g, (const glocal_conv *[]){ &d->down[i].conv1, &d->down[i].conv2, &d->down[i].skip }, 3);
+        settle_all(g, (const pn_conv_layer *[]){ &d->down[i].conv1, &d->down[i].conv2, &d->down[i].skip }, 3);
     settle(g, &d->out);
 }

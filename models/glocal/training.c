@@ -28,7 +28,7 @@ static pn_status load_structure(glocal_training *t, const pn_weights *w)
     if (m->config.features != GLOCAL_VGG31 || m->config.lst == GLOCAL_NO_LST) return PN_OK;
     for (int i = 0; i < GLOCAL_VGG; i++) {
         const pn_conv_layer *from = &t->vgg.conv[i];
-        const glocal_conv *to = &m->g.structure.vgg[i];
+        const pn_conv_layer *to = &m->g.structure.vgg[i];
         if (!pn_shape_equal(pn_tensor_shape(from->weight), pn_tensor_shape(to->weight)))
             return pn_ctx_fail(m->base.ctx, PN_ERR_SHAPE, "%s has other widths than ls_feat=vgg31 was made with",
                                pn_weights_path(w));

@@ -455,7 +455,7 @@ static void expect_stages(const pn_safetensors *f, const char *where, const gloc
 /* The formula is for parameters; frozen filters stay the file's. */
 static void keep_vgg(const glocal_training *t)
 {
-    const glocal_conv *vgg = ((const glocal_model *)t->base.model)->g.structure.vgg;
+    const pn_conv_layer *vgg = ((const glocal_model *)t->base.model)->g.structure.vgg;
     for (int i = 0; vgg[0].weight && i < GLOCAL_VGG; i++) {
         pn_param_set(vgg[i].weight, pn_param_data(t->vgg.conv[i].weight));
         pn_param_set(vgg[i].bias, pn_param_data(t->vgg.conv[i].bias));
