@@ -146,7 +146,7 @@ static void log_v(pn_ctx *ctx, pn_log_level level, const char *format, va_list a
     ctx->log.line(ctx->log.user, level, text);
 }
 
-void pn_log(pn_ctx *ctx, pn_log_level level, const char *format, ...)
+void pn_ctx_log(pn_ctx *ctx, pn_log_level level, const char *format, ...)
 {
     va_list args;
     va_start(args, format);

@@ -16,7 +16,7 @@ enum { PN_MESSAGE_MAX = 512 };
 /* Keep status and message in ctx and return status: `return pn_fail(ctx, PN_ERR_FORMAT, "%s:%d: …", …);` */
 pn_status pn_fail(pn_ctx *ctx, pn_status status, const char *format, ...) PN_PRINTF(3, 4);
 pn_status pn_fail_errno(pn_ctx *ctx, int error, const char *format, ...) PN_PRINTF(3, 4);   /* PN_ERR_IO, ": reason" */
-void pn_log(pn_ctx *ctx, pn_log_level level, const char *format, ...) PN_PRINTF(3, 4);
+void pn_ctx_log(pn_ctx *ctx, pn_log_level level, const char *format, ...) PN_PRINTF(3, 4);
 const pn_limits *pn_ctx_limits(const pn_ctx *ctx);      /* defaults filled in */
 const pn_watch *pn_ctx_watched(const pn_ctx *ctx);      /* NULL: nobody watches */
 /* A context for a helper thread: the same allocator, files and limits, no pool, own errors, silent. */

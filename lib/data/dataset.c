@@ -251,7 +251,7 @@ static pn_status read_split(pn_dataset *d, pn_split *s)
     if (!status) {
         s->grid = decide_grid(d, &a, first);
         if (s->grid.height)
-            pn_log(d->ctx, PN_LOG_INFO, "%s: %zu rows; key points on a grid of %tdx%td: %s", s->annotations, s->rows,
+            pn_ctx_log(d->ctx, PN_LOG_INFO, "%s: %zu rows; key points on a grid of %tdx%td: %s", s->annotations, s->rows,
                    s->grid.height, s->grid.width, s->grid.why);
         s->first = first;
         s->added = d->persons - first;
@@ -318,7 +318,7 @@ static pn_status skip_pair(pn_dataset *d, const char *path, const pn_names_pair 
         return status;
     }
     if (first)
-        pn_log(d->ctx, PN_LOG_WARNING, "%s:%ld: %s has no %s; such pairs are skipped", path, row->line, name, lacks);
+        pn_ctx_log(d->ctx, PN_LOG_WARNING, "%s:%ld: %s has no %s; such pairs are skipped", path, row->line, name, lacks);
     return PN_OK;
 }
 
@@ -380,7 +380,7 @@ pn_status pn_dataset_read_pairs(pn_dataset *d, const char *path)
                          "posenet-data check tells which",
                          path, list.count, d->unannotated, d->pictureless);
     if (!status && !d->problems)
-        pn_log(d->ctx, PN_LOG_INFO, "%s: %td pairs, %td skipped", path, d->pairs, d->skipped);
+        pn_ctx_log(d->ctx, PN_LOG_INFO, "%s: %td pairs, %td skipped", path, d->pairs, d->skipped);
     pn_pairs_free(&list);
     return status ? status : list_targets(d);
 }

@@ -51,7 +51,7 @@ static int take_setting(void *user, const char *section, const char *name, const
         }
         r->status = pn_fail(r->ctx, PN_ERR_FORMAT, "%s: kp_size = %.60s, expected HxW, as in 256x176", r->path, value);
     } else {
-        pn_log(r->ctx, PN_LOG_WARNING, "%s: unknown setting '%.60s' is ignored; known are kp_size and parsing", r->path,
+        pn_ctx_log(r->ctx, PN_LOG_WARNING, "%s: unknown setting '%.60s' is ignored; known are kp_size and parsing", r->path,
                name);
         return 1;
     }
@@ -115,7 +115,7 @@ static pn_status grid_of(pn_ctx *ctx, const char *path, const pn_annotations *a,
     const pn_kp_grid found = ini.kp_height ? (pn_kp_grid) { ini.kp_height, ini.kp_width, "dataset.ini says so" }
                                            : pn_grid_detect(a);
     if (!status && found.height)
-        pn_log(ctx, PN_LOG_INFO, "%s: key points on a grid of %tdx%td: %s", path, found.height, found.width, found.why);
+        pn_ctx_log(ctx, PN_LOG_INFO, "%s: key points on a grid of %tdx%td: %s", path, found.height, found.width, found.why);
     grid[0] = found.height;
     grid[1] = found.width;
     return status;

@@ -154,7 +154,7 @@ static pn_status keep_row(const place *p, collector *c, const pn_annotation *row
     const ptrdiff_t old = pn_table_get(&c->seen, row->name);
     if (old >= 0) {
         if (!a->duplicates++)
-            pn_log(p->ctx, PN_LOG_WARNING, "%s:%ld: %s is there twice; the last row counts", p->file, p->line,
+            pn_ctx_log(p->ctx, PN_LOG_WARNING, "%s:%ld: %s is there twice; the last row counts", p->file, p->line,
                    row->name);
         a->rows[old].pose = row->pose;
         a->rows[old].line = row->line;

@@ -213,7 +213,7 @@ pn_status pn_synth_write(pn_ctx *ctx, const pn_synth_opt *opt)
     if (!status && opt->flow) status = pn_synth_run(&j.crew, items, write_flows, &j);
     if (!status) status = write_lists(&j);
     if (!status)
-        pn_log(ctx, PN_LOG_INFO, "%s: %d people for training, %d for testing, %d views of each, %tdx%td pixels",
+        pn_ctx_log(ctx, PN_LOG_INFO, "%s: %d people for training, %d for testing, %d views of each, %tdx%td pixels",
                opt->out,
                j.train_people, opt->people - j.train_people, opt->views, opt->height, opt->width);
     pn_synth_dismiss(&j.crew);
