@@ -99,6 +99,8 @@ typedef struct {
                      pn_full_dims d, void *scratch);
     void (*full_bwd)(pn_pool *pool, const pn_full_sinks *out, const pn_real *dy, const pn_full_inputs *in,
                      pn_full_dims d, void *scratch);
+
+    pn_channel_kernels channel;     /* kernels/channel.h */
 } pn_attention_kernels;
 
 #endif

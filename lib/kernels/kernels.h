@@ -34,6 +34,7 @@ static inline void pn_put(pn_sink s, ptrdiff_t i, double v)
 #include "kernels/pointwise.h"
 #include "kernels/shaping.h"
 #include "kernels/resample.h"
+#include "kernels/channel.h"
 #include "kernels/attention.h"
 #include "kernels/match.h"
 #include "kernels/losses.h"

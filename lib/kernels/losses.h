@@ -21,6 +21,13 @@ static inline ptrdiff_t pn_spectral_at(const pn_spectral_dims *d, ptrdiff_t row,
 }
 typedef struct { pn_real *u, *v, *sigma; } pn_singular;         /* [rows], [columns], [1] */
 
+/* Contextual loss: what is added to lengths, and to the least distance. */
+#define PN_CONTEXTUAL_LENGTH 1e-6
+#define PN_CONTEXTUAL_LEAST  1e-5
+typedef struct { pn_map x; double bandwidth; } pn_contextual_dims;
+/* Of each target position its largest weight, and which generated position has it: [N][positions]. */
+typedef struct { pn_real *weight, *best; } pn_contextual_saved;
+
 typedef struct {
     size_t (*distance_scratch)(pn_distance_dims d);
     void (*distance_fwd)(pn_pool *pool, pn_real *y, const pn_real *a, const pn_real *b, pn_distance_dims d, void *scratch);
@@ -50,6 +57,13 @@ typedef struct {
                          pn_spectral_dims d, void *scratch);
     void (*spectral_bwd)(pn_pool *pool, pn_sink dw, const pn_real *dy, const pn_real *w, pn_singular used, pn_spectral_dims d,
                          void *scratch);
+
+    /* a generated, b the target, which gets no gradient. */
+    size_t (*contextual_scratch)(pn_contextual_dims d, int threads);        /* of either direction */
+    void (*contextual_fwd)(pn_pool *pool, pn_real *loss, pn_contextual_saved left, const pn_real *a, const pn_real *b,
+                           pn_contextual_dims d, void *scratch);
+    void (*contextual_bwd)(pn_pool *pool, pn_sink da, const pn_real *dloss, pn_contextual_saved left, const pn_real *a,
+                           const pn_real *b, pn_contextual_dims d, void *scratch);
 } pn_loss_kernels;
 
 extern const pn_loss_kernels pn_ref_loss;       /* for fast kernels that leave a case to the reference */

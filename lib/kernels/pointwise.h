@@ -26,6 +26,17 @@ typedef struct { ptrdiff_t outer, extent, inner; } pn_softmax_dims;
 
 typedef struct { pn_sink a, b, mask; } pn_lerp_sinks;
 
+/* x (1 + gamma) + beta. A sample of gamma and one of beta lie like one of x, each `step` numbers after the one before. */
+typedef struct { pn_map x; ptrdiff_t step; } pn_modulate_dims;
+typedef struct {
+    const pn_real *x, *gamma, *beta;        /* backward does not read beta */
+    const pn_prologue *pro;                 /* how x is read; NULL: as it is. With one, x lies in blocks */
+} pn_modulate_inputs;
+typedef struct { pn_sink x, gamma, beta; } pn_modulate_sinks;
+
+/* gelu(u) v of [samples][2][count] numbers, u first */
+typedef struct { ptrdiff_t samples, count; } pn_gate_dims;
+
 typedef struct {
     /* y = x > 0 ? x : slope * x; backward from y, since the sign of y is that of x (slope >= 0). NaN passes through. */
     void (*leaky_relu_fwd)(pn_pool *pool, pn_real *y, const pn_real *x, pn_real slope, ptrdiff_t count);
@@ -33,6 +44,9 @@ typedef struct {
                            ptrdiff_t count);
     void (*curve_fwd)(pn_pool *pool, pn_real *y, const pn_real *x, pn_curve f, pn_map map);
     void (*curve_bwd)(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real *read, pn_curve f, pn_map map);
+    /* y = log(x + shift) */
+    void (*log_fwd)(pn_pool *pool, pn_real *y, const pn_real *x, double shift, pn_map map);
+    void (*log_bwd)(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real *x, double shift, pn_map map);
     /* y = scale x + shift */
     void (*affine)(pn_pool *pool, pn_sink y, const pn_real *x, double scale, double shift, pn_map map);
     void (*softmax_fwd)(pn_pool *pool, pn_real *y, const pn_real *x, pn_softmax_dims d);
@@ -51,6 +65,11 @@ typedef struct {
     void (*lerp_fwd)(pn_pool *pool, pn_real *y, const pn_real *a, const pn_real *b, const pn_real *mask, pn_map map);
     void (*lerp_bwd)(pn_pool *pool, pn_lerp_sinks d, const pn_real *dy, const pn_real *a, const pn_real *b,
                      const pn_real *mask, pn_map map);
+    void (*modulate_fwd)(pn_pool *pool, pn_real *y, const pn_modulate_inputs *in, pn_modulate_dims d);
+    void (*modulate_bwd)(pn_pool *pool, const pn_modulate_sinks *out, const pn_real *dy, const pn_modulate_inputs *in,
+                         pn_modulate_dims d);
+    void (*gelu_gate_fwd)(pn_pool *pool, pn_real *y, const pn_real *x, pn_gate_dims d);
+    void (*gelu_gate_bwd)(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real *x, pn_gate_dims d);
 
     /* dst = src or dst += src: what copies, seeds and reshapes need. */
     void (*copy)(pn_pool *pool, pn_sink dst, const pn_real *src, ptrdiff_t count);

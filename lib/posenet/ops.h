@@ -71,6 +71,21 @@ typedef struct {
 } pn_attention_opt;
 PN_API pn_tensor *pn_attention(pn_graph *g, pn_tensor *q, pn_tensor *k, pn_tensor *v, const pn_attention_opt *opt);
 
+/**
+ * Attention of channels to channels, per head: linear in the positions.
+ *
+ *   cos_ij = sum_p q_i(p) k_j(p) / ((|q_i| + eps) (|k_j| + eps));  a_ij = softmax over j of alpha cos_ij
+ *   y_i(p) = sum_j a_ij v_j(p),  i and j channels of one head, lengths over the positions p
+ *
+ * q, k, v [N,C,H,W]   alpha [heads], a divisor of C: heads are C / heads channels, one after another   eps in (0, 1]
+ * returns [N,C,H,W]; pn_saved_of(.., 0) is a [N,C,C/heads], pn_saved_of(.., 1) cos, pn_saved_of(.., 2) |q|, |k| [N,2,C].
+ *         Normalised maps are never stored.
+ *
+ * Edges:  a channel of length 0 has the cosine 0 with all and passes no gradient.
+ * Source: Zamir et al. 2022 (Restormer), eq. 1, with both lengths.
+ */
+PN_API pn_tensor *pn_channel_attention(pn_graph *g, pn_tensor *q, pn_tensor *k, pn_tensor *v, pn_tensor *alpha, double eps);
+
 /* ---- Norms: y = (x - mean) / sqrt(variance + eps) * weight + bias, biased variance ------------------------------- */
 
 /* Over H, W of each (n, c); no running statistics. x [N,C,H,W], weight and bias [C] or both NULL. (Ulyanov et al. 2016) */
@@ -94,6 +109,10 @@ PN_API pn_tensor *pn_leaky_relu(pn_graph *g, pn_tensor *x, double slope);      /
 PN_API pn_tensor *pn_tanh(pn_graph *g, pn_tensor *x);
 PN_API pn_tensor *pn_sigmoid(pn_graph *g, pn_tensor *x);
 PN_API pn_tensor *pn_gelu(pn_graph *g, pn_tensor *x);           /* x Phi(x), by erf (Hendrycks & Gimpel 2016) */
+/* gelu(u1) u2 of the channels' first and second half. u [N,2C,H,W]  returns [N,C,H,W]  (Shazeer 2020; Zamir et al. 2022) */
+PN_API pn_tensor *pn_gelu_gate(pn_graph *g, pn_tensor *u);
+/* log(x + shift), shift a constant of the formula. Where x + shift is 0: -Inf, and a gradient of Inf or NaN; below it: NaN. */
+PN_API pn_tensor *pn_log(pn_graph *g, pn_tensor *x, double shift);
 /* exp(x) / sum exp(x) over one axis, stable for any finite x. axis from 0; negative counts from the end. */
 PN_API pn_tensor *pn_softmax(pn_graph *g, pn_tensor *x, int axis);
 
@@ -106,6 +125,9 @@ PN_API pn_tensor *pn_mul(pn_graph *g, pn_tensor *a, pn_tensor *b);
 PN_API pn_tensor *pn_affine(pn_graph *g, pn_tensor *x, double scale, double shift);
 /* (1 - mask) a + mask b. a, b [N,C,H,W]  mask [N,1,H,W] */
 PN_API pn_tensor *pn_lerp(pn_graph *g, pn_tensor *a, pn_tensor *b, pn_tensor *mask);
+/* x (1 + gamma) + beta, all [N,C,H,W]; beta NULL: gamma is [N,2C,H,W] and holds beta in its second half. Of an instance norm
+ * it is a spatially modulated norm, whose normalised map is then not stored.        (Park et al. 2019, SPADE, eq. 1) */
+PN_API pn_tensor *pn_modulate(pn_graph *g, pn_tensor *x, pn_tensor *gamma, pn_tensor *beta);
 /* Over the axes whose bits are set (PN_AXIS(2) | PN_AXIS(3); PN_ALL_AXES gives [1]); they stay as extent 1 (KEEP) or go. */
 #define PN_AXIS(i)  (1u << (i))
 #define PN_ALL_AXES 0xffu
@@ -208,6 +230,20 @@ PN_API pn_tensor *pn_region_pool(pn_graph *g, pn_tensor *x, pn_tensor *w, double
 /* y[n,c,p] = sum_k w[n,k,p] codes[n,k,c]: every region's code where the region is. codes [N,K,C]  w [N,K,H,W]
  * returns [N,C,H,W]                                                                           (Zhu et al. 2020, SEAN) */
 PN_API pn_tensor *pn_region_spread(pn_graph *g, pn_tensor *codes, pn_tensor *w);
+/* y[n,k,p] = sum_c codes[n,k,c] x[n,c,p]: how well every pixel matches each code. codes [N,K,C]  x [N,C,H,W]
+ * returns [N,K,H,W] */
+PN_API pn_tensor *pn_region_match(pn_graph *g, pn_tensor *codes, pn_tensor *x);
+/**
+ * Recorded as several ops. Attention of every pixel to K tokens, as the codes of regions are.
+ *
+ *   e[n,k,p] = sum_c q[n,c,p] k[n,k,c] / sqrt(C) + prior[n,k,p];  a = softmax of e over k;  y[n,d,p] = sum_k a[n,k,p] v[n,k,d]
+ *
+ * q [N,C,H,W]   k [N,K,C]   v [N,K,D]   prior [N,K,H,W], in logits (pn_log of a probability), or NULL: 0
+ * logits  NULL, or where to put e [N,K,H,W]
+ * returns [N,D,H,W]                                                           Source: Zhou et al. 2022 (CASD), sec. 3.3.
+ */
+PN_API pn_tensor *pn_token_attention(pn_graph *g, pn_tensor *q, pn_tensor *k, pn_tensor *v, pn_tensor *prior,
+                                     pn_tensor **logits);
 /* Each of K rows by a matrix of its own: y[n,k,o] = sum_d w[k,o,d] x[n,k,d] + bias[k,o].
  * x [N,K,D]  w [K,O,D]  bias [K,O] or NULL  returns [N,K,O] */
 PN_API pn_tensor *pn_grouped_linear(pn_graph *g, pn_tensor *x, pn_tensor *w, pn_tensor *bias);
@@ -346,6 +382,20 @@ PN_API pn_tensor *pn_gram(pn_graph *g, pn_tensor *x);
  * The HW x HW similarities are never stored.                                          Source: Ren et al. 2020, eq. 4-5.
  */
 PN_API pn_tensor *pn_correctness_loss(pn_graph *g, pn_tensor *source, pn_tensor *target, pn_tensor *flow);
+/**
+ * Contextual loss: does every target position look like some generated one?
+ *
+ *   d_ij = (1 - cos(a_i - m, b_j - m)) / 2,  m the mean of b's positions, lengths + 1e-6
+ *   w_i  = softmax over j of -d_ij / ((min_j' d_ij' + 1e-5) bandwidth)
+ *   loss = mean over n of -log mean_j max_i w_ij
+ *
+ * a generated [N,C,H,W]   b the target, of the same shape: constant, no gradient   bandwidth > 0
+ * returns [1]; pn_saved_of(.., 0) is max_i w_ij and pn_saved_of(.., 1) its i, both [N,HW]. Never stores all of d.
+ *
+ * Edges:  where positions tie for a minimum or maximum the first counts.
+ * Source: Mechrez et al. 2018, eqs. 1-5; the order of maximum and mean as in ADGAN and CASD.
+ */
+PN_API pn_tensor *pn_contextual_loss(pn_graph *g, pn_tensor *a, pn_tensor *b, double bandwidth);
 /**
  * GFLA's flow regularisation: the energy of flow that a local affine map does not explain, over all k x k patches inside.
  *

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 
 import match_ref
 import st
-from ops_ref import (correctness, cosine, flow_sample, gauss_sample, gram, local_attention, regularisation,
-                     spectral_norm)
+from ops_ref import (channel_attention, contextual, correctness, cosine, flow_sample, gauss_sample, gram, local_attention,
+                     regularisation, spectral_norm, token_attention)
 
 torch.set_num_threads(1)
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -335,9 +335,46 @@ def losses():
              n.normal(2, 2, 6, 7, scale=2))
 
 
+def regions():
+    """What RSA-GAN is made of."""
+    n = Numbers("regions")
+    shape = 2, 3, 4, 5
+    case("log", "torch.log(in0 + 1e-3)", lambda x: torch.log(x + 1e-3), n.uniform(*shape, low=0.001))
+    case("modulate", "in0 * (1 + in1) + in2", lambda x, gamma, beta: x * (1 + gamma) + beta, n.normal(*shape), n.normal(*shape),
+         n.normal(*shape))
+    for c in 3, 16:
+        case(f"modulate/halves{c}", f"in0 * (1 + in1[:, :{c}]) + in1[:, {c}:]", lambda x, both: x * (1 + both[:, :c]) + both[:, c:],
+             n.normal(2, c, 3, 4), n.normal(2, 2 * c, 3, 4))
+        case(f"gelu_gate/{c}", f"F.gelu(in0[:, :{c}]) * in0[:, {c}:]", lambda u: F.gelu(u[:, :c]) * u[:, c:],
+             n.normal(2, 2 * c, 3, 4, scale=2))
+    case("region_match", "torch.einsum('nkc,nchw->nkhw', in0, in1)", lambda s, x: torch.einsum("nkc,nchw->nkhw", s, x),
+         n.normal(2, 4, 5), n.normal(2, 5, 3, 4))
+
+    def attend(*x):
+        y, logits = token_attention(*x)
+        return y, {"logits": logits}
+    case("token_attention/plain", "token_attention(in0, in1, in2)", attend, n.normal(2, 5, 3, 4), n.normal(2, 4, 5),
+         n.normal(2, 4, 7))
+    case("token_attention/prior", "token_attention(in0, in1, in2, in3)", attend, n.normal(2, 5, 3, 4), n.normal(2, 4, 5),
+         n.normal(2, 4, 7), n.normal(2, 4, 3, 4))
+
+    def channels(*x):
+        y, a, cosine, length = channel_attention(*x, 1e-6)
+        return y, {"weights": a, "cosines": cosine, "lengths": length}
+    for heads, c in (2, 6), (2, 32), (1, 5):
+        case(f"channel_attention/{heads}x{c // heads}", "channel_attention(in0, in1, in2, in3, 1e-6)", channels,
+             *(n.normal(2, c, 3, 5) for _ in range(3)), np.float32(3 + n.normal(heads)))
+
+    def look(a, b):
+        loss, weight, best = contextual(a, b, 0.5)
+        return loss, {"weight": weight, "best": best.double()}
+    for name, size in ("small", (2, 5, 3, 4)), ("wide", (1, 20, 9, 11)):
+        case("contextual_loss/" + name, "contextual(in0, in1, 0.5)", look, n.normal(*size), n.normal(*size), const=(1,))
+
+
 def main():
     for group in (convolutions, products, attention, norms, pointwise, shaping, pooling_and_resizing, flows, matching, spectral,
-                  losses):
+                  losses, regions):
         group()
     if "--list" in sys.argv[1:]:
         for row in table:

@@ -121,3 +121,35 @@ def spectral_norm(w, u, v, train):
 def gram(x):
     f = x.flatten(2)
     return f @ f.transpose(1, 2) / (x.shape[1] * x.shape[2] * x.shape[3])
+
+
+def channel_attention(q, k, v, alpha, eps):
+    """Per head, channels attend to channels: cosines over the positions, scaled by alpha. -> y, weights, cosines, lengths"""
+    n, c, h, w = q.shape
+    heads = alpha.numel()
+    q, k, v = (x.reshape(n, heads, c // heads, h * w) for x in (q, k, v))
+    length = [x.pow(2).sum(-1, keepdim=True).sqrt() for x in (q, k)]
+    cosine = (q / (length[0] + eps)) @ (k / (length[1] + eps)).transpose(2, 3)
+    a = torch.softmax(alpha[:, None, None] * cosine, -1)
+    return (a @ v).reshape(n, c, h, w), a.flatten(1, 2), cosine.flatten(1, 2), torch.stack([x.reshape(n, c) for x in length], 1)
+
+
+def token_attention(q, k, v, prior=None):
+    """-> y and the logits."""
+    e = torch.einsum("nchw,nkc->nkhw", q, k) / math.sqrt(q.shape[1])
+    if prior is not None:
+        e = e + prior
+    return torch.einsum("nkhw,nkd->ndhw", torch.softmax(e, 1), v), e
+
+
+def contextual(a, b, bandwidth):
+    """-> the loss; and of each target position the largest weight and the generated position that has it."""
+    a, b = a.flatten(2), b.flatten(2)
+    mean = b.mean(2, keepdim=True)
+    a, b = ((x - mean) / ((x - mean).norm(dim=1, keepdim=True) + 1e-6) for x in (a, b))
+    d = (1 - a.transpose(1, 2) @ b) / 2                         # [N, generated, target]
+    d = d / (d.min(2, keepdim=True)[0] + 1e-5)
+    w = torch.exp((1 - d) / bandwidth)
+    w = w / w.sum(2, keepdim=True)
+    weight, best = w.max(1)
+    return -weight.mean(1).log().mean(), weight, best

@@ -1,9 +1,10 @@
-/* tests/ops/test_region.c - lib/ops/region_pool.c, lib/ops/region_spread.c */
-#include "support/pass.h"
+/* tests/ops/test_region.c - lib/ops/region_pool.c, lib/ops/region_spread.c, lib/ops/region_match.c */
+#include "support/pntest.h"
 
 static pn_tensor *pool(pn_graph *g, pn_tensor *const in[]) { return pn_region_pool(g, in[0], in[1], 1); }
 static pn_tensor *pool_of_more(pn_graph *g, pn_tensor *const in[]) { return pn_region_pool(g, in[0], in[1], 4.5); }
 static pn_tensor *spread(pn_graph *g, pn_tensor *const in[]) { return pn_region_spread(g, in[0], in[1]); }
+static pn_tensor *match(pn_graph *g, pn_tensor *const in[]) { return pn_region_match(g, in[0], in[1]); }
 
 /* x, w, codes: a single number; channels around one and several blocks; regions around every register tile; more pixels than
  * a chunk of the sums */
@@ -38,6 +39,7 @@ START_TEST(every_isa_agrees_with_ref)
     const pn_shape spread_of[] = { cases[_i][2], cases[_i][1] };
     pn_test_fill_input(1, weights);
     pn_test_parity(spread, spread_of, 2, PN_TOL_SUM);
+    pn_test_parity(match, (const pn_shape[]){ cases[_i][2], cases[_i][0] }, 2, PN_TOL_SUM);
 }
 END_TEST
 
@@ -49,6 +51,7 @@ START_TEST(gradients_match_differences)
     pn_test_gradients(pool, cases[_i], 2, 0);
     const pn_shape spread_of[] = { cases[_i][2], cases[_i][1] };
     pn_test_gradients(spread, spread_of, 2, 0);
+    pn_test_gradients(match, (const pn_shape[]){ cases[_i][2], cases[_i][0] }, 2, 0);
 }
 END_TEST
 
@@ -57,39 +60,18 @@ START_TEST(matches_torch)
     pn_test_golden(pool, 2, "graph/region_pool/soft", PN_TOL_SUM4);
     pn_test_golden(pool_of_more, 2, "graph/region_pool/hard", PN_TOL_SUM4);
     pn_test_golden(spread, 2, "graph/region_spread", PN_TOL_SUM4);
+    pn_test_golden(match, 2, "region_match", PN_TOL_SUM4);
 }
 END_TEST
 
-static void same_bytes_for(pn_test_build *build, const pn_shape *shapes, pn_isa isa)
-{
-    pn_test_fill_input(1, weights);
-    pn_spec s = pn_spec_make(build, shapes, 2, 0);
-    pn_ctx *one = pn_test_ctx_new(isa, 1);
-    pn_outcome should = pn_pass_run(one, &s, (pn_variant){ 0 });
-    static const int threads[] = { 2, 3, 8 };
-    for (int t = 0; t < 3; t++) {
-        pn_ctx *more = pn_test_ctx_new(isa, threads[t]);
-        pn_outcome is = pn_pass_run(more, &s, (pn_variant){ 0 });
-        for (int i = 0; i < is.n; i++)
-            if (memcmp(is.of[i].values, should.of[i].values, (size_t)is.of[i].count * sizeof(pn_real)) != 0)
-                ck_abort_msg("%s, %d threads: %s differs from that of one", pn_isa_name(isa), threads[t], is.of[i].name);
-        pn_outcome_free(&is);
-        pn_ctx_free(more);
-    }
-    pn_outcome_free(&should);
-    pn_ctx_free(one);
-    pn_spec_free(&s);
-}
-
 START_TEST(any_number_of_threads_gives_the_same_bits)
 {
-    pn_isa isas[PN_ISA_NEON + 1];
-    const int n = pn_test_isas(isas);
     const pn_shape x = pn_shape4(2, 40, 33, 35), w = pn_shape4(2, 9, 33, 35), codes = pn_shape3(2, 9, 40);
-    for (int i = 0; i < n; i++) {
-        same_bytes_for(pool, (const pn_shape[]){ x, w }, isas[i]);
-        same_bytes_for(spread, (const pn_shape[]){ codes, w }, isas[i]);
-    }
+    pn_test_fill_input(1, weights);
+    pn_test_threads(pool, (const pn_shape[]){ x, w }, 2);
+    pn_test_fill_input(1, weights);
+    pn_test_threads(spread, (const pn_shape[]){ codes, w }, 2);
+    pn_test_threads(match, (const pn_shape[]){ codes, x }, 2);
 }
 END_TEST
 
@@ -160,6 +142,10 @@ START_TEST(what_does_not_fit_is_refused)
     g = pn_test_graph();
     ck_assert_ptr_null(pn_region_spread(g, pn_test_zeros(g, cases[1][0]), pn_test_zeros(g, cases[1][1])));
     pn_test_refused(g, PN_ERR_SHAPE, "pn_region_spread: codes is [2,5,3,7], expected rank 3");
+    pn_graph_free(g);
+    g = pn_test_graph();
+    ck_assert_ptr_null(pn_region_match(g, pn_test_zeros(g, pn_shape3(2, 9, 4)), pn_test_zeros(g, cases[1][0])));
+    pn_test_refused(g, PN_ERR_SHAPE, "pn_region_match: codes is [2,9,4], expected [2,9,5]");
     pn_graph_free(g);
     for (int i = 0; i < 4; i++) {
         g = pn_test_graph();

@@ -71,6 +71,33 @@ void pn_test_parity(pn_test_build *build, const pn_shape *shapes, int n, double 
     pn_spec_free(&s);
 }
 
+static void same_with_threads(const pn_spec *s, pn_isa isa, pn_variant v)
+{
+    static const int threads[] = { 2, 3, 8 };
+    char where[128];
+    pn_ctx *one = pn_test_ctx_new(isa, 1);
+    pn_outcome should = pn_pass_run(one, s, v);
+    for (int t = 0; t < 3; t++) {
+        pn_ctx *more = pn_test_ctx_new(isa, threads[t]);
+        pn_outcome is = pn_pass_run(more, s, v);
+        same_bytes(&is, &should, describe(where, more, v));
+        pn_outcome_free(&is);
+        pn_ctx_free(more);
+    }
+    pn_outcome_free(&should);
+    pn_ctx_free(one);
+}
+
+void pn_test_threads(pn_test_build *build, const pn_shape *shapes, int n)
+{
+    pn_spec s = pn_spec_make(build, shapes, n, 0);
+    pn_isa isas[PN_ISA_NEON + 1];
+    const int n_isas = pn_test_isas(isas);
+    for (int i = 0; i < n_isas; i++)
+        for (int blocked = 0; blocked < 2; blocked++) same_with_threads(&s, isas[i], (pn_variant){ .blocked = blocked });
+    pn_spec_free(&s);
+}
+
 /* ---- Gradients by differences ------------------------------------------------------------------------------------ */
 
 #ifdef PN_REAL_DOUBLE

@@ -299,4 +299,5 @@ void pn_ref_add_attention(pn_kernels *k)
     pn_ref_add_correctness(&k->attention);
     pn_ref_add_regularisation(&k->attention);
     pn_ref_add_full_attention(&k->attention);
+    k->attention.channel = pn_ref_channel;
 }

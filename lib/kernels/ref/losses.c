@@ -1,5 +1,5 @@
 /* lib/kernels/ref/losses.c - the meaning of losses and of what they compare; sums in double */
-#include "kernels/kernels.h"
+#include "kernels/ref/losses.h"
 
 #include <math.h>
 
@@ -241,4 +241,8 @@ const pn_loss_kernels pn_ref_loss = {
     .spectral_scratch = spectral_scratch, .spectral_fwd = spectral_fwd, .spectral_bwd = spectral_bwd,
 };
 
-void pn_ref_add_losses(pn_kernels *k) { k->loss = pn_ref_loss; }
+void pn_ref_add_losses(pn_kernels *k)
+{
+    k->loss = pn_ref_loss;
+    pn_ref_add_contextual(&k->loss);
+}

@@ -1,7 +1,5 @@
 /* lib/kernels/ref/pointwise.c - the meaning of the pointwise kernels */
-#include "kernels/kernels.h"
-
-#include <math.h>
+#include "kernels/ref/pointwise.h"
 
 static pn_real into(pn_sink s, ptrdiff_t i, double v) { return (pn_real)(s.add ? (double)s.data[i] + v : v); }
 
@@ -29,23 +27,18 @@ static void leaky_relu_bwd(pn_pool *pool, pn_sink dx, const pn_real *dy, const p
     for (ptrdiff_t i = 0; i < count; i++) dx.data[i] = into(dx, i, (double)dy[i] * (y[i] > 0 ? 1.0 : (double)slope));
 }
 
-/* Beyond +-64 the normal distribution is 0 or 1 and its density 0 in double too; infinities stop there. */
-static double within_64(double x) { return x < -64 ? -64 : x > 64 ? 64 : x; }
-static double normal_below(double x) { return 0.5 * erfc(-x * 0.70710678118654752440); }
-static double normal_density(double x) { return 0.39894228040143267794 * exp(-0.5 * x * x); }
-
 static double curve(pn_curve f, double x)
 {
     if (f == PN_CURVE_TANH) return tanh(x);
     if (f == PN_CURVE_SIGMOID) return 1 / (1 + exp(-x));
-    return (x < -64 ? -64 : x) * normal_below(x);
+    return pn_ref_gelu(x);
 }
 
 static double slope(pn_curve f, double read)
 {
     if (f == PN_CURVE_TANH) return 1 - read * read;
     if (f == PN_CURVE_SIGMOID) return read * (1 - read);
-    return normal_below(read) + within_64(read) * normal_density(within_64(read));
+    return pn_ref_gelu_slope(read);
 }
 
 static void curve_fwd(pn_pool *pool, pn_real *y, const pn_real *x, pn_curve f, pn_map map)
@@ -60,6 +53,20 @@ static void curve_bwd(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_rea
     (void)pool;
     for (ptrdiff_t i = 0; i < pn_map_stored(map); i++)
         dx.data[i] = into(dx, i, (double)dy[i] * slope(f, (double)read[i]));
+}
+
+static void log_fwd(pn_pool *pool, pn_real *y, const pn_real *x, double shift, pn_map map)
+{
+    (void)pool;
+    for (ptrdiff_t i = 0; i < pn_map_stored(map); i++) y[i] = (pn_real)log((double)x[i] + shift);
+    clear_lanes(y, map);
+}
+
+static void log_bwd(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real *x, double shift, pn_map map)
+{
+    (void)pool;
+    for (ptrdiff_t i = 0; i < pn_map_stored(map); i++) dx.data[i] = into(dx, i, (double)dy[i] / ((double)x[i] + shift));
+    clear_lanes(dx.data, map);
 }
 
 static void affine(pn_pool *pool, pn_sink y, const pn_real *x, double scale, double shift, pn_map map)
@@ -236,9 +243,10 @@ void pn_ref_add_pointwise(pn_kernels *k)
 {
     k->pointwise = (pn_pointwise_kernels){
         .leaky_relu_fwd = leaky_relu_fwd, .leaky_relu_bwd = leaky_relu_bwd, .curve_fwd = curve_fwd,
-        .curve_bwd = curve_bwd, .affine = affine, .softmax_fwd = softmax_fwd, .softmax_bwd = softmax_bwd, .add = add,
+        .curve_bwd = curve_bwd, .log_fwd = log_fwd, .log_bwd = log_bwd, .affine = affine, .softmax_fwd = softmax_fwd, .softmax_bwd = softmax_bwd, .add = add,
         .mul = mul, .spread = spread,
         .reduce = reduce, .reduce_scratch = reduce_scratch, .lerp_fwd = lerp_fwd, .lerp_bwd = lerp_bwd, .copy = copy,
         .relayout = relayout,
     };
+    pn_ref_add_gates(&k->pointwise);
 }
