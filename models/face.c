@@ -2,12 +2,61 @@
 #include "face.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 pn_params *pn_model_part(pn_model *m, const char *prefix)
 {
     pn_params *p = pn_params_new(m->ctx);
     if (p) m->part[m->parts++] = (pn_part){ .prefix = prefix, .params = p };
     return p;
+}
+
+/* ---- Options --------------------------------------------------------------------------------------------------------- */
+
+pn_status pn_model_ints(const pn_model *m, const pn_int_option o[], size_t n)
+{
+    pn_status status = PN_OK;
+    for (size_t i = 0; !status && i < n; i++) status = pn_model_int(m, o[i].key, o[i].least, o[i].most, o[i].to);
+    return status;
+}
+
+pn_status pn_model_reals(const pn_model *m, const pn_real_option o[], size_t n)
+{
+    pn_status status = PN_OK;
+    for (size_t i = 0; !status && i < n; i++) status = pn_model_real(m, o[i].key, o[i].to);
+    return status;
+}
+
+static pn_status word(const pn_model *m, const pn_word_option *o)
+{
+    enum { WORDS = sizeof o->word / sizeof *o->word };
+    const char *value = pn_model_get(m, o->key);
+    char among[128] = "";
+    for (int i = 0; i < WORDS && o->word[i]; i++) {
+        *o->to = i;
+        if (strcmp(value, o->word[i]) == 0) return PN_OK;
+        snprintf(among + strlen(among), sizeof among - strlen(among), "%s%s", i ? ", " : "", o->word[i]);
+    }
+    return pn_ctx_fail(m->ctx, PN_ERR_ARG, "the option %s=%s is not one of %s", o->key, value, among);
+}
+
+pn_status pn_model_words(const pn_model *m, const pn_word_option o[], size_t n)
+{
+    pn_status status = PN_OK;
+    for (size_t i = 0; !status && i < n; i++) status = word(m, &o[i]);
+    return status;
+}
+
+bool pn_weights_have(const pn_weights *w, const char *name) { return pn_weights_shape(w, name).rank > 0; }
+
+void pn_model_take_notes(pn_model *m, const pn_weights *w)
+{
+    const pn_model_option *o = m->kind->options;
+    for (int i = 0; o[i].key; i++) {
+        const char *said = pn_weights_note(w, o[i].key);
+        if (said && *said && strlen(said) < PN_OPTION_ROOM && !strpbrk(said, " \t\r\n")) pn_model_put(m, o[i].key, "%s", said);
+    }
 }
 
 /* ---- Training -------------------------------------------------------------------------------------------------------- */
@@ -23,6 +72,41 @@ pn_status pn_training_plan(pn_training *t, pn_plan **plan, pn_graph *g, pn_plan_
     t->bytes += stats.arena_bytes - stats.shared_bytes;
     return PN_OK;
 }
+
+pn_status pn_training_vgg19(pn_training *t, int narrow, pn_params **params, pn_vgg19 *vgg)
+{
+    pn_ctx *ctx = t->model->ctx;
+    if (!t->opt.vgg19) return PN_OK;
+    *params = pn_params_new(ctx);
+    if (!*params) return PN_ERR_NOMEM;
+    const pn_scope top = pn_scope_top(*params, (pn_init){ PN_INIT_CONSTANT, 0 });
+    *vgg = pn_vgg19_make(&top, narrow);
+    pn_weights *w = pn_weights_open(ctx, t->opt.vgg19);
+    if (!w) return pn_ctx_status(ctx);
+    const pn_status status = pn_weights_load(w, "", *params, PN_LOAD_EXACT, NULL);
+    if (!status && !t->model->said_vgg19) pn_weights_report(w, "VGG19", &(pn_part){ .prefix = "", .params = *params }, 1, 1);
+    t->model->said_vgg19 = true;
+    pn_weights_free(w);
+    return status;
+}
+
+pn_tensor *pn_terms_total(pn_graph *g, pn_tensor *const term[], const double weight[], int n)
+{
+    pn_tensor *there[PN_MAX_LOSSES];
+    double by[PN_MAX_LOSSES];
+    int count = 0;
+    for (int i = 0; i < n; i++) {
+        if (!term[i]) continue;
+        pn_output(g, term[i], PN_CONST);
+        there[count] = term[i];
+        by[count++] = weight[i];
+    }
+    pn_tensor *total = pn_weighted_sum(g, there, by, count);
+    pn_output(g, total, PN_CONST);
+    return total;
+}
+
+double pn_warm_up(double from, double to, double share) { return from * pow(to / from, share < 1 ? share : 1); }
 
 pn_status pn_training_optimisers(pn_training *t, const char *rate, int g, int d)
 {

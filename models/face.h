@@ -13,6 +13,7 @@ struct pn_model {
     char settings[4096];                                /* all options as "key=value …", for notes */
     const char *preset, *task;
     uint64_t seed;
+    bool said_vgg19;                                    /* what it is, or that there is none: once is enough */
     pn_part part[4]; /* adam: of models that keep moments; NULL until a stage needs it */
     int parts;
 };
@@ -60,18 +61,34 @@ typedef struct pn_model_face {
 /* For models: options as numbers and words. A value that does not parse fails with the option's name. */
 pn_status pn_model_int(const pn_model *m, const char *key, int least, int most, int *out);
 pn_status pn_model_real(const pn_model *m, const char *key, double *out);
+/* Lists of them; a word's number is its place in the list. */
+typedef struct { const char *key; int least, most, *to; } pn_int_option;
+typedef struct { const char *key; double *to; } pn_real_option;
+typedef struct { const char *key; int *to; const char *word[5]; } pn_word_option;      /* a NULL ends fewer words */
+pn_status pn_model_ints(const pn_model *m, const pn_int_option o[], size_t n);
+pn_status pn_model_reals(const pn_model *m, const pn_real_option o[], size_t n);
+pn_status pn_model_words(const pn_model *m, const pn_word_option o[], size_t n);
+/* Options from the notes of a foreign file, under their own names. */
+void pn_model_take_notes(pn_model *m, const pn_weights *w);
+bool pn_weights_have(const pn_weights *w, const char *name);
 void pn_model_put(pn_model *m, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* One more set of parameters, the model's. NULL: no memory. */
 pn_params *pn_model_part(pn_model *m, const char *prefix);
 /* Plan g, recomputing what was asked for, in the memory of all plans of t, and count what it needs beside. A plan that runs
  * between the forward and the backward of another is its guest (pn_plan_opt). */
 pn_status pn_training_plan(pn_training *t, pn_plan **plan, pn_graph *g, pn_plan_opt opt);
+/* VGG19 of the file that training was given. PN_OK and *params NULL: it was given none. */
+pn_status pn_training_vgg19(pn_training *t, int narrow, pn_params **params, pn_vgg19 *vgg);
+/* The terms that are not NULL, times their weights: each of them and the sum is an output. */
+pn_tensor *pn_terms_total(pn_graph *g, pn_tensor *const term[], const double weight[], int n);
+/* A temperature that falls geometrically while share goes from 0 to 1: a sharp softmax over untrained features learns nothing. */
+double pn_warm_up(double from, double to, double share);
 /* Adam for part g at the rate asked for or, without one, of option `rate`; for part d (-1: it does not learn) ratio_g2d times that. */
 pn_status pn_training_optimisers(pn_training *t, const char *rate, int g, int d);
 pn_status pn_training_finite(const pn_training *t, const char *loss, double v);    /* PN_ERR_NONFINITE and the loss' name */
 double pn_plan_scalar(const pn_plan *p, const pn_tensor *t);
 /* One more view; t NULL: nothing to see. */
 void pn_generation_show(pn_generation *gen, const char *name, pn_view_kind kind, pn_tensor *t);
-extern const pn_model_kind gfla_kind, glocal_kind;
+extern const pn_model_kind gfla_kind, glocal_kind, rsa_gan_kind;
 
 #endif

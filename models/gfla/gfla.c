@@ -65,7 +65,6 @@ typedef struct {
     gfla_discriminator_net d;
     gfla_weights full, flow;
     pn_gan gan;
-    bool said_filters;                                  /* what VGG19 is, or that there is none: once is enough */
 } gfla_model;
 enum { G, D };                                          /* parts */
 
@@ -89,37 +88,31 @@ static pn_status parse_attention(const pn_model *m, int kernel[GFLA_LEVELS])
 
 static pn_status parse_weights(gfla_model *m)
 {
-    const struct { const char *key; double *to; } reals[] = {
+    int gan;
+    const pn_real_option reals[] = {
         { "lambda_l1", &m->full.l1 }, { "lambda_correctness", &m->full.correctness }, { "lambda_content", &m->full.content },
         { "lambda_style", &m->full.style }, { "lambda_regularisation", &m->full.regularisation },
         { "lambda_adversarial", &m->full.adversarial }, { "lambda_flow_correctness", &m->flow.correctness },
         { "lambda_flow_regularisation", &m->flow.regularisation },
     };
-    for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) {
-        const pn_status status = pn_model_real(&m->base, reals[i].key, reals[i].to);
-        if (status) return status;
-    }
-    const char *gan = pn_model_get(&m->base, "gan");
-    if (strcmp(gan, "lsgan") != 0 && strcmp(gan, "hinge") != 0)
-        return pn_ctx_fail(m->base.ctx, PN_ERR_ARG, "the option gan=%s is neither lsgan nor hinge", gan);
-    m->gan = strcmp(gan, "hinge") == 0 ? PN_GAN_HINGE : PN_GAN_LSGAN;
-    return PN_OK;
+    const pn_word_option word = { "gan", &gan, { "lsgan", "hinge" } };
+    pn_status status = pn_model_reals(&m->base, reals, sizeof reals / sizeof *reals);
+    if (!status) status = pn_model_words(&m->base, &word, 1);
+    if (!status) m->gan = gan == 1 ? PN_GAN_HINGE : PN_GAN_LSGAN;
+    return status;
 }
 
 static pn_status parse_config(gfla_model *m)
 {
     gfla_config *c = &m->config;
-    const struct { const char *key; int least, most, *to; } ints[] = {
+    const pn_int_option ints[] = {
         { "base", 1, 1024, &c->base }, { "cap", 1, 4096, &c->cap }, { "flow_base", 1, 1024, &c->flow_base },
         { "flow_cap", 1, 4096, &c->flow_cap }, { "hidden", 1, 4096, &c->hidden }, { "d_base", 1, 1024, &c->d_base },
         { "d_cap", 1, 4096, &c->d_cap }, { "d_layers", 1, GFLA_D_MAX, &c->d_layers }, { "vgg_narrow", 1, 64, &c->vgg_narrow },
         { "boost_source", 0, 1, &c->boost_source },
     };
-    for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) {
-        const pn_status status = pn_model_int(&m->base, ints[i].key, ints[i].least, ints[i].most, ints[i].to);
-        if (status) return status;
-    }
-    const pn_status status = parse_attention(&m->base, c->kernel);
+    pn_status status = pn_model_ints(&m->base, ints, sizeof ints / sizeof *ints);
+    if (!status) status = parse_attention(&m->base, c->kernel);
     return status ? status : parse_weights(m);
 }
 
@@ -187,25 +180,16 @@ enum { VGG_SEED = 19 };
 static pn_status load_vgg(gfla_training *t, int narrow)
 {
     gfla_model *m = (gfla_model *)t->base.model;
-    pn_ctx *ctx = m->base.ctx;
-    const char *file = t->base.opt.vgg19;
-    t->vgg_params = pn_params_new(ctx);
+    if (t->base.opt.vgg19) return pn_training_vgg19(&t->base, 1, &t->vgg_params, &t->vgg);
+    t->vgg_params = pn_params_new(m->base.ctx);
     if (!t->vgg_params) return PN_ERR_NOMEM;
     const pn_scope top = pn_scope_top(t->vgg_params, (pn_init){ PN_INIT_ORTHOGONAL, sqrt(2) });
-    t->vgg = pn_vgg19_make(&top, file ? 1 : narrow);
-    if (!file && !m->said_filters) {
-        m->said_filters = true;
-        pn_ctx_warn(ctx, "no VGG19 file was given: content, style and correctness look through fixed-seed orthogonal filters%s; their "
-                    "values compare only with runs that do the same", narrow > 1 ? ", narrowed" : "");
-    }
-    if (!file) return pn_params_init(t->vgg_params, VGG_SEED);
-    pn_weights *w = pn_weights_open(ctx, file);
-    if (!w) return pn_ctx_status(ctx);
-    const pn_status status = pn_weights_load(w, "", t->vgg_params, PN_LOAD_EXACT, NULL);
-    if (!status && !m->said_filters) pn_weights_report(w, "VGG19", &(pn_part){ .prefix = "", .params = t->vgg_params }, 1, 1);
-    m->said_filters = true;
-    pn_weights_free(w);
-    return status;
+    t->vgg = pn_vgg19_make(&top, narrow);
+    if (!m->base.said_vgg19)
+        pn_ctx_warn(m->base.ctx, "no VGG19 file was given: content, style and correctness look through fixed-seed orthogonal filters%s; "
+                    "their values compare only with runs that do the same", narrow > 1 ? ", narrowed" : "");
+    m->base.said_vgg19 = true;
+    return pn_params_init(t->vgg_params, VGG_SEED);
 }
 
 static void describe_discriminator(gfla_training *t, pn_shape image)

@@ -1,4 +1,5 @@
 /* models/gfla/losses.c - what the generator is held to: equations 4 to 9 of the paper, terms and taps as released */
+#include "../face.h"
 #include "gfla.h"
 
 static const pn_vgg19_tap content_taps[] = { PN_RELU1_1, PN_RELU2_1, PN_RELU3_1, PN_RELU4_1, PN_RELU5_1 };
@@ -50,17 +51,7 @@ static void total(pn_graph *g, gfla_losses *l, gfla_weights w)
         [GFLA_L1] = w.l1, [GFLA_CORRECTNESS] = w.correctness, [GFLA_CONTENT] = w.content, [GFLA_STYLE] = w.style,
         [GFLA_REGULARISATION] = w.regularisation, [GFLA_ADVERSARIAL] = w.adversarial,
     };
-    pn_tensor *term[GFLA_TERMS];
-    double by[GFLA_TERMS];
-    int n = 0;
-    for (int i = 0; i < GFLA_TERMS; i++) {
-        if (!l->term[i]) continue;
-        pn_output(g, l->term[i], PN_CONST);
-        term[n] = l->term[i];
-        by[n++] = weight[i];
-    }
-    l->total = pn_weighted_sum(g, term, by, n);
-    pn_output(g, l->total, PN_CONST);
+    l->total = pn_terms_total(g, l->term, weight, GFLA_TERMS);
 }
 
 gfla_losses gfla_flow_losses(pn_graph *g, const gfla_config *c, const pn_vgg19 *vgg, const gfla_judged *see, gfla_weights w)

@@ -74,45 +74,28 @@ static const pn_model_choice stages[] = {
     { 0 },
 };
 
-static const char *const words[][5] = {
-    { "occl_rule", "zero", "global", "ggr" },
-    { "ggr_graph", "none", "static", "glore", "attn" },
-    { "lst_mode", "none", "point", "mod", "assemble" },
-    { "ls_feat", "own", "vgg31" },
-    { "par_head", "logits", "pise" },
-    { "vgg_input", "imagenet", "raw" },
-    { "target_parsing", "predicted", "true" },
-};
-enum { RULE, GRAPH, LST, FEATURES, HEAD, VGG_INPUT, LAYOUT };
-
-/* The place of an option's value among its words. */
-static pn_status parse_word(const glocal_model *m, int which, int *out)
-{
-    const char *value = pn_model_get(&m->base, words[which][0]);
-    char among[128] = "";
-    for (int i = 1; i < 5 && words[which][i]; i++) {
-        *out = i - 1;
-        if (strcmp(value, words[which][i]) == 0) return PN_OK;
-        snprintf(among + strlen(among), sizeof among - strlen(among), "%s%s", i > 1 ? ", " : "", words[which][i]);
-    }
-    return pn_ctx_fail(m->base.ctx, PN_ERR_ARG, "the option %s=%s is not one of %s", words[which][0], value, among);
-}
-
 static pn_status parse_words(glocal_model *m)
 {
-    int at[7];
-    for (int i = 0; i < 7; i++) {
-        const pn_status status = parse_word(m, i, &at[i]);
-        if (status) return status;
-    }
+    int rule, graph, lst, features, head, vgg_input, layout;
+    const pn_word_option words[] = {
+        { "occl_rule", &rule, { "zero", "global", "ggr" } },
+        { "ggr_graph", &graph, { "none", "static", "glore", "attn" } },
+        { "lst_mode", &lst, { "none", "point", "mod", "assemble" } },
+        { "ls_feat", &features, { "own", "vgg31" } },
+        { "par_head", &head, { "logits", "pise" } },
+        { "vgg_input", &vgg_input, { "imagenet", "raw" } },
+        { "target_parsing", &layout, { "predicted", "true" } },
+    };
+    const pn_status status = pn_model_words(&m->base, words, sizeof words / sizeof *words);
+    if (status) return status;
     glocal_config *c = &m->config;
-    c->rule = (glocal_rule)at[RULE];
-    c->graph = (glocal_graph)at[GRAPH];
-    c->lst = (glocal_lst_mode)at[LST];
-    c->features = (glocal_features)at[FEATURES];
-    c->head = (glocal_head)at[HEAD];
-    m->raw_vgg = at[VGG_INPUT] == 1;
-    m->true_layout = at[LAYOUT] == 1;
+    c->rule = (glocal_rule)rule;
+    c->graph = (glocal_graph)graph;
+    c->lst = (glocal_lst_mode)lst;
+    c->features = (glocal_features)features;
+    c->head = (glocal_head)head;
+    m->raw_vgg = vgg_input == 1;
+    m->true_layout = layout == 1;
     c->task = strcmp(m->base.task, "pose") == 0      ? GLOCAL_POSE
               : strcmp(m->base.task, "inpaint") == 0 ? GLOCAL_INPAINT
                                                      : GLOCAL_BOTH;
@@ -122,10 +105,7 @@ static pn_status parse_words(glocal_model *m)
 static pn_status parse_numbers(glocal_model *m)
 {
     glocal_config *c = &m->config;
-    const struct {
-        const char *key;
-        double *to;
-    } reals[] = {
+    const pn_real_option reals[] = {
         { "a_min", &c->least_area },
         { "region_drop", &m->drop },
         { "tau", &m->tau },
@@ -144,11 +124,7 @@ static pn_status parse_numbers(glocal_model *m)
         { "lambda_scales", &m->weights.by[GLOCAL_MS] },
         { "lambda_regularisation", &m->weights.by[GLOCAL_REG] },
     };
-    for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) {
-        const pn_status status = pn_model_real(&m->base, reals[i].key, reals[i].to);
-        if (status) return status;
-    }
-    return PN_OK;
+    return pn_model_reals(&m->base, reals, sizeof reals / sizeof *reals);
 }
 
 /* Probabilities, temperatures, areas; and X1 that is held to conv3_1 has its channels. */
@@ -179,10 +155,7 @@ static pn_status parse_config(glocal_model *m)
 {
     glocal_config *c = &m->config;
     int spade, spectral, strict, hard, structure, code, on_person;
-    const struct {
-        const char *key;
-        int least, most, *to;
-    } ints[] = {
+    const pn_int_option ints[] = {
         { "width", 1, 512, &c->width },
         { "ggr_layers", 1, GLOCAL_LAYERS, &c->layers },
         { "lst_k", 3, 7, &c->window },
@@ -197,11 +170,8 @@ static pn_status parse_config(glocal_model *m)
         { "mask_on_person", 0, 1, &on_person },
         { "tau_warm", 1, 1000000000, &m->tau_warm },
     };
-    for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) {
-        const pn_status status = pn_model_int(&m->base, ints[i].key, ints[i].least, ints[i].most, ints[i].to);
-        if (status) return status;
-    }
-    pn_status status = parse_words(m);
+    pn_status status = pn_model_ints(&m->base, ints, sizeof ints / sizeof *ints);
+    if (!status) status = parse_words(m);
     if (!status) status = parse_numbers(m);
     if (!status) status = check_numbers(m);
     if (status) return status;
@@ -220,13 +190,11 @@ static pn_status parse_config(glocal_model *m)
 
 /* ---- Weights of other programs ----------------------------------------------------------------------------------------- */
 
-static bool there(const pn_weights *w, const char *name) { return pn_weights_shape(w, name).rank > 0; }
-
 static const char *mode_of(const pn_weights *w)
 {
-    if (!there(w, "match.key.weight")) return "none";
-    if (!there(w, "lst.hidden.weight")) return "point";
-    return there(w, "lst.gate.weight") ? "assemble" : "mod";
+    if (!pn_weights_have(w, "match.key.weight")) return "none";
+    if (!pn_weights_have(w, "lst.hidden.weight")) return "point";
+    return pn_weights_have(w, "lst.gate.weight") ? "assemble" : "mod";
 }
 
 /* Widths and switches from names and shapes; the rest from notes under the options' names. */
@@ -234,23 +202,19 @@ static bool recognise(pn_model *m, const pn_weights *w)
 {
     const pn_shape embed = pn_weights_shape(w, "ggr.embed"), hidden = pn_weights_shape(w, "lst.hidden.weight");
     if (embed.rank != 2 || embed.dim[0] != GLOCAL_NODES || embed.dim[1] % 8 != 0) return false;
-    for (int i = 0; options[i].key; i++) {
-        const char *said = pn_weights_note(w, options[i].key);
-        if (said && *said && strlen(said) < PN_OPTION_ROOM && !strpbrk(said, " \t\r\n"))
-            pn_model_put(m, options[i].key, "%s", said);
-    }
+    pn_model_take_notes(m, w);
     pn_model_put(m, "width", "%td", embed.dim[1] / 8);
     pn_model_put(m, "lst_mode", "%s", mode_of(w));
     int layers = 0, k = 3;
     for (char name[32]; layers < GLOCAL_LAYERS; layers++) {
         snprintf(name, sizeof name, "ggr.layer%d.weight", layers);
-        if (!there(w, name)) break;
+        if (!pn_weights_have(w, name)) break;
     }
     pn_model_put(m, "ggr_layers", "%d", layers);
     while (hidden.rank == 4 && k * k - 1 < hidden.dim[1]) k += 2;
     if (hidden.rank == 4) pn_model_put(m, "lst_k", "%d", k);
-    pn_model_put(m, "g_sn", "%d", there(w, "style.code.weight_orig"));
-    pn_model_put(m, "ran_spade_mix", "%d", there(w, "region.mix"));
+    pn_model_put(m, "g_sn", "%d", pn_weights_have(w, "style.code.weight_orig"));
+    pn_model_put(m, "ran_spade_mix", "%d", pn_weights_have(w, "region.mix"));
     const pn_shape vgg = pn_weights_shape(w, "structure.vgg19.features.0.weight");
     pn_model_put(m, "ls_feat", "%s", vgg.rank ? "vgg31" : "own");
     if (vgg.rank == 4 && vgg.dim[0] > 0) pn_model_put(m, "vgg_narrow", "%td", 64 / vgg.dim[0]);
@@ -281,7 +245,7 @@ static void started(pn_model *base, const pn_weights *w)
 {
     const glocal_model *m = (const glocal_model *)base;
     const pn_tensor *key = m->g.match.key.weight;
-    if (there(w, "T/steps") || !key) return;
+    if (pn_weights_have(w, "T/steps") || !key) return;
     if (!pn_shape_equal(pn_weights_shape(w, "match.key.weight"), pn_tensor_shape(key))) return;
     pn_param_set(m->steps, (pn_real[]){ (pn_real)m->tau_warm });
 }

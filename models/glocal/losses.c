@@ -3,6 +3,7 @@
  * Means over some cells or regions alone are means over all of numbers that were multiplied by weights: leaves, for they
  * follow from label maps and holes.
  */
+#include "../face.h"
 #include "glocal.h"
 
 static const pn_vgg19_tap content_taps[] = { PN_RELU1_1, PN_RELU2_1, PN_RELU3_1, PN_RELU4_1, PN_RELU5_1 };
@@ -200,21 +201,6 @@ static void terms_of_image(pn_graph *g, const glocal_critic *critic, const gloca
     if (see->warped) l->term[GLOCAL_WARP] = warp_loss(g, see);
 }
 
-static void total(pn_graph *g, glocal_losses *l, const double by[])
-{
-    pn_tensor *term[GLOCAL_TERMS];
-    double weight[GLOCAL_TERMS];
-    int n = 0;
-    for (int i = 0; i < GLOCAL_TERMS; i++) {
-        if (!l->term[i]) continue;
-        pn_output(g, l->term[i], PN_CONST);
-        term[n] = l->term[i];
-        weight[n++] = by[i];
-    }
-    l->total = pn_weighted_sum(g, term, weight, n);
-    pn_output(g, l->total, PN_CONST);
-}
-
 glocal_losses glocal_losses_of(pn_graph *g, const glocal_config *c, const glocal_critic *critic,
                                const glocal_discriminator_net *d, const glocal_judged *see, glocal_weights w)
 {
@@ -222,7 +208,7 @@ glocal_losses glocal_losses_of(pn_graph *g, const glocal_config *c, const glocal
     if (see->image) terms_of_image(g, critic, d, see, w.by, &l);
     pn_block(g, "losses");
     if (see->z) l.term[GLOCAL_PAR] = parsing_loss(g, c->head, see);
-    total(g, &l, w.by);
+    l.total = pn_terms_total(g, l.term, w.by, GLOCAL_TERMS);
     return l;
 }
 

@@ -22,7 +22,7 @@ enum { VGG_SEED = 19, SETTLING = 15 };
 static const glocal_model *model_of(const glocal_training *t) { return (const glocal_model *)t->base.model; }
 
 /* The frozen features of ls_feat=vgg31 are the file's, too. */
-static pn_status load_structure(glocal_training *t, const pn_weights *w)
+static pn_status load_structure(glocal_training *t)
 {
     const glocal_model *m = model_of(t);
     if (m->config.features != GLOCAL_VGG31 || m->config.lst == GLOCAL_NO_LST) return PN_OK;
@@ -31,7 +31,7 @@ static pn_status load_structure(glocal_training *t, const pn_weights *w)
         const pn_conv_layer *to = &m->g.structure.vgg[i];
         if (!pn_shape_equal(pn_tensor_shape(from->weight), pn_tensor_shape(to->weight)))
             return pn_ctx_fail(m->base.ctx, PN_ERR_SHAPE, "%s has other widths than ls_feat=vgg31 was made with",
-                               pn_weights_path(w));
+                               t->base.opt.vgg19);
         pn_param_set(to->weight, pn_param_data(from->weight));
         pn_param_set(to->bias, pn_param_data(from->bias));
     }
@@ -51,28 +51,17 @@ static pn_status load_vgg(glocal_training *t)
             "with --vgg19, or leave the weight at 0",
             m->weights.by[GLOCAL_REG]);
     if (!t->base.opt.vgg19) {
-        if (!m->said_filters)
+        if (!m->base.said_vgg19)
             pn_ctx_warn(
                 ctx,
                 "no VGG19 file was given: content and style are left out, and the discriminator's features and coarser "
                 "scales are matched instead");
-        m->said_filters = true;
+        m->base.said_vgg19 = true;
         return PN_OK;
     }
-    t->vgg_params = pn_params_new(ctx);
-    if (!t->vgg_params) return PN_ERR_NOMEM;
-    const pn_scope top = pn_scope_top(t->vgg_params, (pn_init){ PN_INIT_CONSTANT, 0 });
-    t->vgg = pn_vgg19_make(&top, m->config.vgg_narrow);
     t->critic.vgg = &t->vgg;
-    pn_weights *w = pn_weights_open(ctx, t->base.opt.vgg19);
-    if (!w) return pn_ctx_status(ctx);
-    pn_status status = pn_weights_load(w, "", t->vgg_params, PN_LOAD_EXACT, NULL);
-    if (!status) status = load_structure(t, w);
-    if (!status && !m->said_filters)
-        pn_weights_report(w, "VGG19", &(pn_part){ .prefix = "", .params = t->vgg_params }, 1, 1);
-    m->said_filters = true;
-    pn_weights_free(w);
-    return status;
+    const pn_status status = pn_training_vgg19(&t->base, m->config.vgg_narrow, &t->vgg_params, &t->vgg);
+    return status ? status : load_structure(t);
 }
 
 /* Before a model's first training: spectral norm's vectors begin at random, and need some iterations to be near singular. A
@@ -297,11 +286,9 @@ static void look_at_batch(glocal_training *t, const glocal_lesson_plans *l, cons
 
 static int64_t steps_taken(const glocal_model *m) { return (int64_t)pn_param_data(m->steps)[0]; }
 
-/* tau falls geometrically from tau_start: a sharp softmax over untrained features learns nothing. */
 static double temperature(const glocal_model *m)
 {
-    const double share = (double)steps_taken(m) / m->tau_warm;
-    return m->tau_start * pow(m->tau / m->tau_start, share < 1 ? share : 1);
+    return pn_warm_up(m->tau_start, m->tau, (double)steps_taken(m) / m->tau_warm);
 }
 
 pn_status glocal_set_maps(pn_plan *p, const glocal_input *in, const pn_real *layout, const pn_real *pose_source,

@@ -20,7 +20,6 @@ typedef struct {
     pn_hole_kind hole;
     pn_hole_place place;
     bool settled;      /* the singular vectors */
-    bool said_filters; /* what VGG19 is, or that there is none */
 } glocal_model;
 
 /* The graphs of one lesson: generator, codes of the whole target, critic. */

@@ -425,7 +425,7 @@ START_TEST(bad_options_are_refused_with_advice)
 {
     static const struct { const char *preset, *set, *says; } cases[] = {
         { "tiny", "bsae=16", "did you mean 'base'" }, { "tiny", "base", "has no '='" }, { "tiny", "base=0", "whole number from 1" },
-        { "tiny", "attention=2=4", "odd" }, { "tiny", "gan=wgan", "neither lsgan nor hinge" }, { "huge", NULL, "full, small or tiny" },
+        { "tiny", "attention=2=4", "odd" }, { "tiny", "gan=wgan", "gan=wgan is not one of lsgan, hinge" }, { "huge", NULL, "full, small or tiny" },
         { "tiny", "lambda_l1=nan", "not a finite number" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
