@@ -2,7 +2,7 @@
 #
 #   make              library and programs, in build/lib and build/bin
 #   make test         every test, of the float and of the double build
-#   make demo         synthetic people, training, pictures and scores, in build/demo; MODEL=gfla or glocal
+#   make demo         synthetic people, training, pictures and scores, in build/demo; MODEL=gfla, glocal or rsa_gan
 #   make install      PREFIX=/usr/local DESTDIR=: library, headers, posenet.pc, programs
 #   make gradcheck    the double build's tests alone: gradients against differences
 #   make asan         the tests under AddressSanitizer and UndefinedBehaviorSanitizer

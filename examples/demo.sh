@@ -1,7 +1,7 @@
 #!/bin/sh
 # demo.sh - synthetic people, training, pictures of people the network never saw in new poses, scores
 #
-# BIN is the folder of the programs, OUT gets everything, MODEL is gfla or glocal; glocal also completes people whose clothes are
+# BIN is the folder of the programs, OUT gets everything, MODEL is gfla, glocal or rsa_gan; glocal also completes people whose clothes are
 # missing. PN_DEMO_SHORT=1 trains a few steps only: to see that it all runs.
 set -eu
 : "${BIN:=build/bin}" "${OUT:=build/demo}" "${MODEL:=gfla}"
@@ -9,12 +9,14 @@ people=160 views=6
 case $MODEL in
 gfla)   steps=3400 ;;
 glocal) steps=2400 ;;
-*)      echo "demo.sh: MODEL is '$MODEL', expected gfla or glocal" >&2; exit 2 ;;
+rsa_gan) steps=1200 ;;
+*)      echo "demo.sh: MODEL is '$MODEL', expected gfla, glocal or rsa_gan" >&2; exit 2 ;;
 esac
 if [ "${PN_DEMO_SHORT:-}" = 1 ]; then people=5 views=3 steps=10; fi
 case $MODEL in
 gfla)   recipe="--stage full --decay $((steps / 2)) --set lambda_style=100" ;;
 glocal) recipe="--task both --set mask_kind=region" ;;
+rsa_gan) recipe="" ;;
 esac
 started=$(date +%s)
 part=$started
@@ -49,7 +51,7 @@ cp "$(ls "$OUT"/run/samples/*.png | tail -n 1)" "$OUT/grid.png"
 cp "$OUT/run/report.html" "$OUT/report.html"
 echo
 echo "source, target pose, generated, truth:       $OUT/grid.png"
-[ "$MODEL" = gfla ] || echo "people completed, and what was missing:      $OUT/completed/"
+[ "$MODEL" != glocal ] || echo "people completed, and what was missing:      $OUT/completed/"
 echo "curves, samples, configuration:              $OUT/report.html"
 echo "scores on people the network never saw:      $OUT/scores.txt"
 echo "$(($(date +%s) - started)) s in all"

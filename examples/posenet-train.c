@@ -34,7 +34,7 @@ enum { OPTIONS = 25 };
 static void fill_options(request *r, cli_option o[OPTIONS])
 {
     int n = 0;
-    o[n++] = (cli_option){ "model", "NAME", "gfla or glocal", CLI_TEXT, { .text = &r->model } };
+    o[n++] = (cli_option){ "model", "NAME", "gfla, glocal or rsa_gan", CLI_TEXT, { .text = &r->model } };
     o[n++] = (cli_option){ "data", "DIR", "data set in one of the field's layouts", CLI_TEXT, { .text = &r->data } };
     o[n++] = (cli_option){ "out", "RUN", "folder for log, samples, checkpoints, report", CLI_TEXT, { .text = &r->out } };
     o[n++] = (cli_option){ "preset", "NAME", "full, small or tiny (full)", CLI_TEXT, { .text = &r->preset } };
@@ -44,7 +44,7 @@ static void fill_options(request *r, cli_option o[OPTIONS])
     o[n++] = (cli_option){ "kp-size", "HxW", "grid the key points refer to (found out)", CLI_SIZE, { .size = &r->kp_size } };
     o[n++] = (cli_option){ "steps", "N", "steps in all (1000)", CLI_COUNT, { .count = &r->steps } };
     o[n++] = (cli_option){ "batch", "B", "pairs per step (4)", CLI_COUNT, { .count = &r->batch } };
-    o[n++] = (cli_option){ "decay", "N", "over the last N steps the rate falls to zero (the model's)", CLI_COUNT, { .count = &r->decay } };
+    o[n++] = (cli_option){ "decay", "N", "over the last N steps the rate falls (the model's)", CLI_COUNT, { .count = &r->decay } };
     o[n++] = (cli_option){ "lr", "X", "learning rate of the generator (the preset's)", CLI_NUMBER, { .number = &r->lr } };
     o[n++] = (cli_option){ "init", "FILE", "start from these weights (.pth, too), as far as they fit", CLI_TEXT, { .text = &r->init } };
     o[n++] = (cli_option){ "resume", NULL, "go on from the run's latest checkpoint", CLI_FLAG, { .flag = &r->resume } };
@@ -284,7 +284,7 @@ static pn_status make_model(session *s)
     if (!s->model) return pn_ctx_status(s->ctx);
     const pn_model_kind *kind = pn_model_kind_of(s->model);
     if (!s->ask->size.height) pn_model_size(s->model, &s->ask->size.height, &s->ask->size.width);
-    if (!r->decay) s->ask->decay = (int64_t)(kind->decay * (double)r->steps);
+    if (!r->decay) s->ask->decay = (int64_t)(pn_model_decay_of(s->model).share * (double)r->steps);
     const pn_status status = pn_model_size_check(s->ctx, kind, r->size.height, r->size.width);
     return status || !r->init || r->resume ? status : start_from(s, r->init);
 }
@@ -349,7 +349,9 @@ static pn_status one_step(session *s, double losses[PN_MAX_LOSSES])
                                 .pose_target = batch.pose_target, .parsing_source = batch.parsing_source,
                                 .parsing_target = batch.parsing_target, .hole = batch.hole };
     const int64_t left = s->ask->steps - s->step;
-    if (left < s->ask->decay) pn_training_scale_lr(s->training, (double)left / (double)s->ask->decay);
+    const double last = pn_model_decay_of(s->model).last;
+    if (left < s->ask->decay)
+        pn_training_scale_lr(s->training, last + (1 - last) * (double)left / (double)s->ask->decay);
     return pn_training_step(s->training, &in, losses);
 }
 
@@ -372,7 +374,7 @@ static pn_status begin_stage(session *s, const stage *at)
 {
     const request *r = s->ask;
     const pn_training_opt opt = { .stage = at->name, .batch = (ptrdiff_t)r->batch, .height = r->size.height, .width = r->size.width,
-                                  .lr = r->lr, .vgg19 = r->vgg19, .recompute = r->recompute };
+                                  .lr = r->lr, .vgg19 = r->vgg19, .recompute = r->recompute, .run_steps = r->steps };
     s->training = pn_training_new(s->model, &opt);
     if (!s->training) return pn_ctx_status(s->ctx);
     if (!s->checkpoint) return PN_OK;

@@ -49,6 +49,7 @@ typedef struct pn_model_face {
     /* Options are resolved: check them and make the parameters (m->part). */
     pn_status (*make)(pn_model *m);
     void (*started)(pn_model *m, const pn_weights *weights);    /* after pn_model_start; NULL: nothing to conclude */
+    pn_status (*loaded)(pn_model *m, const pn_weights *weights); /* after pn_model_load: what else generation reads; NULL: nothing */
     pn_status (*train)(pn_training *t);                         /* record, plan, name losses */
     pn_status (*step)(pn_training *t, const pn_model_input *in, double losses[PN_MAX_LOSSES]);
     void (*train_free)(pn_training *t);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const pn_model_kind *const kinds[] = { &gfla_kind, &glocal_kind };       /* a fourth model is one more name here */
+static const pn_model_kind *const kinds[] = { &gfla_kind, &glocal_kind, &rsa_gan_kind };       /* a fourth model is one more name here */
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 const pn_model_kind *pn_model_kind_at(int i) { return i >= 0 && i < KINDS ? kinds[i] : NULL; }
@@ -144,6 +144,14 @@ static const char *noted_as(const pn_weights *w, const char *ours)
     return said || !model || !pn_model_kind_find(model) ? said : pn_weights_note(w, ours + strlen("pn."));
 }
 
+static void no_such_model(pn_ctx *ctx, const char *name)
+{
+    char names[200] = "";
+    for (int i = 0; i < KINDS; i++)
+        snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i ? ", " : "", kinds[i]->name);
+    pn_ctx_fail(ctx, PN_ERR_ARG, "there is no model '%s', expected one of %s", name, names);
+}
+
 static const pn_model_kind *kind_for(pn_ctx *ctx, const pn_model_opt *opt)
 {
     const char *noted = noted_as(opt->weights, "pn.model");
@@ -158,7 +166,7 @@ static const pn_model_kind *kind_for(pn_ctx *ctx, const pn_model_opt *opt)
         return NULL;
     }
     const pn_model_kind *kind = pn_model_kind_find(name);
-    if (!kind) pn_ctx_fail(ctx, PN_ERR_ARG, "there is no model '%s', expected one of gfla, glocal", name);
+    if (!kind) no_such_model(ctx, name);
     return kind;
 }
 
@@ -221,6 +229,13 @@ void pn_model_size(const pn_model *m, ptrdiff_t *height, ptrdiff_t *width)
     *height = own ? preset->height : m->kind->height;
     *width = own ? preset->width : m->kind->width;
 }
+
+pn_model_decay pn_model_decay_of(const pn_model *m)
+{
+    const pn_model_preset *preset = preset_of(m->ctx, m->kind, m->preset);
+    return (pn_model_decay){ preset && preset->decay > 0 ? preset->decay : m->kind->decay, preset ? preset->last : 0 };
+}
+
 const char *pn_model_task_of(const pn_model *m) { return m->task; }
 
 int pn_model_parts(const pn_model *m, pn_part parts[4])
@@ -235,7 +250,7 @@ pn_status pn_model_load(pn_model *m, const pn_weights *weights)
     const int n = pn_model_parts(m, parts);
     const pn_status status = pn_weights_load(weights, parts[0].prefix, parts[0].params, PN_LOAD_EXACT, NULL);
     if (!status) pn_weights_report(weights, "the generator", parts, n, 1);
-    return status;
+    return status || !m->kind->face->loaded ? status : m->kind->face->loaded(m, weights);
 }
 
 pn_status pn_model_start(pn_model *m, const pn_weights *weights, pn_load_report found[4])

@@ -13,7 +13,8 @@
 
 typedef struct { const char *key, *value, *help; } pn_model_option;             /* value: the default */
 /* settings: "base=16 cap=128"; the size to train at when nothing else says one, 0: the model's */
-typedef struct { const char *name, *settings; ptrdiff_t height, width; } pn_model_preset;
+/* decay: share of the steps over which the rate falls, 0: the model's; to `last` of itself */
+typedef struct { const char *name, *settings; ptrdiff_t height, width; double decay, last; } pn_model_preset;
 typedef struct { const char *name, *help; double share; } pn_model_choice;      /* a task or a stage; share of the steps in `auto` */
 struct pn_model_face;
 
@@ -56,13 +57,16 @@ PN_API pn_ctx *pn_model_ctx(const pn_model *m);
 PN_API const char *pn_model_get(const pn_model *m, const char *key);           /* an option's resolved value; NULL: no such option */
 PN_API const char *pn_model_preset_of(const pn_model *m);
 PN_API void pn_model_size(const pn_model *m, ptrdiff_t *height, ptrdiff_t *width);     /* to train at when nothing else says one: its preset's */
+/* Share of the steps over which its rate falls, and to what share of itself. */
+typedef struct { double share, last; } pn_model_decay;
+PN_API pn_model_decay pn_model_decay_of(const pn_model *m);
 PN_API const char *pn_model_task_of(const pn_model *m);
 /* Its sets of parameters: the generator first, with the prefix "", then the rest. returns how many; at most 4. */
 PN_API int pn_model_parts(const pn_model *m, pn_part parts[4]);
-/* The generator's parameters, exactly. */
+/* The generator's parameters, exactly; and what else generation reads, as far as the file has it. */
 PN_API pn_status pn_model_load(pn_model *m, const pn_weights *weights);
 /* Begin training from trained weights: of each part what the file has and what fits. found[i]: of part i. A model that was
- * trained without saying for how long (glocal: no T/steps) counts as past its warm-up. */
+ * trained without saying for how long (no T/steps) counts as past its warm-up. */
 PN_API pn_status pn_model_start(pn_model *m, const pn_weights *weights, pn_load_report found[4]);
 /* Notes that let pn_model_new make this model again; returns how many. For other programs they also say `model`, `preset` and
  * `task` and, under its own name, every option that is not at its default. */
@@ -102,6 +106,7 @@ typedef struct {
     double lr;                                  /* 0: the model's own */
     const char *vgg19;                          /* a weight file; NULL: fixed-seed orthogonal filters */
     const char *recompute;                      /* as pn_plan_opt.recompute */
+    int64_t run_steps;                          /* of the whole run, which a warm-up may be a share of; 0: unknown */
 } pn_training_opt;
 
 enum { PN_MAX_LOSSES = 16 };

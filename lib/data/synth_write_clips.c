@@ -129,7 +129,7 @@ static pn_status write_clips(pn_ctx *ctx, const pn_synth_opt *opt, clip_kind kin
     if (!status) status = pn_synth_run(&j.crew, (ptrdiff_t)opt->people * opt->views, kinds[kind].write, &j);
     if (!status) status = write_ini(&j);
     if (!status)
-        pn_log(ctx, PN_LOG_INFO, "%s: %d clips for training, %d for testing, %d frames each, %tdx%td pixels", opt->out,
+        pn_ctx_log(ctx, PN_LOG_INFO, "%s: %d clips for training, %d for testing, %d frames each, %tdx%td pixels", opt->out,
                j.train, opt->people - j.train, opt->views, opt->height, opt->width);
     pn_synth_dismiss(&j.crew);
     return status;

@@ -58,7 +58,7 @@ pn_status pn_synth_write_view(pn_ctx *ctx, const pn_synth_opt *opt)
     if (!status) status = write_list(&j, "id_box_test.txt", j.train, opt->people, false);
     if (!status) status = write_list(&j, "name_box_test.txt", j.train, opt->people, true);
     if (!status)
-        pn_log(ctx, PN_LOG_INFO, "%s: %d objects for training, %d for testing, %d views of each, %tdx%td pixels", opt->out,
+        pn_ctx_log(ctx, PN_LOG_INFO, "%s: %d objects for training, %d for testing, %d views of each, %tdx%td pixels", opt->out,
                j.train, opt->people - j.train, VIEWS, opt->height, opt->width);
     pn_synth_dismiss(&j.crew);
     return status;

@@ -39,11 +39,11 @@ static const pn_model_option options[] = {
 /* full: the paper. ours: small and tiny scale every width down, to train in hours and minutes on two cores. They start with larger
  * weights and learn faster: from a gain of 0.02 the pictures of a short training stay silhouettes. */
 static const pn_model_preset presets[] = {
-    { "full", "", 0, 0 },
+    { "full", "", 0, 0, 0, 0 },
     { "small", "base=32 cap=256 flow_base=16 flow_cap=128 hidden=64 d_base=16 d_cap=64 vgg_narrow=2 lr=5e-4 "
-      "init_gain=0.5 boost_source=1 lambda_adversarial=0.5", 0, 0 },
+      "init_gain=0.5 boost_source=1 lambda_adversarial=0.5", 0, 0, 0, 0 },
     { "tiny", "base=16 cap=128 flow_base=8 flow_cap=64 hidden=32 d_base=8 d_cap=32 vgg_narrow=4 lr=1e-3 "
-      "init_gain=0.5 boost_source=1 lambda_adversarial=0.5", 0, 0 },
+      "init_gain=0.5 boost_source=1 lambda_adversarial=0.5", 0, 0, 0, 0 },
     { 0 },
 };
 static const pn_model_choice tasks[] = { { "pose", "a person in a new pose", 1 }, { 0 } };

@@ -55,9 +55,9 @@ static const pn_model_option options[] = {
 
 /* full: as reconstructed. ours: small and tiny scale every width down, to train in hours and minutes on two cores. */
 static const pn_model_preset presets[] = {
-    { "full", "", 0, 0 },
-    { "small", "width=16 lr=5e-4 lr_parsing=5e-4 tau_warm=2000", 0, 0 },
-    { "tiny", "width=8 lst_k=3 lr=1e-3 lr_parsing=1e-3 tau_warm=500", 128, 96 },
+    { "full", "", 0, 0, 0, 0 },
+    { "small", "width=16 lr=5e-4 lr_parsing=5e-4 tau_warm=2000", 0, 0, 0, 0 },
+    { "tiny", "width=8 lst_k=3 lr=1e-3 lr_parsing=1e-3 tau_warm=500", 128, 96, 0, 0 },
     { 0 },
 };
 static const pn_model_choice tasks[] = {

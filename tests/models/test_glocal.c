@@ -6,11 +6,10 @@
 #include "support/pntest.h"
 
 #include "../models/glocal/training.h"
-#include "io/io.h"
+#include "models/expected.h"
 #include "models/formula.h"
 #include "posenet/data.h"
 
-#include <unistd.h>
 
 /* Values: of the largest. Gradients: relative L2. In floats the slope of a relu or the sign of a difference flips where it is
  * nearly 0, on some instruction sets and not on others, and moves every gradient behind it by some 5e-4; that of ggr.mix, a
@@ -73,103 +72,11 @@ static const golden_case hole_cases[] = {
     HOLES("variants", "loose", "ls_strict=0", "mask_region", -1, -1),
 };
 
-/* ---- Golden files ----------------------------------------------------------------------------------------------------- */
-
 static pn_safetensors golden_open(const char *file)
 {
-    pn_safetensors st;
-    char path[512];
-    snprintf(path, sizeof path, "%s/golden/glocal_%s.safetensors", PN_TEST_DATA, file);
-    if (pn_safetensors_read(pn_test_ctx(), path, &st)) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
-    return st;
-}
-
-static double *find(const pn_safetensors *f, const char *key, ptrdiff_t *count)
-{
-    const pn_st_tensor *t = pn_safetensors_find(f, key);
-    if (!t) return NULL;
-    double *v = malloc((size_t)t->count * sizeof *v);
-    pn_st_doubles(t, 0, t->count, v);
-    *count = t->count;
-    return v;
-}
-
-static double length_of(const double *v, ptrdiff_t n)
-{
-    double sum = 0;
-    for (ptrdiff_t i = 0; i < n; i++) sum += v[i] * v[i];
-    return sqrt(sum);
-}
-
-/* Length, and products with three vectors made from the name: how far off they are, in lengths of what is expected. */
-static double off_by_sums(const double *want, const char *name, const double *got, ptrdiff_t n)
-{
-    double worst = fabs(length_of(got, n) - want[0]);
-    for (int k = 0; k < 3; k++) {
-        char probe[256];
-        double sum = 0, squares = 0;
-        snprintf(probe, sizeof probe, "probe%d:%s", k, name);
-        for (ptrdiff_t i = 0; i < n; i++) {
-            const double u = formula_u(probe, i);
-            sum += u * got[i];
-            squares += u * u;
-        }
-        worst = fmax(worst, fabs(sum - want[1 + k]) / sqrt(squares) * sqrt(3));
-    }
-    return worst / want[0];
-}
-
-static double off_by_values(const double *want, const double *got, ptrdiff_t n, bool by_length)
-{
-    double worst = 0, largest = 0, squares = 0;
-    for (ptrdiff_t i = 0; i < n; i++) {
-        const double d = got[i] - want[i];
-        squares += d * d;
-        worst = fmax(worst, fabs(d));
-        largest = fmax(largest, fabs(want[i]));
-    }
-    return by_length ? sqrt(squares) / length_of(want, n) : worst / largest;
-}
-
-/* Values of a stage, stored whole or as sums. */
-static void expect_stage(const pn_safetensors *f, const char *where, const char *name, const double *got, ptrdiff_t n)
-{
-    char key[256];
-    ptrdiff_t count;
-    snprintf(key, sizeof key, "%s/%s", where, name);
-    double *want = find(f, key, &count), off;
-    if (want) {
-        ck_assert_msg(count == n, "%s has %td numbers, not %td", key, count, n);
-        off = off_by_values(want, got, n, false);
-    } else {
-        snprintf(key, sizeof key, "%s/sum/%s", where, name);
-        want = find(f, key, &count);
-        ck_assert_msg(want != NULL, "there is no %s", key);
-        off = off_by_sums(want, name, got, n);
-    }
-    ck_assert_msg(off <= tol_value, "%s is off by %.3g, %.3g allowed", key, off, tol_value);
-    free(want);
-}
-
-static double *plan_values(const pn_plan *p, const pn_tensor *t, ptrdiff_t *n)
-{
-    *n = pn_shape_count(pn_tensor_shape(t));
-    pn_real *v = malloc((size_t)*n * sizeof *v);
-    double *out = malloc((size_t)*n * sizeof *out);
-    ck_assert_int_eq(pn_get(p, t, v), PN_OK);
-    for (ptrdiff_t i = 0; i < *n; i++) out[i] = (double)v[i];
-    free(v);
-    return out;
-}
-
-static void expect_output(const pn_safetensors *f, const char *where, const char *name, const pn_plan *p,
-                          const pn_tensor *t)
-{
-    ptrdiff_t n;
-    if (!t) return;
-    double *got = plan_values(p, t, &n);
-    expect_stage(f, where, name, got, n);
-    free(got);
+    char name[64];
+    snprintf(name, sizeof name, "glocal_%s", file);
+    return expected_open(name);
 }
 
 /* ---- Inputs ------------------------------------------------------------------------------------------------------------ */
@@ -178,18 +85,9 @@ typedef struct {
     pn_real *source, *target, *pose_source, *pose_target, *layout_source, *layout_target, *hole;
 } sample;
 
-static pn_real *reals(const pn_safetensors *f, const char *key)
-{
-    const pn_st_tensor *t = pn_safetensors_find(f, key);
-    ck_assert_msg(t != NULL, "there is no %s", key);
-    pn_real *r = malloc((size_t)t->count * sizeof *r);
-    pn_st_reals(t, 0, t->count, r);
-    return r;
-}
-
 static pn_real *heat_maps(const pn_safetensors *f, const char *key)
 {
-    pn_real *points = reals(f, key), *out = malloc(sizeof *out * N * PN_JOINTS * H * W);
+    pn_real *points = expected_reals(f, key), *out = malloc(sizeof *out * N * PN_JOINTS * H * W);
     float *maps = malloc(sizeof *maps * PN_JOINTS * H * W);
     for (int s = 0; s < N; s++) {
         pn_pose pose;
@@ -207,7 +105,7 @@ static pn_real *heat_maps(const pn_safetensors *f, const char *key)
 
 static pn_real *one_hot(const pn_safetensors *f, const char *key)
 {
-    pn_real *labels = reals(f, key), *out = calloc((size_t)N * REGIONS * H * W, sizeof *out);
+    pn_real *labels = expected_reals(f, key), *out = calloc((size_t)N * REGIONS * H * W, sizeof *out);
     for (int i = 0; i < N * H * W; i++) out[(i / (H * W) * REGIONS + (int)labels[i]) * H * W + i % (H * W)] = 1;
     free(labels);
     return out;
@@ -217,13 +115,13 @@ static sample sample_make(const char *mask)
 {
     pn_safetensors f = golden_open("tiny");
     sample s = {
-        .source = reals(&f, mask ? "target" : "source"),
-        .target = reals(&f, "target"),
+        .source = expected_reals(&f, mask ? "target" : "source"),
+        .target = expected_reals(&f, "target"),
         .pose_source = heat_maps(&f, "source_points"),
         .pose_target = heat_maps(&f, "target_points"),
         .layout_source = one_hot(&f, "source_labels"),
         .layout_target = one_hot(&f, "target_labels"),
-        .hole = mask ? reals(&f, mask) : NULL,
+        .hole = mask ? expected_reals(&f, mask) : NULL,
     };
     pn_safetensors_free(pn_test_ctx(), &f);
     return s;
@@ -299,21 +197,6 @@ static void seed_the_drop(glocal_model *m, const sample *s, const int drop[N])
     free(numbers);
 }
 
-static const char *narrow_vgg(void)
-{
-    static char path[512];
-    snprintf(path, sizeof path, "%s/glocal_vgg_%d.safetensors", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp",
-             (int)getpid());
-    pn_params *p = pn_params_new(pn_test_ctx());
-    const pn_scope top = pn_scope_top(p, (pn_init){ PN_INIT_CONSTANT, 0 });
-    pn_vgg19_make(&top, 4);
-    formula_fill(p, "", NULL);
-    const pn_part part = { "", p, NULL };
-    ck_assert_int_eq(pn_checkpoint_save(pn_test_ctx(), path, &part, 1, NULL, 0), PN_OK);
-    pn_params_free(p);
-    return path;
-}
-
 static glocal_training *training_of(pn_model *m, const char *stage, double lr, const char *vgg)
 {
     pn_training *t = pn_training_new(
@@ -339,80 +222,10 @@ static void expect_losses(const pn_safetensors *f, const char *where, const gloc
     for (int i = 0; i < t->base.losses; i++)
         for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
             if (strcmp(t->base.loss_name[i], names[k].ours) != 0) continue;
-            expect_stage(f, where, names[k].theirs, &losses[i], 1);
+            expect_values(f, where, names[k].theirs, &losses[i], 1, tol_value);
             compared++;
         }
     ck_assert_int_eq(compared, t->base.losses - (t->lesson[0].out.peak ? 1 : 0));
-}
-
-static double largest_of(const pn_adam *adam, const pn_params *p)
-{
-    double largest = 0;
-    for (int k = 0; k < pn_params_count(p); k++) {
-        const pn_tensor *t = pn_params_at(p, k);
-        if (pn_param_is_state(t)) continue;
-        const pn_real *m = pn_adam_moment1((pn_adam *)adam, t);
-        for (ptrdiff_t i = 0; i < pn_shape_count(pn_tensor_shape(t)); i++)
-            largest = fmax(largest, fabs((double)m[i]) / (1 - beta1));
-    }
-    return largest;
-}
-
-/* One parameter's gradient, where the file has it. A bias that only a norm follows has none in truth. */
-static bool expect_gradient(const pn_safetensors *f, const char *where, const char *part, const char *name,
-                            const double *got, ptrdiff_t n, double largest, double tol)
-{
-    char key[256];
-    ptrdiff_t count;
-    snprintf(key, sizeof key, "%s/grad.%s/%s", where, part, name);
-    double *want = find(f, key, &count), off;
-    if (want && length_of(want, n) == 0) {
-        for (ptrdiff_t i = 0; i < n; i++) ck_assert_msg(fabs(got[i]) <= 2e-5 * largest, "%s is zero in truth", key);
-        free(want);
-        return true;
-    }
-    if (want) {
-        off = off_by_values(want, got, n, true);
-    } else {
-        snprintf(key, sizeof key, "%s/sum.%s/%s", where, part, name);
-        want = find(f, key, &count);
-        if (!want) return false;
-        off = off_by_sums(want, name, got, n);
-    }
-    const double allowed = strcmp(name, "ggr.mix") == 0 ? tol_flips : tol;
-    ck_assert_msg(off <= allowed, "%s is off by %.3g relative L2, %.3g allowed", key, off, allowed);
-    free(want);
-    return true;
-}
-
-static int expect_gradients(const pn_safetensors *f, const golden_case *c, const char *part, pn_adam *adam,
-                            const pn_params *p)
-{
-    const double largest = largest_of(adam, p), tol = c->flips ? tol_flips : tol_grad;
-    int compared = 0;
-    for (int k = 0; k < pn_params_count(p); k++) {
-        const pn_tensor *w = pn_params_at(p, k);
-        const ptrdiff_t n = pn_shape_count(pn_tensor_shape(w));
-        if (pn_param_is_state(w)) continue;
-        double *got = malloc((size_t)n * sizeof *got);
-        for (ptrdiff_t i = 0; i < n; i++) got[i] = (double)pn_adam_moment1(adam, w)[i] / (1 - beta1);
-        compared += expect_gradient(f, c->name, part, pn_tensor_name(w), got, n, largest, tol);
-        free(got);
-    }
-    return compared;
-}
-
-/* How many gradients of a part the file has. */
-static int stored_gradients(const pn_safetensors *f, const char *where, const char *part)
-{
-    char whole[128], sum[128];
-    int n = 0;
-    snprintf(whole, sizeof whole, "%s/grad.%s/", where, part);
-    snprintf(sum, sizeof sum, "%s/sum.%s/", where, part);
-    for (size_t i = 0; i < f->count; i++)
-        n += strncmp(f->tensors[i].name, whole, strlen(whole)) == 0 ||
-             strncmp(f->tensors[i].name, sum, strlen(sum)) == 0;
-    return n;
 }
 
 static void expect_state(const pn_safetensors *f, const char *where, const char *when, const pn_params *p)
@@ -426,7 +239,7 @@ static void expect_state(const pn_safetensors *f, const char *where, const char 
         double *got = malloc((size_t)n * sizeof *got);
         for (ptrdiff_t i = 0; i < n; i++) got[i] = (double)pn_param_data(t)[i];
         snprintf(name, sizeof name, "%s/%s", when, pn_tensor_name(t));
-        expect_stage(f, where, name, got, n);
+        expect_values(f, where, name, got, n, tol_value);
         free(got);
         compared++;
     }
@@ -441,15 +254,15 @@ static void expect_stages(const pn_safetensors *f, const char *where, const gloc
     snprintf(key, sizeof key, "%s/image0", where);
     if (pn_safetensors_find(f, key)) {
         double *image = plan_values(l->gen, l->out.image, &n);
-        expect_stage(f, where, "image0", image, n / N);
+        expect_values(f, where, "image0", image, n / N, tol_value);
         free(image);
     } else {
-        expect_output(f, where, "image", l->gen, l->out.image);
+        expect_output(f, where, "image", l->gen, l->out.image, tol_value);
     }
-    expect_output(f, where, "warped", l->gen, l->out.warped);
-    expect_output(f, where, "peak", l->gen, l->out.peak);
-    expect_output(f, where, "r", l->gen, l->out.proposed);
-    expect_output(f, where, "z", l->gen, l->z);
+    expect_output(f, where, "warped", l->gen, l->out.warped, tol_value);
+    expect_output(f, where, "peak", l->gen, l->out.peak, tol_value);
+    expect_output(f, where, "r", l->gen, l->out.proposed, tol_value);
+    expect_output(f, where, "z", l->gen, l->z, tol_value);
 }
 
 /* The formula is for parameters; frozen filters stay the file's. */
@@ -479,9 +292,11 @@ static void check_step(const golden_case *c)
     if (pn_training_step(&t->base, &in, losses)) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
     expect_stages(&f, c->name, t);
     expect_losses(&f, c->name, t, losses);
-    const int compared = expect_gradients(&f, c, "g", t->base.adam[GLOCAL_PART_G], g);
+    expected_gradients e = { c->name, "g", "", beta1, c->flips ? tol_flips : tol_grad, "ggr.mix", tol_flips };
+    const int compared = expect_gradients(&f, &e, t->base.adam[GLOCAL_PART_G], g);
     ck_assert_int_eq(compared, stored_gradients(&f, c->name, "g"));
-    const int of_d = expect_gradients(&f, c, "d", t->base.adam[GLOCAL_PART_D], d);
+    e.part = "d";
+    const int of_d = expect_gradients(&f, &e, t->base.adam[GLOCAL_PART_D], d);
     ck_assert_int_eq(of_d, stored_gradients(&f, c->name, "d"));
     if (strcmp(c->name, "true") == 0) {
         expect_state(&f, c->name, "state.g", g);
@@ -525,7 +340,7 @@ START_TEST(three_steps_with_adam_match_torch)
             for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
                 ptrdiff_t count;
                 if (strcmp(t->base.loss_name[i], names[k].ours) != 0) continue;
-                double *want = find(&f, names[k].theirs, &count);
+                double *want = expected_find(&f, names[k].theirs, &count);
                 ck_assert(want != NULL && count == 3);
                 const double off = fabs(losses[i] - want[step]) / fabs(want[step]);
                 ck_assert_msg(off <= tol_walk, "%s of step %d is off by %.3g", names[k].ours, step, off);
@@ -565,7 +380,7 @@ static void check_picture(const char *set, const char *key, bool labels_given)
     in.parsing_target = labels;
     if (pn_generation_run(gen, &in, image)) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
     ptrdiff_t n;
-    double *want = find(&f, key, &n), worst = 0;
+    double *want = expected_find(&f, key, &n), worst = 0;
     ck_assert_int_eq(n, N * 3 * H * W);
     for (ptrdiff_t i = 0; i < n; i++) worst = fmax(worst, fabs((double)image[i] - want[i]));
     ck_assert_msg(worst <= 10 * tol_value, "%s is off by %.3g", key, worst); /* tau = 0.01 magnifies rounding */
