@@ -275,7 +275,7 @@ static pn_status only_inner(const reader *r, pn_pickle_value dict, pn_pickle_val
         *only = v;
         key = cells[c].value;
     }
-    if (only->kind) pn_log(r->ctx, PN_LOG_INFO, "%s: the weights are those under '%s'", r->name, key_text(&key, a));
+    if (only->kind) pn_ctx_log(r->ctx, PN_LOG_INFO, "%s: the weights are those under '%s'", r->name, key_text(&key, a));
     return PN_OK;
 }
 
@@ -292,7 +292,7 @@ static pn_status choose(const reader *r, pn_pickle_value *dict)
                 if (!deeper.kind && inner.kind == PN_PICKLE_DICT) deeper = inner;
                 continue;
             }
-            pn_log(r->ctx, PN_LOG_INFO, "%s: the weights are those under '%s'", r->name, usual[i]);
+            pn_ctx_log(r->ctx, PN_LOG_INFO, "%s: the weights are those under '%s'", r->name, usual[i]);
             return *dict = inner, PN_OK;
         }
         if (tensors_in(r, *dict)) return PN_OK;

@@ -27,7 +27,7 @@ static void leave_out_module(pn_weights *w)
     for (size_t i = 0; i < w->file.count; i++)
         if (strncmp(w->file.tensors[i].name, module, LENGTH) != 0 || !w->file.tensors[i].name[LENGTH]) return;
     for (size_t i = 0; i < w->file.count; i++) w->file.tensors[i].name += LENGTH;
-    if (w->file.count) pn_log(w->ctx, PN_LOG_INFO, "%s: every name begins with 'module.', which is left out", w->file.name);
+    if (w->file.count) pn_ctx_log(w->ctx, PN_LOG_INFO, "%s: every name begins with 'module.', which is left out", w->file.name);
 }
 
 pn_weights *pn_weights_open(pn_ctx *ctx, const char *path)
@@ -248,16 +248,16 @@ static void report_part(const pn_weights *w, const char *what, const pn_part *pa
         const origin from = find_origin(w, part->prefix, t);
         list_name(fits(&from, t) ? &loaded : from.stored ? &other : &missing, t->name);
     }
-    pn_log(w->ctx, PN_LOG_INFO, "%s: %d tensors loaded, %d not there, %d of another shape, for %s", w->file.name, loaded.count,
+    pn_ctx_log(w->ctx, PN_LOG_INFO, "%s: %d tensors loaded, %d not there, %d of another shape, for %s", w->file.name, loaded.count,
            missing.count, other.count, what);
     if (!loaded.count) return;
     bool whole = missing.count && !other.count;         /* whole networks are missing */
     for (int i = 0; whole && i < missing.networks; i++) whole = !lists_network(&loaded, missing.by[i].name);
     if (missing.count)
-        pn_log(w->ctx, PN_LOG_INFO, "%s: not there, these keep their values: %s%s", w->file.name, list_text(&missing, text),
+        pn_ctx_log(w->ctx, PN_LOG_INFO, "%s: not there, these keep their values: %s%s", w->file.name, list_text(&missing, text),
                whole ? "; that is usual for weights of an earlier stage" : "");
     if (other.count)
-        pn_log(w->ctx, PN_LOG_INFO, "%s: of another shape, these keep their values: %s", w->file.name, list_text(&other, text));
+        pn_ctx_log(w->ctx, PN_LOG_INFO, "%s: of another shape, these keep their values: %s", w->file.name, list_text(&other, text));
 }
 
 /* A parameter's, an optimiser's, or the divided weight that old spectral norm left beside weight_orig. */
@@ -283,7 +283,7 @@ void pn_weights_report(const pn_weights *w, const char *what, const pn_part part
     for (size_t i = 0; i < w->file.count; i++)
         if (!is_known(w->file.tensors[i].name, parts, n_parts)) list_name(&rest, w->file.tensors[i].name);
     if (rest.count)
-        pn_log(w->ctx, PN_LOG_INFO, "%s: %d left over, not used: %s", w->file.name, rest.count, list_text(&rest, text));
+        pn_ctx_log(w->ctx, PN_LOG_INFO, "%s: %d left over, not used: %s", w->file.name, rest.count, list_text(&rest, text));
 }
 
 /* ---- Checkpoints ------------------------------------------------------------------------------------------------------------ */
