@@ -113,7 +113,7 @@ static int kind_of(const char *file, const char *split, const char **kind)
 /* The only list of the split, and the folder of its pictures; both the caller's to free, also after an error. */
 static pn_status find_list(pn_ctx *ctx, const char *folder, const char *split, char **list, char **pictures)
 {
-    pn_names files;
+    pn_names files = { NULL, 0 };
     if (!pn_folder_exists(ctx, folder))
         return pn_fail(ctx, PN_ERR_IO, "%s is no folder; name the one that holds id_KIND_%s.txt and data_KIND", folder, split);
     pn_status status = pn_folder_list(ctx, folder, &files);

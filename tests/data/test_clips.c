@@ -323,6 +323,31 @@ START_TEST(a_track_is_normalised_and_its_ends_stay)
 }
 END_TEST
 
+START_TEST(refused_memory_is_told_and_nothing_is_lost)
+{
+    const char *folder = small_set("set");
+    const size_t before = scratch_live();
+    for (long k = 1;; k++) {
+        scratch_fail_at(k);
+        pn_clips *c = pn_clips_open(scratch_ctx(), folder, "train", &dance);
+        pn_chunks *l = c ? pn_chunks_new(c, &shuffled, NULL) : NULL;
+        pn_chunk chunk;
+        const pn_status status = l ? pn_chunks_next(l, &chunk) : PN_ERR_NOMEM;
+        pn_tracks *t = c ? pn_tracks_new(c) : NULL;
+        const bool all = t != NULL && status == PN_OK;
+        pn_tracks_free(t);
+        pn_chunks_free(l);
+        pn_clips_free(c);
+        const bool refused = scratch_fail_at(0) <= 0;
+        ck_assert_uint_eq(scratch_live(), before);
+        ck_assert_int_ne(refused, all);
+        if (!refused) break;
+        ck_assert(status == PN_OK || status == PN_ERR_NOMEM);
+        ck_assert_int_eq(pn_ctx_status(scratch_ctx()), PN_ERR_NOMEM);
+    }
+}
+END_TEST
+
 TCase *clips_cases(void)
 {
     TCase *tc = tcase_create("clips");
@@ -336,5 +361,6 @@ TCase *clips_cases(void)
     tcase_add_test(tc, in_order_a_clip_begins_at_its_first_frame_and_defaults_fit_the_shortest);
     tcase_add_test(tc, chunks_that_cannot_be_are_refused_and_a_bad_frame_is_named);
     tcase_add_test(tc, a_track_is_normalised_and_its_ends_stay);
+    tcase_add_test(tc, refused_memory_is_told_and_nothing_is_lost);
     return tc;
 }

@@ -291,6 +291,26 @@ START_TEST(a_set_of_faces_is_read_in_chunks)
 }
 END_TEST
 
+START_TEST(refused_memory_ends_writing_and_reading_of_faces)
+{
+    static float structure[PN_FACE_CHANNELS * 32 * 32];
+    const pn_synth_opt o = { .out = scratch_path("set"), .people = 2, .views = 6, .height = 32, .width = 32 };
+    const size_t before = scratch_live();
+    for (long k = 1;; k += 1 + k / 8) {
+        scratch_fail_at(k);
+        pn_status status = pn_synth_write_face(scratch_ctx(), &o);
+        pn_clips *c = status ? NULL : pn_clips_open(scratch_ctx(), o.out, "train", &(pn_clips_opt){ .kind = PN_CLIPS_FACE });
+        if (!status) status = c ? pn_clips_frame(c, 0, 1, PN_DRIVING, 32, 32, NULL, structure, NULL) : PN_ERR_NOMEM;
+        pn_clips_free(c);
+        const bool refused = scratch_fail_at(0) <= 0;
+        ck_assert_uint_eq(scratch_live(), before);
+        /* a folder that could not be synced says so as PN_ERR_IO */
+        ck_assert_msg(refused ? status == PN_ERR_NOMEM || status == PN_ERR_IO : status == PN_OK, "request %ld: %s", k, pn_ctx_message(scratch_ctx()));
+        if (!refused) break;
+    }
+}
+END_TEST
+
 TCase *face_cases(void)
 {
     TCase *tc = tcase_create("face");
@@ -301,5 +321,6 @@ TCase *face_cases(void)
     tcase_add_test(tc, landmarks_lie_where_the_picture_shows_what_they_name);
     tcase_add_test(tc, a_face_moves_smoothly_and_does_everything_in_time);
     tcase_add_test(tc, a_set_of_faces_is_read_in_chunks);
+    tcase_add_test(tc, refused_memory_ends_writing_and_reading_of_faces);
     return tc;
 }

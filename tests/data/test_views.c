@@ -292,6 +292,27 @@ START_TEST(batches_go_on_from_where_they_were_and_do_not_depend_on_threads)
 }
 END_TEST
 
+START_TEST(refused_memory_is_told_and_nothing_of_views_is_lost)
+{
+    const char *folder = write_set(scratch_ctx(), "set");
+    scratch_write("set/id_box_train.txt", "box00000001_0_0\nbox00000002_4_10\nbox00000001_2_0\n");
+    const size_t before = scratch_live();
+    for (long k = 1;; k++) {
+        scratch_fail_at(k);
+        pn_views *v = pn_views_open(scratch_ctx(), folder, "train");
+        pn_view_loader *l = v ? pn_view_loader_new(v, &(pn_view_loader_opt){ .batch = 2, .height = 8, .width = 8 }, NULL) : NULL;
+        pn_view_batch b;
+        const pn_status status = l ? pn_view_loader_next(l, &b) : PN_ERR_NOMEM;
+        pn_view_loader_free(l);
+        pn_views_free(v);
+        const bool refused = scratch_fail_at(0) <= 0;
+        ck_assert_uint_eq(scratch_live(), before);
+        ck_assert_int_eq(status, refused ? PN_ERR_NOMEM : PN_OK);
+        if (!refused) break;
+    }
+}
+END_TEST
+
 START_TEST(another_number_of_views_is_refused)
 {
     pn_synth_opt o = small_set;
@@ -313,6 +334,7 @@ TCase *views_cases(void)
     tcase_add_test(tc, what_is_wrong_with_a_list_is_said_with_its_line);
     tcase_add_test(tc, every_view_is_a_source_once_and_targets_are_of_its_model_and_elevation);
     tcase_add_test(tc, batches_go_on_from_where_they_were_and_do_not_depend_on_threads);
+    tcase_add_test(tc, refused_memory_is_told_and_nothing_of_views_is_lost);
     tcase_add_test(tc, another_number_of_views_is_refused);
     return tc;
 }
