@@ -530,4 +530,5 @@ void PN_SIMD(pn_simd_attention)(pn_kernels *k)
     PN_SIMD(pn_simd_correctness)(&k->attention);
     PN_SIMD(pn_simd_regularisation)(&k->attention);
     PN_SIMD(pn_simd_full_attention)(&k->attention);
+    PN_SIMD(pn_simd_channel_attention)(&k->attention);
 }

@@ -10,6 +10,7 @@ void PN_SIMD(pn_simd_local_attention)(pn_attention_kernels *k);
 void PN_SIMD(pn_simd_correctness)(pn_attention_kernels *k);
 void PN_SIMD(pn_simd_regularisation)(pn_attention_kernels *k);
 void PN_SIMD(pn_simd_full_attention)(pn_attention_kernels *k);
+void PN_SIMD(pn_simd_channel_attention)(pn_attention_kernels *k);
 
 /* A real position along one axis: whole pixels and the rest, which is that of the flow, exactly. Farther out than
  * `beyond` all that is read coincides, so it is brought there before it becomes an index; NaN keeps its NaN in the

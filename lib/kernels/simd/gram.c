@@ -4,11 +4,10 @@
  * order, and the other triangle is copied. Backward: dF = (dG + dG^T) F / (C H W), a 1x1 convolution whose weights are
  * packed first.
  */
+#include "kernels/simd/blocks.h"
 #include "kernels/simd/losses.h"
 
-enum { CHUNK = 1024, NEAR = 256, TILE = PN_BLOCK * PN_BLOCK };          /* NEAR pixels of a block stay in L1 */
-enum { OWN = VLEN == 16 ? 16 : 4, VECTORS = VLEN == 16 ? 1 : 2 };       /* forward: channels x vectors in registers */
-enum { PIXELS = VLEN == 16 ? 14 : VLEN == 8 ? 5 : 2, SHARE = 128 };    /* backward: pixels x VECS; pixels in an item */
+enum { CHUNK = 1024, NEAR = 256, SHARE = 128 };    /* pixels: of a sum, of a block in L1, of an item of backward */
 
 typedef struct {
     pn_map m;
@@ -34,22 +33,6 @@ static size_t scratch_of(pn_map m)
 
 /* ---- Forward -------------------------------------------------------------------------------------------------------------- */
 
-/* tile[r][l] += sum over pixels of a[pixel][r] b[pixel][l], for OWN rows and VECTORS vectors of it. */
-static inline void multiply(float *tile, const float *a, const float *b, ptrdiff_t pixels)
-{
-    vec sum[OWN][VECTORS];
-    for (int r = 0; r < OWN; r++)
-        for (int v = 0; v < VECTORS; v++) sum[r][v] = vec_load(tile + r * PN_BLOCK + v * VLEN);
-    for (ptrdiff_t p = 0; p < pixels; p++) {
-        vec other[VECTORS];
-        for (int v = 0; v < VECTORS; v++) other[v] = vec_load(b + p * PN_BLOCK + v * VLEN);
-        for (int r = 0; r < OWN; r++)
-            for (int v = 0; v < VECTORS; v++) sum[r][v] += a[p * PN_BLOCK + r] * other[v];
-    }
-    for (int r = 0; r < OWN; r++)
-        for (int v = 0; v < VECTORS; v++) vec_store(tile + r * PN_BLOCK + v * VLEN, sum[r][v]);
-}
-
 /* One chunk of pixels, one block with all blocks up to it. */
 static void fwd_item(void *arg, ptrdiff_t item, int worker)
 {
@@ -63,10 +46,7 @@ static void fwd_item(void *arg, ptrdiff_t item, int worker)
     for (ptrdiff_t p = 0; p < pixels; p += NEAR)
         for (ptrdiff_t other = 0; other <= own; other++) {
             const float *b = x + other * area * PN_BLOCK;
-            for (int r = 0; r < PN_BLOCK; r += OWN)
-                for (int v = 0; v < PN_BLOCK; v += VECTORS * VLEN)
-                    multiply(tiles + other * TILE + r * PN_BLOCK + v, a + p * PN_BLOCK + r, b + p * PN_BLOCK + v,
-                             at_most(NEAR, pixels - p));
+            add_to_tile(tiles + other * TILE, a + p * PN_BLOCK, b + p * PN_BLOCK, at_most(NEAR, pixels - p));
         }
 }
 
@@ -114,25 +94,6 @@ static void pack_item(void *arg, ptrdiff_t item, int worker)
         }
 }
 
-/* `pixels` (at most PIXELS, a constant but at the end) of dx, one block of channels. */
-static inline void mix(pn_sink dx, ptrdiff_t at, const float *x, const float *weights, pn_map m, ptrdiff_t pixels)
-{
-    const ptrdiff_t blocks = pn_map_blocks(m), step = area_of(m) * PN_BLOCK;
-    vec sum[PIXELS][VECS] = { { { 0 } } };
-    for (ptrdiff_t b = 0; b < blocks; b++, x += step)
-        for (const float *from = x; from < x + PN_BLOCK; from++, weights += PN_BLOCK) {
-            vec w[VECS];
-            for (int v = 0; v < VECS; v++) w[v] = vec_load(weights + v * VLEN);
-            for (ptrdiff_t p = 0; p < pixels; p++)
-                for (int v = 0; v < VECS; v++) sum[p][v] += from[p * PN_BLOCK] * w[v];
-        }
-    for (ptrdiff_t p = 0; p < pixels; p++)
-        for (int v = 0; v < VECS; v++) {
-            float *to = dx.data + at + p * PN_BLOCK + v * VLEN;
-            vec_store(to, dx.add ? vec_load(to) + sum[p][v] : sum[p][v]);
-        }
-}
-
 static void bwd_item(void *arg, ptrdiff_t item, int worker)
 {
     (void)worker;
@@ -140,12 +101,11 @@ static void bwd_item(void *arg, ptrdiff_t item, int worker)
     const ptrdiff_t blocks = pn_map_blocks(j->m), area = area_of(j->m), shares = (area + SHARE - 1) / SHARE;
     const ptrdiff_t block = item % blocks, n = item / blocks / shares, first = item / blocks % shares * SHARE;
     const ptrdiff_t end = at_most(first + SHARE, area), lanes = j->m.c - block * PN_BLOCK;
-    const float *x = j->x + n * blocks * area * PN_BLOCK, *weights = j->weights + (n * blocks + block) * blocks * TILE;
+    const mixture m = { .x = j->x + (n * blocks * area + first) * PN_BLOCK, .step = area * PN_BLOCK, .blocks = blocks,
+                        .weights = j->weights + (n * blocks + block) * blocks * TILE };
     const ptrdiff_t begin = (n * blocks + block) * area * PN_BLOCK;
-    ptrdiff_t p = first;
-    for (; p + PIXELS <= end; p += PIXELS) mix(j->dx, begin + p * PN_BLOCK, x + p * PN_BLOCK, weights, j->m, PIXELS);
-    for (; p < end; p++) mix(j->dx, begin + p * PN_BLOCK, x + p * PN_BLOCK, weights, j->m, 1);
-    for (p = first; lanes < PN_BLOCK && p < end; p++)   /* NaN times the zeros past the last channel is NaN */
+    mix(j->dx, begin + first * PN_BLOCK, &m, end - first);
+    for (ptrdiff_t p = first; lanes < PN_BLOCK && p < end; p++)   /* NaN times the zeros past the last channel is NaN */
         memset(j->dx.data + begin + p * PN_BLOCK + lanes, 0, (size_t)(PN_BLOCK - lanes) * sizeof(float));
 }
 

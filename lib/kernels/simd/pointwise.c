@@ -4,8 +4,8 @@
 #include "kernels/simd/vec_math.h"
 
 typedef enum {
-    LEAKY_RELU, TANH, SIGMOID, GELU, AFFINE, COPY,                              /* of a */
-    LEAKY_RELU_SLOPE, TANH_SLOPE, SIGMOID_SLOPE, GELU_SLOPE                     /* a times the slope that b tells */
+    LEAKY_RELU, TANH, SIGMOID, GELU, LOG, AFFINE, COPY,                         /* of a */
+    LEAKY_RELU_SLOPE, TANH_SLOPE, SIGMOID_SLOPE, GELU_SLOPE, LOG_SLOPE          /* a times the slope that b tells */
 } function;
 
 typedef struct {
@@ -24,12 +24,14 @@ static inline vec value(function f, vec a, vec b, float scale, float shift)
     case TANH: return vec_tanh(a);
     case SIGMOID: return vec_sigmoid(a);
     case GELU: return vec_gelu(a);
+    case LOG: return vec_log(a + shift);
     case AFFINE: return scale * a + shift;
     case COPY: return a;
     case LEAKY_RELU_SLOPE: return vec_if(b > 0.0f, a, scale * a);
     case TANH_SLOPE: return a * (1.0f - b * b);
     case SIGMOID_SLOPE: return a * (b * (1.0f - b));
     case GELU_SLOPE: return a * vec_gelu_slope(b);
+    case LOG_SLOPE: return a / (b + shift);
     }
     return a;
 }
@@ -66,14 +68,16 @@ static void item(void *arg, ptrdiff_t chunk, int worker)
     case TANH: span(TANH, j, from, to); break;
     case SIGMOID: span(SIGMOID, j, from, to); break;
     case GELU: span(GELU, j, from, to); break;
+    case LOG: span(LOG, j, from, to); break;
     case AFFINE: span(AFFINE, j, from, to); break;
     case COPY: span(COPY, j, from, to); break;
     case LEAKY_RELU_SLOPE: span(LEAKY_RELU_SLOPE, j, from, to); break;
     case TANH_SLOPE: span(TANH_SLOPE, j, from, to); break;
     case SIGMOID_SLOPE: span(SIGMOID_SLOPE, j, from, to); break;
     case GELU_SLOPE: span(GELU_SLOPE, j, from, to); break;
+    case LOG_SLOPE: span(LOG_SLOPE, j, from, to); break;
     }
-    if (j->f == SIGMOID || j->f == AFFINE) pn_clear_lanes(j->y.data, j->map, from, to);
+    if (j->f == SIGMOID || j->f == AFFINE || j->f == LOG || j->f == LOG_SLOPE) pn_clear_lanes(j->y.data, j->map, from, to);
 }
 
 static void run(pn_pool *pool, job j) { pn_parallel(pool, pn_chunks(j.count), item, &j); }
@@ -101,6 +105,17 @@ static void curve_bwd(pn_pool *pool, pn_sink dx, const float *dy, const float *r
     run(pool, (job){ .f = of[f], .y = dx, .a = dy, .b = read, .map = map, .count = pn_map_stored(map) });
 }
 
+static void log_fwd(pn_pool *pool, float *y, const float *x, double shift, pn_map map)
+{
+    run(pool, (job){ .f = LOG, .y = { y, false }, .a = x, .shift = (float)shift, .map = map, .count = pn_map_stored(map) });
+}
+
+static void log_bwd(pn_pool *pool, pn_sink dx, const float *dy, const float *x, double shift, pn_map map)
+{
+    run(pool, (job){ .f = LOG_SLOPE, .y = dx, .a = dy, .b = x, .shift = (float)shift, .map = map,
+                     .count = pn_map_stored(map) });
+}
+
 static void affine(pn_pool *pool, pn_sink y, const float *x, double scale, double shift, pn_map map)
 {
     run(pool, (job){ .f = AFFINE, .y = y, .a = x, .scale = (float)scale, .shift = (float)shift, .map = map,
@@ -118,10 +133,13 @@ void PN_SIMD(pn_simd_pointwise)(pn_kernels *k)
     k->pointwise.leaky_relu_bwd = leaky_relu_bwd;
     k->pointwise.curve_fwd = curve_fwd;
     k->pointwise.curve_bwd = curve_bwd;
+    k->pointwise.log_fwd = log_fwd;
+    k->pointwise.log_bwd = log_bwd;
     k->pointwise.affine = affine;
     k->pointwise.copy = copy;
     PN_SIMD(pn_simd_repeat)(k);
     PN_SIMD(pn_simd_lerp)(k);
     PN_SIMD(pn_simd_softmax)(k);
     PN_SIMD(pn_simd_layout)(k);
+    PN_SIMD(pn_simd_gates)(&k->pointwise);
 }

@@ -36,5 +36,6 @@ void PN_SIMD(pn_simd_repeat)(pn_kernels *k);
 void PN_SIMD(pn_simd_lerp)(pn_kernels *k);
 void PN_SIMD(pn_simd_softmax)(pn_kernels *k);
 void PN_SIMD(pn_simd_layout)(pn_kernels *k);
+void PN_SIMD(pn_simd_gates)(pn_pointwise_kernels *k);
 
 #endif

@@ -94,10 +94,27 @@ static inline vec_normal vec_normal_at(vec x)
 
 /* x times the part below it; -Inf gives 0. */
 static inline vec vec_gelu(vec x) { return vec_at_least(x, -64) * vec_normal_at(x).below; }
-static inline vec vec_gelu_slope(vec x)
+typedef struct { vec value, slope; } vec_gelu_pair;
+static inline vec_gelu_pair vec_gelu_and_slope(vec x)
 {
     const vec_normal n = vec_normal_at(x);
-    return n.below + vec_at_least(vec_at_most(x, 64), -64) * n.density;
+    const vec from = vec_at_least(x, -64);
+    return (vec_gelu_pair){ from * n.below, n.below + vec_at_most(from, 64) * n.density };
+}
+static inline vec vec_gelu_slope(vec x) { return vec_gelu_and_slope(x).slope; }
+
+/* x = 2^n m, m in [sqrt(1/2), sqrt(2)); with s = (m - 1) / (m + 1), log m = 2 s + s^3 p(s^2) to 3e-9. Of 0 it is -Inf, of
+ * less NaN. */
+static inline vec vec_log(vec x)
+{
+    const float ln2_high = 0.693145752f, ln2_low = 1.42860677e-6f;      /* n * ln2_high is exact */
+    const veci n = ((veci)x - 0x3f3504f3) >> 23;
+    const vec m = (vec)((veci)x - (n << 23)), whole = (vec)(n + (veci)vec_all(12582912)) - 12582912;
+    const vec f = m - 1.0f, s = f / (m + 1.0f), z = s * s;
+    const vec p = ((2.0f / 9 * z + 2.0f / 7) * z + 2.0f / 5) * z + 2.0f / 3;
+    const vec y = whole * ln2_high + (2.0f * s + (s * z * p + whole * ln2_low));
+    const vec limited = vec_if(x <= 3.40282347e38f, y, x);              /* Inf and NaN stay */
+    return vec_if(x > 0.0f, limited, vec_if(x == 0.0f, vec_all(-INFINITY), vec_if(x < 0.0f, vec_all(NAN), x)));
 }
 
 #endif
