@@ -6,9 +6,9 @@ enum { A, B, INPUTS };
 static pn_tensor *build(pn_graph *g, pn_tensor *const in[]) { return pn_contextual_loss(g, in[A], in[B], 0.5); }
 
 #define PAIR(N, C, H, W) { { 4, { N, C, H, W } }, { 4, { N, C, H, W } } }
-/* One position more than one channel has signs; channels around vectors and blocks; positions around slivers and strips. */
+/* A single position, which its own mean takes away; channels around vectors and blocks; positions around slivers and strips. */
 static const pn_shape cases[][INPUTS] = {
-    PAIR(1, 2, 2, 2), PAIR(2, 5, 3, 4), PAIR(1, 16, 5, 7), PAIR(2, 17, 7, 10), PAIR(1, 33, 9, 11), PAIR(1, 48, 13, 15),
+    PAIR(1, 3, 1, 1), PAIR(2, 5, 3, 4), PAIR(1, 16, 5, 7), PAIR(2, 17, 7, 10), PAIR(1, 33, 9, 11), PAIR(1, 48, 13, 15),
 };
 enum { CASES_HERE = sizeof cases / sizeof *cases };
 

@@ -8,4 +8,5 @@ void PN_SIMD(pn_simd_losses)(pn_kernels *k)
     PN_SIMD(pn_simd_cosine)(&k->loss);
     PN_SIMD(pn_simd_gram)(&k->loss);
     PN_SIMD(pn_simd_spectral)(&k->loss);
+    PN_SIMD(pn_simd_contextual)(&k->loss);
 }

@@ -9,5 +9,6 @@ void PN_SIMD(pn_simd_cross_entropy)(pn_loss_kernels *k);
 void PN_SIMD(pn_simd_cosine)(pn_loss_kernels *k);
 void PN_SIMD(pn_simd_gram)(pn_loss_kernels *k);
 void PN_SIMD(pn_simd_spectral)(pn_loss_kernels *k);
+void PN_SIMD(pn_simd_contextual)(pn_loss_kernels *k);
 
 #endif
