@@ -10,13 +10,14 @@ static double flops(const pn_bench *b)
     return 4 * (double)pn_shape_count(q) * (double)(q.dim[1] / pn_tensor_shape(b->in[3]).dim[0]);
 }
 
+#define PASSES (PN_BENCH_BOTH | PN_BENCH_PASS(PN_BENCH_TRAIN))
 #define MAP(n) { 4, { n, 256, 64, 44 } }
 #define ROLES { PN_BENCH_VALUE, PN_BENCH_VALUE, PN_BENCH_VALUE, PN_BENCH_PARAM }
 
 const pn_bench_case bench_channel_attention[] = {
     { "channel_attention/8x256x64x44", run, .n_in = 4, .in = { MAP(8), MAP(8), MAP(8), { 1, { 8 } } }, .role = ROLES,
-      .flops = flops },
+      .flops = flops, .passes = PASSES },
     { "channel_attention/1x256x64x44", run, .n_in = 4, .in = { MAP(1), MAP(1), MAP(1), { 1, { 8 } } }, .role = ROLES,
-      .flops = flops },
+      .flops = flops, .passes = PASSES },
     { 0 },
 };

@@ -1,10 +1,13 @@
-/* bench/ops/bench_conv2d.c - the convolutions of GFLA, GLocal and VGG19, forward and both halves of backward */
+/* bench/ops/bench_conv2d.c - the convolutions of GFLA, GLocal, RSA-GAN and VGG19, forward and both halves of backward */
 #include "support/pnbench.h"
 
 static const pn_conv_opt same3_opt = { .pad = { 1, 1 } }, same7_opt = { .pad = { 3, 3 } };
 static const pn_conv_opt halve4_opt = { .stride = { 2, 2 }, .pad = { 1, 1 } };
 static const pn_conv_opt mirror3_opt = { .pad = { 1, 1 }, .border = PN_BORDER_REFLECT };
 static const pn_conv_opt attend5_opt = { .pad = { 2, 2 }, .border = PN_BORDER_REPLICATE };
+
+static const pn_conv_opt eight3_opt = { .pad = { 1, 1 }, .groups = 8 };
+static const pn_conv_opt eight4_opt = { .stride = { 2, 2 }, .pad = { 1, 1 }, .groups = 8 };
 
 static void conv(pn_bench *b, const pn_conv_opt *opt)
 {
@@ -16,6 +19,12 @@ static void halve4(pn_bench *b) { conv(b, &halve4_opt); }
 static void mirror3(pn_bench *b) { conv(b, &mirror3_opt); }
 static void attend5(pn_bench *b) { conv(b, &attend5_opt); }
 static void point(pn_bench *b) { conv(b, NULL); }
+static void eight3(pn_bench *b) { conv(b, &eight3_opt); }
+static void eight4(pn_bench *b) { conv(b, &eight4_opt); }
+static void each3(pn_bench *b)                                         /* every channel for itself */
+{
+    conv(b, &(pn_conv_opt){ .pad = { 1, 1 }, .groups = (int)pn_tensor_shape(b->in[0]).dim[1] });
+}
 
 static double flops(const pn_bench *b)
 {
@@ -27,6 +36,8 @@ static double flops(const pn_bench *b)
 #define CONV(n, c, side, o, k) CONV_OF(n, c, side, side, o, k)
 #define CONV_OF(n, c, h, w, o, k)                                                                                         \
     .n_in = 3, .in = { { 4, { n, c, h, w } }, { 4, { o, c, k, k } }, { 1, { o } } }, REST
+#define GROUPED(n, c, h, w, o, k, g)                                                                                      \
+    .n_in = 3, .in = { { 4, { n, c, h, w } }, { 4, { o, (c) / (g), k, k } }, { 1, { o } } }, REST
 
 const pn_bench_case bench_conv2d[] = {
     { "conv2d/3x3/1x64x256x256/64", same3, CONV(1, 64, 256, 64, 3) }, /* VGG19 conv1_2 */
@@ -53,5 +64,10 @@ const pn_bench_case bench_conv2d[] = {
     { "conv2d/4x4s2/1x256x64x44/256", halve4, CONV_OF(1, 256, 64, 44, 256, 4) },
     { "conv2d/4x4s2/1x256x32x22/256", halve4, CONV_OF(1, 256, 32, 22, 256, 4) },
     { "conv2d/1x1/1x285x64x44/128", point, CONV_OF(1, 285, 64, 44, 128, 1) }, /* ... and its queries */
+    { "conv2d/4x4s2g8/1x24x256x176/128", eight4, GROUPED(1, 24, 256, 176, 128, 4, 8) }, /* RSA-GAN's, a class a group, */
+    { "conv2d/4x4s2g8/1x128x128x88/256", eight4, GROUPED(1, 128, 128, 88, 256, 4, 8) },
+    { "conv2d/3x3g8/1x256x64x44/256", eight3, GROUPED(1, 256, 64, 44, 256, 3, 8) },
+    { "conv2d/3x3dw/1x256x64x44/256", each3, GROUPED(1, 256, 64, 44, 256, 3, 256) }, /* ... and a channel a group */
+    { "conv2d/3x3dw/8x256x64x44/256", each3, GROUPED(8, 256, 64, 44, 256, 3, 256) },
     { 0 },
 };

@@ -1,11 +1,13 @@
 """The peer for single ops: what PyTorch takes for the work of one entry of posenet-bench.
 
-    python3 bench/peers/torch_ops.py conv N C H W O K STRIDE PAD --pass forward|backward-data|backward-weights|backward|train
+    python3 bench/peers/torch_ops.py conv N C H W O K STRIDE PAD [GROUPS] --pass forward|backward-data|backward-weights|backward|train
     python3 bench/peers/torch_ops.py norm_act N C H W            --pass forward|train
     python3 bench/peers/torch_ops.py flow_sample N C H W         --pass forward|backward
     python3 bench/peers/torch_ops.py adam COUNT                  --pass forward
     python3 bench/peers/torch_ops.py correspondence N C H W V    --pass forward|train
     python3 bench/peers/torch_ops.py attention N T D             --pass forward
+    python3 bench/peers/torch_ops.py channel_attention N C H W HEADS     --pass forward|train
+    python3 bench/peers/torch_ops.py contextual N C H W          --pass forward|train
             [--threads N] [--layout nchw|nhwc|mkldnn] [--compile]
 
 Warms up, then waits for a line "go" on stdin, repeats the work for at least 15 ms and prints {"seconds": S}, those of one
@@ -25,7 +27,8 @@ WARMUP = 0.3
 
 def options():
     parser = argparse.ArgumentParser(description="one op in PyTorch, for timing")
-    parser.add_argument("op", choices=["conv", "norm_act", "flow_sample", "adam", "correspondence", "attention"])
+    parser.add_argument("op", choices=["conv", "norm_act", "flow_sample", "adam", "correspondence", "attention",
+                                       "channel_attention", "contextual"])
     parser.add_argument("size", type=int, nargs="+")
     parser.add_argument("--pass", dest="what", default="forward")
     parser.add_argument("--threads", type=int, default=1)
@@ -49,8 +52,9 @@ def nothing():
 
 def conv(opt):
     """-> before, timed: the second is the work, on what the first returns."""
-    n, c, h, w, o, k, stride, pad = opt.size
-    layer = nn.Conv2d(c, o, k, stride, pad).requires_grad_(False)
+    n, c, h, w, o, k, stride, pad = opt.size[:8]
+    groups = opt.size[8] if len(opt.size) > 8 else 1
+    layer = nn.Conv2d(c, o, k, stride, pad, groups=groups).requires_grad_(False)
     x = torch.randn(n, c, h, w)
     if opt.layout == "mkldnn":
         from torch.utils import mkldnn
@@ -65,7 +69,7 @@ def conv(opt):
         return layer(x)
 
     def backward(_):
-        return torch.ops.aten.convolution_backward(dy, x, layer.weight, [o], [stride] * 2, [pad] * 2, [1, 1], False, [0, 0], 1,
+        return torch.ops.aten.convolution_backward(dy, x, layer.weight, [o], [stride] * 2, [pad] * 2, [1, 1], False, [0, 0], groups,
                                                    masks.get(opt.what, [True] * 3))
 
     def train(_):
@@ -161,6 +165,37 @@ def attention(opt):
     return nothing, lambda _: (other if opt.layout == "nhwc" else whole)()
 
 
+def channel_attention(opt):
+    """Channels attend to channels, per head, by cosines over the positions. nhwc: maps in that order in memory."""
+    n, c, h, w, heads = opt.size
+    grad = opt.what == "train"
+    q, k, v = (channels_last(opt, torch.randn(n, c, h, w)).requires_grad_(grad) for _ in range(3))
+    alpha = torch.full((heads, 1, 1), 10.0).requires_grad_(grad)
+    dy = torch.randn(n, c, h, w)
+
+    def forward():
+        rows = [x.reshape(n, heads, c // heads, h * w) for x in (q, k, v)]
+        unit = [x / (x.norm(dim=-1, keepdim=True) + 1e-6) for x in rows[:2]]
+        return (torch.softmax(alpha * (unit[0] @ unit[1].transpose(2, 3)), -1) @ rows[2]).reshape(n, c, h, w)
+    return nothing, lambda _: torch.autograd.grad(forward(), (q, k, v, alpha), dy) if grad else forward()
+
+
+def contextual(opt):
+    n, c, h, w = opt.size
+    grad = opt.what == "train"
+    a, b = (channels_last(opt, torch.randn(n, c, h, w)) for _ in range(2))
+    a.requires_grad_(grad)
+
+    def forward():
+        target = b.flatten(2)
+        mean = target.mean(2, keepdim=True)
+        x, y = ((t - mean) / ((t - mean).norm(dim=1, keepdim=True) + 1e-6) for t in (a.flatten(2), target))
+        d = (1 - x.transpose(1, 2) @ y) / 2
+        d = d / (d.min(2, keepdim=True)[0] + 1e-5)
+        return -torch.softmax((1 - d) / 0.5, 2).max(1)[0].mean(1).log().mean()
+    return nothing, lambda _: torch.autograd.grad(forward(), a) if grad else forward()
+
+
 def sample(before, work, least):
     """Seconds of one time, from as many as take `least` together."""
     spent, times = 0.0, 0
@@ -178,7 +213,8 @@ def main(opt):
     torch.set_flush_denormal(True)
     torch.manual_seed(1)
     before, work = {"conv": conv, "norm_act": norm_act, "flow_sample": flow_sample, "adam": adam,
-                    "correspondence": correspondence, "attention": attention}[opt.op](opt)
+                    "correspondence": correspondence, "attention": attention, "channel_attention": channel_attention,
+                    "contextual": contextual}[opt.op](opt)
     if opt.compile:
         work = torch.compile(work)
     with torch.inference_mode(opt.what == "forward" and opt.op != "adam"):

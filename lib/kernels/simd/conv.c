@@ -127,6 +127,10 @@ static void run_pass(pn_pool *pool, const conv_pass *p, conv_correlation c)
         PN_SIMD(pn_wino_correlate)(pool, p, c);
         return;
     }
+    if (PN_SIMD(pn_conv_rows_fit)(p, c.source->pro)) {
+        PN_SIMD(pn_conv_rows)(pool, p, c);
+        return;
+    }
     if (!apart_bytes(p)) {
         PN_SIMD(pn_conv_correlate)(pool, p, c);
         return;

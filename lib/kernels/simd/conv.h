@@ -250,6 +250,10 @@ size_t PN_SIMD(pn_conv_correlate_bytes)(const conv_pass *p, int threads);
 void PN_SIMD(pn_conv_correlate)(pn_pool *pool, const conv_pass *p, conv_correlation c);
 void PN_SIMD(pn_conv_choose_band)(conv_pass *p);
 
+/* The same for a depth-wise pass that copies no bands: if it fits. It takes no scratch. */
+bool PN_SIMD(pn_conv_rows_fit)(const conv_pass *p, const pn_prologue *pro);
+void PN_SIMD(pn_conv_rows)(pn_pool *pool, const conv_pass *p, conv_correlation c);
+
 /* A pass by minimal filtering whose weights need no packing: c.packed is the parameter; and whether that is faster, packing
  * included. */
 bool PN_SIMD(pn_conv_fresh_pays)(const conv_pass *p);
