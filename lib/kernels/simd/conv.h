@@ -253,6 +253,8 @@ void PN_SIMD(pn_conv_choose_band)(conv_pass *p);
 /* The same for a depth-wise pass that copies no bands: if it fits. It takes no scratch. */
 bool PN_SIMD(pn_conv_rows_fit)(const conv_pass *p, const pn_prologue *pro);
 void PN_SIMD(pn_conv_rows)(pn_pool *pool, const conv_pass *p, conv_correlation c);
+/* And its weights' gradient, p being the forward that fits. */
+void PN_SIMD(pn_conv_rows_weights)(pn_pool *pool, pn_sink dw, const float *x, const float *dy, const conv_pass *p);
 
 /* A pass by minimal filtering whose weights need no packing: c.packed is the parameter; and whether that is faster, packing
  * included. */

@@ -109,6 +109,10 @@ void PN_SIMD(pn_conv_depth_weights)(pn_pool *pool, pn_sink dw, const float *x, c
                                     pn_conv_dims d, void *scratch)
 {
     job j = job_of(d);
+    if (!d.transposed && PN_SIMD(pn_conv_rows_fit)(&j.wide, pro)) {
+        PN_SIMD(pn_conv_rows_weights)(pool, dw, x, dy, &j.wide);
+        return;
+    }
     j.dw = dw;
     j.x = d.transposed ? dy : x;
     j.y = d.transposed ? x : dy;

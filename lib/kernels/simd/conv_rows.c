@@ -1,7 +1,7 @@
 /* simd/conv_rows.c - depth-wise, stride 1, zeros beyond the border: rows are read where they lie
  *
  * A band would be copied for a few operations per number. Here a row of results has a list of the taps whose source row is
- * inside; columns are checked near the sides alone.
+ * inside; columns are checked near the sides alone. The weights' gradient keeps the taps' sums of a row in registers.
  */
 #include "kernels/simd/conv.h"
 
@@ -9,12 +9,13 @@ enum { PIXELS = VLEN == 16 ? 8 : 4, MOST_TAPS = 49 };
 
 typedef struct { const conv_pass *p; conv_correlation c; } job;
 
-/* A tap of the row at hand: its weights, its source row's first number and its distance along the row, in pixels. */
-typedef struct { const float *w; ptrdiff_t at, column; } tap;
+/* Tap number `index`, of the row at hand: its source row's first number and its distance along the row, in pixels. */
+typedef struct { ptrdiff_t index, at, column; } tap;
 
 typedef struct {
     const job *j;
-    const float *x;                 /* one vector of the block's pixels */
+    const float *x, *w;             /* one vector of the block's pixels, and of each tap's weights */
+    ptrdiff_t width;                /* from tap to tap in w */
     float *y;                       /* of the row of results; NULL residual: none */
     const float *residual;
     vec begin, slope, sum, squares;
@@ -32,16 +33,31 @@ bool PN_SIMD(pn_conv_rows_fit)(const conv_pass *p, const pn_prologue *pro)
 /* How far from a result its source lies along an axis. */
 static ptrdiff_t offset_of(const conv_axis *a, ptrdiff_t k) { return conv_tap_of(a, k).offset + (a->adjoint ? a->pad : 0); }
 
-static void list_taps(row *r, const float *w, ptrdiff_t width, ptrdiff_t y)
+/* Those of result row y; returns how many. */
+static ptrdiff_t list_taps(tap *taps, const conv_pass *p, ptrdiff_t y)
 {
-    const conv_pass *p = r->j->p;
-    r->n_taps = 0;
+    ptrdiff_t n = 0;
     for (ptrdiff_t k = 0; k < p->taps; k++) {
         const ptrdiff_t source = y + offset_of(&p->rows, k / p->cols.kernel);
         if (source < 0 || source >= p->in.h) continue;
         const ptrdiff_t column = offset_of(&p->cols, k % p->cols.kernel);
-        r->taps[r->n_taps++] = (tap){ w + k * width, (source * p->in.w + column) * PN_BLOCK, column };
+        taps[n++] = (tap){ k, (source * p->in.w + column) * PN_BLOCK, column };
     }
+    return n;
+}
+
+/* The columns of results that have all their taps. */
+static conv_span inner_columns(const conv_pass *p)
+{
+    conv_span s = { 0, p->out.w };
+    for (ptrdiff_t k = 0; k < p->cols.kernel; k++) {
+        const ptrdiff_t column = offset_of(&p->cols, k);
+        if (-column > s.from) s.from = -column;
+        if (p->in.w - column < s.to) s.to = p->in.w - column;
+    }
+    if (s.from > p->out.w) s.from = p->out.w;
+    if (s.to < s.from) s.to = s.from;
+    return s;
 }
 
 CONV_INLINE void some(row *r, ptrdiff_t x, const int pixels, const bool checked)
@@ -52,7 +68,7 @@ CONV_INLINE void some(row *r, ptrdiff_t x, const int pixels, const bool checked)
     for (ptrdiff_t k = 0; k < r->n_taps; k++) {
         const tap *t = &r->taps[k];
         if (checked && (x + t->column < 0 || x + t->column >= p->in.w)) continue;
-        const vec w = vec_load(t->w);
+        const vec w = vec_load(r->w + t->index * r->width);
         for (int i = 0; i < pixels; i++) acc[i] += w * vec_load(r->x + t->at + (x + i) * PN_BLOCK);
     }
     for (int i = 0; i < pixels; i++) {
@@ -69,19 +85,12 @@ CONV_INLINE void some(row *r, ptrdiff_t x, const int pixels, const bool checked)
 static void whole_row(row *r)
 {
     const conv_pass *p = r->j->p;
-    ptrdiff_t first = 0, end = p->out.w;                /* columns that have all their taps */
-    for (ptrdiff_t k = 0; k < p->cols.kernel; k++) {
-        const ptrdiff_t column = offset_of(&p->cols, k);
-        if (-column > first) first = -column;
-        if (p->in.w - column < end) end = p->in.w - column;
-    }
-    if (first > p->out.w) first = p->out.w;
-    if (end < first) end = first;
-    for (ptrdiff_t x = 0; x < first; x++) some(r, x, 1, true);
-    ptrdiff_t x = first;
-    for (; x + PIXELS <= end; x += PIXELS) some(r, x, PIXELS, false);
-    for (; x < end; x++) some(r, x, 1, false);
-    for (x = end; x < p->out.w; x++) some(r, x, 1, true);
+    const conv_span inner = inner_columns(p);
+    for (ptrdiff_t x = 0; x < inner.from; x++) some(r, x, 1, true);
+    ptrdiff_t x = inner.from;
+    for (; x + PIXELS <= inner.to; x += PIXELS) some(r, x, PIXELS, false);
+    for (; x < inner.to; x++) some(r, x, 1, false);
+    for (x = inner.to; x < p->out.w; x++) some(r, x, 1, true);
 }
 
 /* Sums over a row in float, over rows in double. */
@@ -124,7 +133,9 @@ static void block_item(void *arg, ptrdiff_t item, int worker)
             row r = row_begin(j, n, block, lane);
             r.y = j->c.result + at + lane;
             if (j->c.epi && j->c.epi->residual) r.residual = j->c.epi->residual + at + lane;
-            list_taps(&r, w + lane, width, y);
+            r.w = w + lane;
+            r.width = width;
+            r.n_taps = list_taps(r.taps, p, y);
             whole_row(&r);
             add_row(&t, &r, lane);
         }
@@ -141,4 +152,73 @@ void PN_SIMD(pn_conv_rows)(pn_pool *pool, const conv_pass *p, conv_correlation c
 {
     job j = { p, c };
     pn_parallel(pool, p->out.n * pn_map_blocks(p->out), block_item, &j);
+}
+
+/* ---- Gradient of the weights ----------------------------------------------------------------------------------- */
+
+enum { ROWS = 16 };                 /* are summed in float, and these sums in double */
+
+typedef struct {
+    const conv_pass *p;             /* the ordinary forward */
+    const float *x, *dy;
+    pn_sink dw;
+} weights;
+
+/* sums[index] += sum over the row's results of dy times x at the tap. */
+CONV_INLINE void add_products(vec *sums, const tap *taps, const float *x, const float *dy, const conv_pass *p, const int count)
+{
+    const conv_span inner = inner_columns(p);
+    vec acc[9];
+    for (int k = 0; k < count; k++) acc[k] = sums[taps[k].index];
+    for (ptrdiff_t i = inner.from; i < inner.to; i++) {
+        const vec g = vec_load(dy + i * PN_BLOCK);
+        for (int k = 0; k < count; k++) acc[k] += g * vec_load(x + taps[k].at + i * PN_BLOCK);
+    }
+    for (int k = 0; k < count; k++) {
+        for (ptrdiff_t i = 0; i < p->out.w; i++) {
+            if (i == inner.from) i = inner.to;
+            if (i >= p->out.w || i + taps[k].column < 0 || i + taps[k].column >= p->in.w) continue;
+            acc[k] += vec_load(dy + i * PN_BLOCK) * vec_load(x + taps[k].at + i * PN_BLOCK);
+        }
+        sums[taps[k].index] = acc[k];
+    }
+}
+
+static void add_rows(vec *sums, const conv_pass *p, const float *x, const float *dy, conv_span rows)
+{
+    tap taps[MOST_TAPS];
+    for (ptrdiff_t y = rows.from; y < rows.to; y++) {
+        const ptrdiff_t n = list_taps(taps, p, y);
+        const float *g = dy + y * p->out.w * PN_BLOCK;
+        ptrdiff_t k = 0;
+        for (; k + 9 <= n; k += 9) add_products(sums, taps + k, x, g, p, 9);
+        for (; k + 3 <= n; k += 3) add_products(sums, taps + k, x, g, p, 3);
+        for (; k < n; k++) add_products(sums, taps + k, x, g, p, 1);
+    }
+}
+
+static void weights_item(void *arg, ptrdiff_t block, int worker)
+{
+    (void)worker;
+    const weights *j = arg;
+    const conv_pass *p = j->p;
+    double total[MOST_TAPS][PN_BLOCK] = { { 0 } };
+    for (ptrdiff_t n = 0; n < p->out.n; n++)
+        for (ptrdiff_t y = 0; y < p->out.h; y += ROWS)
+            for (ptrdiff_t lane = 0; lane < PN_BLOCK; lane += VLEN) {
+                vec sums[MOST_TAPS] = { { 0 } };
+                const conv_span rows = { y, y + ROWS < p->out.h ? y + ROWS : p->out.h };
+                add_rows(sums, p, j->x + pn_at(p->in, n, block * PN_BLOCK, 0, 0) + lane,
+                         j->dy + pn_at(p->out, n, block * PN_BLOCK, 0, 0) + lane, rows);
+                for (ptrdiff_t k = 0; k < p->taps; k++)
+                    for (ptrdiff_t i = 0; i < VLEN; i++) total[k][lane + i] += (double)sums[k][i];
+            }
+    for (ptrdiff_t c = block * PN_BLOCK; c < p->in_c && c < (block + 1) * PN_BLOCK; c++)
+        for (ptrdiff_t k = 0; k < p->taps; k++) pn_put(j->dw, c * p->taps + k, total[k][c % PN_BLOCK]);
+}
+
+void PN_SIMD(pn_conv_rows_weights)(pn_pool *pool, pn_sink dw, const float *x, const float *dy, const conv_pass *p)
+{
+    weights j = { p, x, dy, dw };
+    pn_parallel(pool, pn_map_blocks(p->in), weights_item, &j);
 }
