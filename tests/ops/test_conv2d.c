@@ -30,6 +30,9 @@ static const conv_case large[] = {
     { { X(2, 64, 5, 4), X(64, 32, 3, 3), BIAS(64) }, 3, { .pad = { 1, 1 }, .groups = 2 } },
     { { X(1, 24, 12, 10), X(128, 3, 4, 4), BIAS(128) }, 3, { .pad = { 1, 1 }, .stride = { 2, 2 }, .groups = 8 } },
     { { X(1, 70, 11, 12), X(70, 1, 3, 3), BIAS(70) }, 3, { .pad = { 1, 1 }, .groups = 70 } },
+    { { X(2, 20, 7, 21), X(20, 1, 5, 5), BIAS(20) }, 3, { .pad = { 2, 2 }, .groups = 20 } },
+    { { X(1, 17, 3, 2), X(17, 1, 7, 7), BIAS(17) }, 3, { .pad = { 3, 3 }, .groups = 17 } },
+    { { X(1, 33, 20, 6), X(33, 1, 3, 2), BIAS(33) }, 3, { .pad = { 2, 0 }, .dilation = { 2, 3 }, .groups = 33 } },
     { { X(1, 32, 4, 7), X(48, 32, 5, 5), BIAS(48) }, 3, { .pad = { 2, 2 }, .border = PN_BORDER_REPLICATE } },
     { { X(2, 70, 9, 13), X(130, 70, 1, 1), BIAS(130) }, 3, { .stride = { 1, 1 } } },
     { { X(2, 64, 6, 5), X(96, 32, 1, 1), BIAS(96) }, 3, { .groups = 2 } },
@@ -51,6 +54,24 @@ START_TEST(every_isa_agrees_with_ref)
 {
     the = _i < CASES ? &cases[_i] : &large[_i - CASES];
     pn_test_parity(build, the->in, the->n, PN_TOL_SUM);
+}
+END_TEST
+
+/* A norm takes its sums from the convolution that writes for it: groups of channels, and channels each for itself. */
+static pn_tensor *before_norm(pn_graph *g, pn_tensor *const in[])
+{
+    pn_tensor *y = build(g, in);
+    return pn_instance_norm(g, y, NULL, NULL, 1e-5);
+}
+static const conv_case normed[] = {
+    { { X(2, 18, 17, 19), X(18, 1, 3, 3) }, 2, { .pad = { 1, 1 }, .groups = 18 } },
+    { { X(1, 24, 34, 36), X(32, 3, 4, 4) }, 2, { .pad = { 1, 1 }, .stride = { 2, 2 }, .groups = 8 } },
+};
+enum { NORMED = sizeof normed / sizeof *normed };
+START_TEST(a_norm_finds_its_sums)
+{
+    the = &normed[_i];
+    pn_test_parity(before_norm, the->in, 2, PN_TOL_LONG);       /* without bias, whose gradient is but rounding */
 }
 END_TEST
 
@@ -123,6 +144,7 @@ TCase *conv2d_cases(void)
 {
     TCase *tc = tcase_create("conv2d");
     tcase_add_loop_test(tc, every_isa_agrees_with_ref, 0, CASES + LARGE);
+    tcase_add_loop_test(tc, a_norm_finds_its_sums, 0, NORMED);
     tcase_add_loop_test(tc, gradients_match_differences, 0, CASES);
     tcase_add_loop_test(tc, matches_torch, 0, GOLDEN);
     tcase_add_test(tc, no_options_is_a_plain_convolution);
