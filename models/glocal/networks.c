@@ -176,7 +176,7 @@ static void fill_in(pn_graph *g, const glocal_generator_net *net, const glocal_i
 
 /* ---- Region-adaptive normalisation ------------------------------------------------------------------------------------- */
 
-/* x (1 + gamma) + beta */
+/* x (1 + gamma) + beta, each of one channel or of x's */
 static pn_tensor *modulate(pn_graph *g, pn_tensor *x, pn_tensor *gamma, pn_tensor *beta)
 {
     pn_tensor *scale = pn_affine(g, gamma, 1, 1);
@@ -217,7 +217,7 @@ static void region_norm(pn_graph *g, const glocal_generator_net *net, pn_tensor 
     out->gamma = gamma;
     out->beta = beta;
     pn_tensor *x = pn_instance_norm(g, out->x0, NULL, NULL, eps);
-    x = modulate(g, x, gamma, beta);
+    x = pn_modulate(g, x, gamma, beta);
     out->x1 = pn_res_block_call(g, &n->res, x);
 }
 
