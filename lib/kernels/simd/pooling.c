@@ -1,5 +1,5 @@
 /* simd/pooling.c - mean and maximum of windows over blocks of 16 channels; of planar maps only the mean
- * of 2 x 2, which halves pictures: the rest is left to the reference
+ * of windows that tile, which shrinks pictures: the rest is left to the reference
  *
  * Windows that tile the map (stride = kernel, no padding) are the networks' own; they are compiled for 2 x 2 too.
  */
@@ -107,35 +107,54 @@ static void fwd(pn_pool *pool, float *y, const float *x, pn_pool_dims d, pn_task
     pn_parallel(pool, planes(d.y) * pieces(d.y.h, j.rows), task, &j);
 }
 
-/* Planar maps halved: rows of y (forward) or x (backward), one after another through all planes. */
-static void halve_rows(void *arg, ptrdiff_t item, int worker)
+/* Planar maps in windows that tile: rows of y (forward) or x (backward), one after another through all planes. */
+static inline void add_columns(float *restrict y, const float *restrict x, ptrdiff_t n, const ptrdiff_t width)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        for (ptrdiff_t q = 0; q < width; q++) y[i] += x[i * width + q];
+}
+
+static void shrink_rows(void *arg, ptrdiff_t item, int worker)
 {
     (void)worker;
     const job *j = arg;
     const pn_pool_dims *d = &j->d;
     const ptrdiff_t first = item * j->rows, end = at_most(first + j->rows, planes(d->y) * d->y.h), w = d->y.w;
+    const float scale = 1 / (float)(d->kernel[0] * d->kernel[1]);
     for (ptrdiff_t r = first; r < end; r++) {
-        const float *restrict a = j->x + (r / d->y.h * d->x.h + r % d->y.h * 2) * d->x.w, *restrict b = a + d->x.w;
-        float *restrict y = j->y + r * w;
-        for (ptrdiff_t i = 0; i < w; i++) y[i] = (a[2 * i] + a[2 * i + 1] + b[2 * i] + b[2 * i + 1]) * 0.25f;
+        const float *x = j->x + (r / d->y.h * d->x.h + r % d->y.h * d->kernel[0]) * d->x.w;
+        float *y = j->y + r * w;
+        memset(y, 0, (size_t)w * sizeof *y);
+        for (ptrdiff_t p = 0; p < d->kernel[0]; p++, x += d->x.w) {
+            if (d->kernel[1] == 2) add_columns(y, x, w, 2);
+            else if (d->kernel[1] == 4) add_columns(y, x, w, 4);
+            else add_columns(y, x, w, d->kernel[1]);
+        }
+        for (ptrdiff_t i = 0; i < w; i++) y[i] *= scale;
     }
 }
 
-static void double_rows(void *arg, ptrdiff_t item, int worker)
+static inline void spread(float *restrict dx, const float *restrict dy, ptrdiff_t n, const ptrdiff_t width, float scale)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        for (ptrdiff_t q = 0; q < width; q++) dx[i * width + q] += dy[i] * scale;
+}
+
+static void widen_rows(void *arg, ptrdiff_t item, int worker)
 {
     (void)worker;
     const job *j = arg;
     const pn_pool_dims *d = &j->d;
     const ptrdiff_t first = item * j->rows, end = at_most(first + j->rows, planes(d->x) * d->x.h);
+    const float scale = 1 / (float)(d->kernel[0] * d->kernel[1]);
     for (ptrdiff_t r = first; r < end; r++) {
-        const ptrdiff_t i = r % d->x.h / 2, w = i < d->y.h ? d->y.w : 0;
-        const float *restrict dy = j->dy + (r / d->x.h * d->y.h + i) * d->y.w;
-        float *restrict dx = j->dx.data + r * d->x.w;
+        const ptrdiff_t i = r % d->x.h / d->kernel[0];
+        const float *dy = j->dy + (r / d->x.h * d->y.h + i) * d->y.w;
+        float *dx = j->dx.data + r * d->x.w;
         if (!j->dx.add) memset(dx, 0, (size_t)d->x.w * sizeof *dx);
-        for (ptrdiff_t k = 0; k < w; k++) {
-            dx[2 * k] += dy[k] * 0.25f;
-            dx[2 * k + 1] += dy[k] * 0.25f;
-        }
+        if (i >= d->y.h) continue;                      /* no window covers this row */
+        if (d->kernel[1] == 2) spread(dx, dy, d->y.w, 2, scale);
+        else spread(dx, dy, d->y.w, d->kernel[1], scale);
     }
 }
 
@@ -147,7 +166,7 @@ static void by_rows(pn_pool *pool, job j, pn_map of, pn_task *task)
 
 static void avg_fwd(pn_pool *pool, pn_real *y, const pn_real *x, pn_pool_dims d)
 {
-    if (d.x.b == 1 && halves(&d)) by_rows(pool, (job){ .d = d, .y = y, .x = x }, d.y, halve_rows);
+    if (d.x.b == 1 && tiles(&d)) by_rows(pool, (job){ .d = d, .y = y, .x = x }, d.y, shrink_rows);
     else if (d.x.b != PN_BLOCK) pn_ref_resample.avg_fwd(pool, y, x, d);
     else fwd(pool, y, x, d, avg_fwd_item);
 }
@@ -215,7 +234,7 @@ static void avg_bwd_tiles_item(void *arg, ptrdiff_t item, int worker)
 static void avg_bwd(pn_pool *pool, pn_sink dx, const pn_real *dy, pn_pool_dims d)
 {
     job j = { .d = d, .dx = dx, .dy = dy, .rows = at_least(CHUNK / (d.x.w * PN_BLOCK), 1) };
-    if (d.x.b == 1 && halves(&d)) by_rows(pool, (job){ .d = d, .dx = dx, .dy = dy }, d.x, double_rows);
+    if (d.x.b == 1 && tiles(&d)) by_rows(pool, (job){ .d = d, .dx = dx, .dy = dy }, d.x, widen_rows);
     else if (d.x.b != PN_BLOCK) pn_ref_resample.avg_bwd(pool, dx, dy, d);
     else pn_parallel(pool, planes(d.x) * pieces(d.x.h, j.rows), tiles(&d) ? avg_bwd_tiles_item : avg_bwd_item, &j);
 }
