@@ -202,6 +202,66 @@ START_TEST(a_chain_in_place_takes_one_buffer)
 }
 END_TEST
 
+/* One weight, its vectors moved by each of two calls; a picture enters in blocks of channels. Outputs are kept: the same net
+ * with the normalised weights among them makes nothing again. */
+START_TEST(what_is_made_again_in_backward_has_the_same_bits)
+{
+    enum { N = 3 * 8 * 8, WEIGHTS = 16 * 3 * 9 };
+    pn_real x[N], dx[2][N], dw[2][WEIGHTS], used[2][16];
+    pn_test_random("x", x, N);
+    for (int kept = 0; kept < 2; kept++) {
+        pn_graph *g = pn_test_graph();
+        pn_params *params = pn_test_params(g);
+        pn_tensor *in = pn_input(g, "x", pn_shape4(1, 3, 8, 8), PN_GRAD);
+        pn_tensor *w = pn_param(params, "w", pn_shape4(16, 3, 3, 3), (pn_init){ PN_INIT_NORMAL, 0.2 });
+        pn_tensor *u = pn_state(params, "u", pn_shape1(16), (pn_init){ PN_INIT_UNIT, 1 });
+        pn_tensor *v = pn_state(params, "v", pn_shape1(27), (pn_init){ PN_INIT_UNIT, 1 }), *y[2], *normal[2];
+        for (int i = 0; i < 2; i++) {
+            normal[i] = pn_spectral_norm(g, w, 0, u, v, 1e-12);
+            y[i] = pn_tanh(g, pn_conv2d(g, in, normal[i], NULL, NULL));
+            if (kept) pn_output(g, normal[i], PN_CONST);
+        }
+        pn_loss(g, pn_mse_loss(g, y[0], pn_affine(g, y[1], 0.5, 0.2)));
+        ck_assert_int_eq(pn_params_init(params, 1), PN_OK);
+        pn_plan *p = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN, .learn = params });
+        for (int i = 0; i < 2; i++)
+            ck_assert_int_eq(p->buffers[p->values[p->value_of[normal[i]->index]].buffer].last >= p->n_forward, kept);
+        ck_assert_int_eq(pn_set(p, in, x) | pn_forward(p) | pn_backward(p) | pn_get_grad(p, in, dx[kept]), PN_OK);
+        memcpy(dw[kept], pn_param_grad(w), sizeof dw[0]);
+        memcpy(used[kept], pn_param_data(u), sizeof used[0]);
+        pn_plan_free(p);
+    }
+    ck_assert_mem_eq(dx[0], dx[1], sizeof dx[0]);
+    ck_assert_mem_eq(dw[0], dw[1], sizeof dw[0]);
+    ck_assert_mem_eq(used[0], used[1], sizeof used[0]);         /* making again moves no state */
+    ck_assert(dw[0][0] != 0);
+}
+END_TEST
+
+/* The mean of one map, recorded after another map was made, is taken before it; not when backward reads the first map. */
+START_TEST(a_step_that_makes_room_runs_as_soon_as_it_can)
+{
+    for (int wanted = 0; wanted < 2; wanted++) {
+        pn_graph *g = pn_test_graph();
+        pn_tensor *x = pn_input(g, "x", pn_shape4(1, 16, 8, 8), wanted ? PN_GRAD : PN_CONST);
+        pn_tensor *a = pn_tanh(g, pn_affine(g, x, 2, 0)), *b = pn_sigmoid(g, pn_affine(g, x, 3, 0));
+        pn_tensor *first = pn_mean(g, b, PN_ALL_AXES, PN_DROP_AXES), *last = pn_mean(g, a, PN_ALL_AXES, PN_DROP_AXES);
+        pn_loss(g, pn_add(g, first, last));
+        pn_plan *p = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN });
+        int of_last = -1, of_b = -1;
+        for (int s = 0; s < p->n_forward; s++) {
+            if (p->forward[s].node->out == last) of_last = s;
+            if (p->forward[s].node->out == b) of_b = s;
+        }
+        ck_assert_int_ge(of_last, 0);
+        ck_assert_int_ge(of_b, 0);
+        ck_assert_int_eq(of_last < of_b, !wanted);
+        pn_plan_free(p);
+        pn_graph_free(g);
+    }
+}
+END_TEST
+
 /* The gradient of the first map lies where the second was, unless that is read again. */
 START_TEST(a_loss_of_two_maps_writes_its_gradient_over_the_second)
 {
@@ -273,6 +333,8 @@ TCase *place_cases(void)
     tcase_add_test(tc, recomputing_takes_less_memory);
     tcase_add_test(tc, packed_weights_last_where_they_stay_the_same_and_are_kept_once);
     tcase_add_test(tc, a_chain_in_place_takes_one_buffer);
+    tcase_add_test(tc, what_is_made_again_in_backward_has_the_same_bits);
+    tcase_add_test(tc, a_step_that_makes_room_runs_as_soon_as_it_can);
     tcase_add_test(tc, a_loss_of_two_maps_writes_its_gradient_over_the_second);
     return tc;
 }
