@@ -179,14 +179,14 @@ rsa_gan_verdict rsa_gan_critics(pn_graph *g, const rsa_gan_critics_net *d, pn_te
 
 /* ---- Pieces that have properties of their own ------------------------------------------------------------------------ */
 
-/* e_k, the sharpness of each class at each cell before its softmax, comes back in *logits. */
+/* e, [N,C,h,w], of a pose */
 pn_tensor *rsa_gan_pose_encoder(pn_graph *g, const rsa_gan_pose_net *net, pn_tensor *pose);
 /* What positions are compared by: unit length over the channels, no mean. also: more maps, or NULL */
 pn_tensor *rsa_gan_descriptor(pn_graph *g, const pn_conv_layer *proj, pn_tensor *e, pn_tensor *where, pn_tensor *also);
 /* mod(x, T) and the residual block of two of them */
 pn_tensor *rsa_gan_modulated(pn_graph *g, const rsa_gan_mod *mod, pn_tensor *x, pn_tensor *t);
 pn_tensor *rsa_gan_mrb_call(pn_graph *g, const rsa_gan_mrb *b, pn_tensor *x, pn_tensor *t);
-/* One block of GDCCA; reads aligned, matched, codes and prior of `from`. */
+/* One block of GDCCA; reads aligned, matched, codes and prior of `from`. *logits: e_k, where there is token attention */
 pn_tensor *rsa_gan_gdcca(pn_graph *g, const rsa_gan_generator_net *net, int block, const rsa_gan_output *from, pn_tensor *x,
                          pn_tensor **logits);
 
