@@ -38,11 +38,22 @@ static double glocal_flops(const char *work, double area)
     return 3 * once + area * (glocal_style + (6 + 2) * glocal_disc + (2 + 1) * vgg * of_256x176 / (256 * 256));
 }
 
+/* RSA-GAN at 256x176: the same; and of both discriminators once, and of the contextual loss's two correlations. */
+static const double rsa_gan_once = 2 * 67.32e9, rsa_gan_pairs = 2 * 5.162e9, rsa_gan_disc = 2 * 7.138e9, contextual = 2 * 2.284e9;
+
+/* Discriminators: real and fake, three each; in the critic the fake and back to the picture. Contextual loss: and back. */
+static double rsa_gan_flops(double area)
+{
+    const double once = area * rsa_gan_once + area * area * rsa_gan_pairs;
+    return 3 * once + area * ((6 + 2) * rsa_gan_disc + (2 + 1) * vgg * of_256x176 / (256 * 256)) + 2 * area * area * contextual;
+}
+
 double bench_model_flops(const bench_model *m)
 {
     const char *work = m->stage;
     const double area = (double)(m->height * m->width) / (256 * 256);
     if (strcmp(m->name, "glocal") == 0) return glocal_flops(work, (double)(m->height * m->width) / of_256x176);
+    if (strcmp(m->name, "rsa_gan") == 0) return rsa_gan_flops((double)(m->height * m->width) / of_256x176);
     if (strcmp(m->name, "gfla") != 0) return 0;
     for (size_t i = 0; i < sizeof gfla / sizeof *gfla; i++) {
         const passes *p = &gfla[i];

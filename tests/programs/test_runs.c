@@ -164,6 +164,25 @@ START_TEST(a_run_of_glocal_goes_on_across_stages_to_the_same_bits)
 }
 END_TEST
 
+/* Its temperature falls with the run, its rate over the second half. */
+START_TEST(a_run_of_rsa_gan_goes_on_to_the_same_bits)
+{
+    enum { ALL = 6, CUT = 2 };
+    exits(run("posenet-train --model rsa_gan --preset tiny --set width=32 --set key=8 --set mod_width=8 --set d_base=2 --size 64x48 "
+              "--batch 1 --seed 3 --save-every 1 --steps %d --data %s --out %s",
+              ALL, PEOPLE, world("rsa_gan")),
+          0);
+    says(slurp(world("rsa_gan/config.ini"), NULL), "decay = 3\n");
+    copy_folder(world("rsa_gan"), world("rsa_gan_cut"));
+    for (int step = CUT + 1; step <= ALL; step++) unlink(checkpoint("rsa_gan_cut", step));
+    explains(run("posenet-train --resume --out %s --threads 1", world("rsa_gan_cut")), 0, "going on from ");
+    same_tensors(checkpoint("rsa_gan_cut", ALL), checkpoint("rsa_gan", ALL));
+    exits(run("posenet-generate --weights %s --data %s --out %s --dump %s --quiet", checkpoint("rsa_gan", ALL), PEOPLE,
+              world("rsa_gan_made"), world("rsa_gan_inside")),
+          0);
+}
+END_TEST
+
 /* ---- Resuming --------------------------------------------------------------------------------------------------- */
 
 START_TEST(a_finished_run_says_so_and_more_steps_stay_in_its_stage)
@@ -268,6 +287,7 @@ TCase *program_runs_cases(void)
     tcase_add_test(tc, a_run_stopped_in_stage_full_saves_and_resumes_to_the_same_bits);
     tcase_add_test(tc, a_run_whose_later_checkpoints_are_gone_resumes_in_stage_flow);
     tcase_add_test(tc, a_run_of_glocal_goes_on_across_stages_to_the_same_bits);
+    tcase_add_test(tc, a_run_of_rsa_gan_goes_on_to_the_same_bits);
     tcase_add_test(tc, a_finished_run_says_so_and_more_steps_stay_in_its_stage);
     tcase_add_test(tc, options_survive_with_long_paths_and_all_their_digits);
     tcase_add_test(tc, a_folder_that_holds_a_run_is_refused_and_not_touched);
