@@ -93,7 +93,7 @@ static pn_status begin_generator(rsa_gan_training *t)
     for (int i = 0; i < JUDGED; i++)
         if (pair[i].seen) pn_output(t->gen_graph, pair[i].made, PN_GRAD);
     const pn_plan_opt learn = { .mode = PN_TRAIN, .learn = m->base.part[RSA_GAN_PART_G].params };
-    const pn_plan_opt frozen = { .mode = PN_TRAIN, .seldom = true };
+    const pn_plan_opt frozen = { .mode = PN_TRAIN, .seldom = true, .guest = true };
     const pn_status status = pn_training_plan(&t->base, &t->gen, t->gen_graph, learn);
     return status ? status : pn_training_plan(&t->base, &t->crit, t->crit_graph, frozen);
 }
@@ -111,7 +111,7 @@ static pn_status begin_discriminators(rsa_gan_training *t)
     pn_output(g, t->d_loss, PN_CONST);
     pn_loss(g, pn_affine(g, t->d_loss, m->lambda_d, 0));
     return pn_training_plan(&t->base, &t->dis, g,
-                            (pn_plan_opt){ .mode = PN_TRAIN, .learn = m->base.part[RSA_GAN_PART_D].params });
+                            (pn_plan_opt){ .mode = PN_TRAIN, .learn = m->base.part[RSA_GAN_PART_D].params, .guest = true });
 }
 
 static void name_losses(rsa_gan_training *t)
