@@ -9,7 +9,7 @@ people=160 views=6
 case $MODEL in
 gfla)   steps=3400 ;;
 glocal) steps=2400 ;;
-rsa_gan) steps=800 ;;
+rsa_gan) steps=1000 ;;
 *)      echo "demo.sh: MODEL is '$MODEL', expected gfla, glocal or rsa_gan" >&2; exit 2 ;;
 esac
 if [ "${PN_DEMO_SHORT:-}" = 1 ]; then people=5 views=3 steps=10; fi
