@@ -12,6 +12,7 @@
 #define OPS      "torch_ops.py "
 #define GFLA     "torch_gfla.py --interactive --iters 1000 "
 #define GLOCAL   "torch_glocal.py --interactive --iters 1000 "
+#define RSA_GAN  "torch_rsa_gan.py --interactive --iters 1000 "
 #define ONNX     "onnx_gfla.py --runtime "
 
 const peer_row peer_rows[] = {
@@ -99,6 +100,12 @@ const peer_row peer_rows[] = {
     { "GLocal training step, b1", PEER_TIME, "glocal/step/256x176/b1", GLOCAL "step --batch 1",
       .must = 3, .aim = 4.5 },
     { "peak memory: GLocal training step, b1", PEER_MEMORY, "glocal/step/256x176/b1", GLOCAL "step --batch 1",
+      .must = 2, .aim = 3 },
+    { "RSA-GAN generator forward, b1", PEER_TIME, "rsa_gan/generator/256x176/b1", RSA_GAN "forward --batch 1",
+      .must = 4, .aim = 6 },
+    { "RSA-GAN training step, b1", PEER_TIME, "rsa_gan/step/256x176/b1", RSA_GAN "step --batch 1",
+      .must = 3, .aim = 4.5 },
+    { "peak memory: RSA-GAN training step, b1", PEER_MEMORY, "rsa_gan/step/256x176/b1", RSA_GAN "step --batch 1",
       .must = 2, .aim = 3 },
 
     { "3x3, each channel for itself, 64x44", PEER_TIME, "conv2d/3x3dw/8x256x64x44/256/forward",
