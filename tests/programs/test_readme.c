@@ -27,6 +27,10 @@ static const struct { const char *written, *run; } stand_ins[] = {
     { "run/checkpoints/step_0200000.safetensors", TRAINED },
     { "--size 256x176 --batch 4 --steps 250000", "--size 64x48 --batch 1 --steps 2 --preset tiny --set width=2" },
     { "completer/checkpoints/step_0250000.safetensors", "completer/checkpoints/step_0000002.safetensors" },
+    { "--size 128x96 --batch 4 --steps 950 --decay 475", "--size 64x48 --batch 1 --steps 2 --decay 1 --set width=2" },
+    { "--size 128x96 --batch 4 --steps 300", "--size 64x48 --batch 1 --steps 2 --set width=2" },
+    { "squats/checkpoints/step_0000950.safetensors", "squats/checkpoints/step_0000002.safetensors" },
+    { "squats_whole/checkpoints/step_0000300.safetensors", "squats_whole/checkpoints/step_0000002.safetensors" },
     { "--weights FILE", "--weights " TRAINED },
     { "--people 40 --views 6 --size 256x192", "--people 4 --views 2 --size 64x48" },
     { "--filter '^gfla/'", "--filter '^sigmoid/1x1x64x64/forward'" },       /* seconds, not minutes */
