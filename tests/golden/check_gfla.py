@@ -1,4 +1,5 @@
-"""Checks gfla_ref.py: the published parameter counts and names, and, given a folder, a case that somebody else computed.
+"""Checks gfla_ref.py: the published parameter counts and names, what must hold whatever the weights are, and, given a folder, a
+case that somebody else computed.
 
     python3 tests/golden/check_gfla.py [FOLDER]
 
@@ -31,9 +32,56 @@ def check_counts():
              "attn0": (count(g.target.attn0), 591113), "attn1": (count(g.target.attn1), 822553),
              "flow": (count(g.flow_net), 6608212), "fashion D": (count(d), 664577), "market G": (count(mg), 12926471),
              "market D": (count(md), 238209), "entries of G": (len(g.state_dict()), 204), "entries of D": (len(d.state_dict()), 52)}
+    face, dance, view = (gfla_ref.Config(structure=c) for c in (16, 20, 21))
+    views = gfla_ref.ViewGenerator(view)
+    found.update({"face G": (count(gfla_ref.FaceGenerator(face)), 16906667),
+                  "face video D": (count(gfla_ref.Discriminator(face, 6)), 665537),
+                  "dance G": (count(gfla_ref.DanceGenerator(dance)), 23510195),
+                  "dance video D": (count(gfla_ref.TemporalDiscriminator(dance)), 1032961),
+                  "view G": (count(views), 14341323), "view flow": (count(views.flow_net), 7991286),
+                  "key points": (count(gfla_ref.KeypointNet()), 1834786)})
     for name, (have, want) in found.items():
         print(f"{name:14} {have:10} {'ok' if have == want else f'EXPECTED {want}'}")
     return all(have == want for have, want in found.values())
+
+
+def check_clips():
+    """Frames one at a time, each given what the one before made, are those of one chunk; what comes later changes none before."""
+    torch.manual_seed(0)
+    widths = dict(base=4, cap=16, flow_base=4, flow_cap=16, hidden=4)
+    good = True
+    for name, make, channels in (("face", gfla_ref.FaceGenerator, 16), ("dance", gfla_ref.DanceGenerator, 20)):
+        g = make(gfla_ref.Config(structure=channels, **widths)).double()
+        structures, reference, own = (torch.rand(2, *s, dtype=torch.float64) for s in ((3, channels, 64, 32), (3, 64, 32),
+                                                                                   (channels, 64, 32)))
+        with torch.no_grad():
+            chunk = g(structures, reference, own)
+            before, single = (None, None), []
+            for t in range(3):
+                single += g(structures[:, t:t + 1], reference, own, *before)
+                before = single[t].image, structures[:, t]
+            structures[:, 2] += 1
+            other = g(structures, reference, own)
+        same = all(torch.equal(a.image, b.image) for a, b in zip(chunk, single))
+        causal = [torch.equal(a.image, b.image) for a, b in zip(chunk, other)] == [True, True, False]
+        print(f"{name:14} one at a time as in a chunk: {same}; the past stays: {causal}")
+        good &= same and causal
+    return good
+
+
+def check_window():
+    """The temporal discriminator sees the order of frames; the key-point net's frame t sees 81 frames and no other branch but the
+    mean feature."""
+    torch.manual_seed(0)
+    d = gfla_ref.TemporalDiscriminator(gfla_ref.Config(ndf=4, d_cap=16)).double().eval()
+    frames = torch.rand(1, 3, 6, 64, 32, dtype=torch.float64)
+    net = gfla_ref.KeypointNet(8).double()
+    x = torch.rand(1, 34, 90, dtype=torch.float64)
+    with torch.no_grad():
+        good = d(frames).shape == (1, 1, 4, 2) and not torch.equal(d(frames), d(frames.flip(2)))
+        good &= net(x).shape == (1, 34, 10)
+    print(f"{'windows':14} {good}")
+    return good
 
 
 def config_of(weights):
@@ -80,5 +128,5 @@ def check_case(folder):
 
 
 if __name__ == "__main__":
-    results = [check_counts()] + [check_case(folder) for folder in sys.argv[1:]]
+    results = [check_counts(), check_clips(), check_window()] + [check_case(folder) for folder in sys.argv[1:]]
     sys.exit(0 if all(results) else 1)

@@ -39,15 +39,15 @@ def parameter(name, shape, is_norm, gains):
     return np.float32(gains.get(module, 1.0) * math.sqrt(limit / np.prod(shape[1:])) * u)
 
 
-def image(name, n, h, w, cell=8):
-    """float32 [n,3,h,w] in [-1, 1]: 0.75 * (a grid every `cell` pixels, bilinear) + 0.25 * noise."""
-    grid = uniform(name + ".smooth", (n, 3, h // cell + 1, w // cell + 1))
+def image(name, n, h, w, cell=8, channels=3):
+    """float32 [n,channels,h,w] in [-1, 1]: 0.75 * (a grid every `cell` pixels, bilinear) + 0.25 * noise."""
+    grid = uniform(name + ".smooth", (n, channels, h // cell + 1, w // cell + 1))
     y, x = np.arange(h), np.arange(w)
     b, a = (y % cell / cell)[:, None], x % cell / cell
     rows, cols = y // cell, x // cell
     top = (1 - a) * grid[:, :, rows][..., cols] + a * grid[:, :, rows][..., cols + 1]
     bottom = (1 - a) * grid[:, :, rows + 1][..., cols] + a * grid[:, :, rows + 1][..., cols + 1]
-    return np.float32(0.75 * ((1 - b) * top + b * bottom) + 0.25 * uniform(name + ".noise", (n, 3, h, w)))
+    return np.float32(0.75 * ((1 - b) * top + b * bottom) + 0.25 * uniform(name + ".noise", (n, channels, h, w)))
 
 
 def far_image(name, n, h, w, cell=8):

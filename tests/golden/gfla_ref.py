@@ -1,4 +1,4 @@
-"""GFLA pose transfer in PyTorch: the generator, the discriminator, VGG19 and every loss, for golden numbers.
+"""GFLA in PyTorch: generators of pose, dance, face and views, discriminators, VGG19 and every loss, for golden numbers.
 
 Ren et al., "Deep Image Spatial Transformation for Person Image Generation", CVPR 2020. Written to be checked against the
 paper and the released parameter names line by line, not to be fast. Level L is a map of 1/2^L of the image's sides.
@@ -30,7 +30,8 @@ class Config:
     d_cap: int = 128
     d_layers: int = 4
     vgg_divisor: int = 1
-    joints: int = 18
+    structure: int = 18     # channels of a structure: heat maps; dance 17 + 3 colours, face 16, of a view 21
+    window: int = 6         # frames the temporal discriminator sees
 
     def width(self, level):
         """Channels of the source and target encoders at a level (1, 2, 3)."""
@@ -73,20 +74,22 @@ class Down(nn.Module):
 
 
 class Res(nn.Module):
-    def __init__(self, c):
+    def __init__(self, c, cout=None):
         super().__init__()
-        self.model = nn.Sequential(norm(c), act(), nn.Conv2d(c, c, 3, 1, 1), norm(c), act(), nn.Conv2d(c, c, 3, 1, 1))
+        cout = cout or c
+        self.model = nn.Sequential(norm(c), act(), nn.Conv2d(c, c, 3, 1, 1), norm(c), act(), nn.Conv2d(c, cout, 3, 1, 1))
+        self.shortcut = nn.Sequential(nn.Conv2d(c, cout, 1)) if cout != c else nn.Identity()
 
     def forward(self, x):
-        return self.model(x) + x
+        return self.model(x) + self.shortcut(x)
 
 
 class Chain(nn.Module):
     """A sequence of residual blocks under the name `model`; the published networks have one."""
 
-    def __init__(self, c):
+    def __init__(self, c, cout=None):
         super().__init__()
-        self.model = nn.Sequential(Res(c))
+        self.model = nn.Sequential(Res(c, cout))
 
     def forward(self, x):
         return self.model(x)
@@ -132,13 +135,14 @@ class Encoder(nn.Module):
 
 
 class FlowNet(nn.Module):
+    """sources: how many maps flow comes from; 2 for the face, whose heads give flows and masks of both."""
     DEPTH = 5
 
-    def __init__(self, config):
+    def __init__(self, config, cin=None, sources=1):
         super().__init__()
         w = config.flow_width
         self.config = config
-        self.block0 = Down(3 + 2 * config.joints, w(1))
+        self.block0 = Down(cin or 3 + 2 * config.structure, w(1))
         for i in range(self.DEPTH - 1):
             setattr(self, f"encoder{i}", Down(w(i + 1), w(i + 2)))
         for i in range(self.DEPTH - min(config.kernels)):
@@ -146,22 +150,29 @@ class FlowNet(nn.Module):
             setattr(self, f"decoder{i}", Up(w(level + 1), w(level), w(level)))
             setattr(self, f"jump{i}", ReflConv(w(level), w(level)))
             if level in config.kernels:
-                setattr(self, f"output{i}", nn.Conv2d(w(level), 2, 3, 1, 1))
-                setattr(self, f"mask{i}", nn.Sequential(nn.Conv2d(w(level), 1, 3, 1, 1), nn.Sigmoid()))
+                setattr(self, f"output{i}", nn.Conv2d(w(level), 2 * sources, 3, 1, 1))
+                setattr(self, f"mask{i}", nn.Sequential(nn.Conv2d(w(level), sources, 3, 1, 1), nn.Sigmoid()))
 
-    def forward(self, source, source_pose, target_pose):
-        """-> flows, masks, coarse to fine"""
-        x = self.block0(torch.cat([source, source_pose, target_pose], 1))
+    def at_bottom(self, x, *given):
+        return x
+
+    def forward(self, *given):
+        """source, source pose, target pose -> flows, masks, coarse to fine; of each level one after the other source"""
+        return self.estimate(torch.cat(given, 1))
+
+    def estimate(self, x, *at_bottom):
+        x = self.block0(x)
         features = {1: x}
         for i in range(self.DEPTH - 1):
             x = features[i + 2] = getattr(self, f"encoder{i}")(x)
+        x = self.at_bottom(x, *at_bottom)
         flows, masks = [], []
         for i in range(self.DEPTH - min(self.config.kernels)):
             level = self.DEPTH - 1 - i
             x = getattr(self, f"decoder{i}")(x) + getattr(self, f"jump{i}")(features[level])
             if level in self.config.kernels:
-                flows.append(getattr(self, f"output{i}")(x))
-                masks.append(getattr(self, f"mask{i}")(x))
+                flows += getattr(self, f"output{i}")(x).split(2, 1)
+                masks += getattr(self, f"mask{i}")(x).split(1, 1)
         return flows, masks
 
 
@@ -176,29 +187,42 @@ class LocalAttention(nn.Module):
         return ops_ref.local_attention(source, target, flow, first.weight, first.bias, second.weight, second.bias)[0]
 
 
-class Target(Encoder):
-    def __init__(self, config):
-        super().__init__(config, config.joints)
-        self.config = config
+class Decoder(nn.Module):
+    def add_decoders(self, config, attentions=("attn",)):
+        """attentions: beginnings of their names, one per source"""
+        self.config, self.attentions = config, attentions
         for i in range(LAYERS):
             level = LAYERS - i
             c = config.width(level)
             setattr(self, f"decoder{i}", nn.Sequential(Chain(c), Up(c, config.width(level - 1), c)))
             if level in config.kernels:
-                setattr(self, f"attn{i}", LocalAttention(c, config.hidden, config.kernels[level]))
+                for attention in attentions:
+                    setattr(self, f"{attention}{i}", LocalAttention(c, config.hidden, config.kernels[level]))
         self.outconv = ReflConv(config.width(0), 3, tanh=True)
 
-    def forward(self, target_pose, source_features, flows, masks):
-        x = self.encode(target_pose)[LAYERS]
+    def decode(self, x, sources, flows, masks):
+        """sources: features of each by level; flows and masks: of each level, one after the other source"""
         given = iter(zip(flows, masks))
         for i in range(LAYERS):
             level = LAYERS - i
             if level in self.config.kernels:
-                flow, mask = next(given)
-                warped = getattr(self, f"attn{i}")(source_features[level], x, flow)
-                x = x * (1 - mask) + warped * mask
+                mixed = []
+                for attention, features in zip(self.attentions, sources):
+                    flow, mask = next(given)
+                    warped = getattr(self, f"{attention}{i}")(features[level], x, flow)
+                    mixed.append(x * (1 - mask) + warped * mask)
+                x = sum(mixed[1:], mixed[0])
             x = getattr(self, f"decoder{i}")(x)
         return self.outconv(x)
+
+
+class Target(Encoder, Decoder):
+    def __init__(self, config, attentions=("attn",)):
+        super().__init__(config, config.structure)
+        self.add_decoders(config, attentions)
+
+    def forward(self, target_pose, sources, flows, masks):
+        return self.decode(self.encode(target_pose)[LAYERS], sources, flows, masks)
 
 
 class Generator(nn.Module):
@@ -211,26 +235,127 @@ class Generator(nn.Module):
     def forward(self, source, source_pose, target_pose):
         """-> image in [-1, 1], flows and masks coarse to fine"""
         flows, masks = self.flow_net(source, source_pose, target_pose)
-        return self.target(target_pose, self.source.encode(source), flows, masks), flows, masks
+        return self.target(target_pose, [self.source.encode(source)], flows, masks), flows, masks
 
 
-# ---- discriminator ---------------------------------------------------------------------------------------------------
+# ---- generators of frames: from the one before, and from a reference ---------------------------------------------------
+
+@dataclass
+class Frame:
+    image: torch.Tensor
+    flows: list             # of each level, coarse to fine: from the previous frame, from the reference
+    masks: list
+    fed: torch.Tensor       # the picture that was the previous one, detached
+
+
+class Animation(nn.Module):
+    """flow(structure, previous, previous_structure, reference, reference_structure) -> flows, masks"""
+
+    def __init__(self, config):
+        super().__init__()
+        self.source_previous, self.source_reference = Encoder(config, 3), Encoder(config, 3)
+        self.target = Target(config, ("attn_p", "attn_r"))
+
+    def forward(self, structures, reference, reference_structure, previous=None, previous_structure=None):
+        """structures [N,T,C,H,W] -> T frames. What is made is the next frame's previous one, and gradients pass."""
+        before = (reference, reference_structure) if previous is None else (previous, previous_structure)
+        after = reference, reference_structure
+        frames = []
+        for structure in structures.unbind(1):
+            flows, masks = self.flow(structure, *before, *after)
+            sources = self.source_previous.encode(before[0]), self.source_reference.encode(reference)
+            image = self.target(structure, sources, flows, masks)
+            frames.append(Frame(image, flows, masks, before[0].detach()))
+            before = image, structure
+        return frames
+
+
+class FaceGenerator(Animation):
+    def __init__(self, config):
+        super().__init__(config)
+        self.flow_net = FlowNet(config, 2 * 3 + 3 * config.structure, sources=2)
+
+    def flow(self, *given):
+        return self.flow_net(*given)
+
+
+class DanceGenerator(Animation):
+    def __init__(self, config):
+        super().__init__(config)
+        self.flow_net_previous, self.flow_net_reference = FlowNet(config), FlowNet(config)
+
+    def flow(self, structure, previous, previous_structure, reference, reference_structure):
+        both = (self.flow_net_previous(previous, previous_structure, structure),
+                self.flow_net_reference(reference, reference_structure, structure))
+        return [[x for level in zip(*lists) for x in level] for lists in zip(*both)]
+
+
+# ---- generator of views ----------------------------------------------------------------------------------------------
+
+def tiled(code, like):
+    """A view's code [N,C] everywhere, as large as the map"""
+    return code[:, :, None, None].expand(-1, -1, *like)
+
+
+class ViewFlowNet(FlowNet):
+    def __init__(self, config):
+        super().__init__(config, 3)
+        bottom = config.flow_width(self.DEPTH)
+        self.cat = Chain(bottom + config.structure, bottom)
+
+    def at_bottom(self, x, turn):
+        return self.cat(torch.cat([x, tiled(turn, x.shape[2:])], 1))
+
+    def forward(self, source, source_view, target_view):
+        return self.estimate(source, source_view - target_view)
+
+
+class ViewTarget(Decoder):
+    def __init__(self, config):
+        super().__init__()
+        self.block0 = Up(config.structure, config.width(1), config.structure)
+        self.block1 = Up(config.width(1), config.width(LAYERS), config.width(1))
+        self.add_decoders(config)
+
+    def forward(self, target_view, size, sources, flows, masks):
+        """size: height and width of the picture"""
+        x = tiled(target_view, [side // 2 ** (LAYERS + 2) for side in size])
+        return self.decode(self.block1(self.block0(x)), sources, flows, masks)
+
+
+class ViewGenerator(nn.Module):
+    """Views are codes [N,21]: 18 azimuths, then 3 elevations, a 1 for each of the two"""
+
+    def __init__(self, config):
+        super().__init__()
+        self.source, self.target, self.flow_net = Encoder(config, 3), ViewTarget(config), ViewFlowNet(config)
+
+    def forward(self, source, source_view, target_view):
+        flows, masks = self.flow_net(source, source_view, target_view)
+        return self.target(target_view, source.shape[2:], [self.source.encode(source)], flows, masks), flows, masks
+
+
+# ---- discriminators --------------------------------------------------------------------------------------------------
 
 class SpectralConv(nn.Module):
     """A convolution by weight_orig / sigma. Every training forward moves the buffers by one power iteration."""
 
     def __init__(self, cin, cout, k, stride=1, padding=0):
+        """k: one number for two axes, or three"""
         super().__init__()
         self.stride, self.padding = stride, padding
+        shape = (cout, cin, *(k if isinstance(k, tuple) else (k, k)))
+        fan_in = math.prod(shape[1:])
         self.bias = nn.Parameter(torch.zeros(cout))
-        self.weight_orig = nn.Parameter(torch.randn(cout, cin, k, k) / math.sqrt(cin * k * k))
+        self.weight_orig = nn.Parameter(torch.randn(shape) / math.sqrt(fan_in))
         self.register_buffer("weight_u", F.normalize(torch.randn(cout), dim=0))
-        self.register_buffer("weight_v", F.normalize(torch.randn(cin * k * k), dim=0))
+        self.register_buffer("weight_v", F.normalize(torch.randn(fan_in), dim=0))
 
     def forward(self, x):
         weight, self.weight_u, self.weight_v, _ = ops_ref.spectral_norm(self.weight_orig, self.weight_u, self.weight_v,
                                                                         self.training)
-        return F.conv2d(x, weight, self.bias, self.stride, self.padding)
+        convolve = F.conv3d if weight.dim() == 5 else F.conv2d
+        return convolve(x, weight, self.bias, self.stride, self.padding)
 
 
 class DBlock(nn.Module):
@@ -243,12 +368,24 @@ class DBlock(nn.Module):
         return self.model(x) + self.shortcut(x)
 
 
+class DBlock3d(DBlock):
+    """Two frames fewer, sides halved"""
+
+    def __init__(self, cin, cout, hidden):
+        nn.Module.__init__(self)
+        self.model = nn.Sequential(act(), SpectralConv(cin, hidden, (3, 3, 3), 1, 1),
+                                   act(), SpectralConv(hidden, cout, (3, 4, 4), (1, 2, 2), (0, 1, 1)))
+        self.shortcut = nn.Sequential(nn.AvgPool3d((3, 2, 2), (1, 2, 2)), SpectralConv(cin, cout, (1, 1, 1)))
+
+
 class Discriminator(nn.Module):
-    def __init__(self, config):
+    """cin: 3, or 6 for two differences of frames (face)"""
+
+    def __init__(self, config, cin=3):
         super().__init__()
         w = [min(config.ndf * 2 ** i, config.d_cap) for i in range(config.d_layers)]
         self.blocks = ["block0"] + [f"encoder{i}" for i in range(config.d_layers - 1)]
-        self.block0 = DBlock(3, w[0], w[0])
+        self.block0 = DBlock(cin, w[0], w[0])
         for i in range(config.d_layers - 1):
             setattr(self, f"encoder{i}", DBlock(w[i], w[i + 1], w[i]))
         self.conv = SpectralConv(w[-1], 1, 1)
@@ -258,6 +395,77 @@ class Discriminator(nn.Module):
         for name in self.blocks:
             image = getattr(self, name)(image)
         return self.conv(F.leaky_relu(image, SLOPE))
+
+
+class TemporalDiscriminator(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        first, second = config.ndf, min(2 * config.ndf, config.d_cap)
+        flat = second * (config.window - 4)
+        self.block0, self.block1 = DBlock3d(3, first, first), DBlock3d(first, second, first)
+        self.encoder0, self.encoder1 = DBlock(flat, config.d_cap, flat), DBlock(config.d_cap, config.d_cap, config.d_cap)
+        self.conv = SpectralConv(config.d_cap, 1, 1)
+
+    def forward(self, frames):
+        """[N,3,window,H,W] -> logits [N,1,H / 16,W / 16]"""
+        x = self.block1(self.block0(frames)).flatten(1, 2)
+        return self.conv(F.leaky_relu(self.encoder1(self.encoder0(x)), SLOPE))
+
+
+def stacked(frames):
+    """What the dance's video discriminator sees: frames in depth"""
+    return torch.stack(frames, 2)
+
+
+def differences(frames):
+    """What the face's sees: each frame less the next, side by side"""
+    return torch.cat([a - b for a, b in zip(frames, frames[1:])], 1)
+
+
+# ---- key points, cleaned ---------------------------------------------------------------------------------------------
+
+class AdaptiveNorm(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.shared = nn.Linear(channels, channels // 2)
+        self.gamma, self.beta = nn.Linear(channels // 2, channels), nn.Linear(channels // 2, channels)
+
+    def forward(self, x, feature):
+        h = F.relu(self.shared(feature))
+        return F.layer_norm(x, x.shape[1:]) * (1 + self.gamma(h)[:, :, None]) + self.beta(h)[:, :, None]
+
+
+class KeypointNet(nn.Module):
+    """[N,34,T + 80] -> [N,34,T]. The published names are not known to us; these are ours."""
+    DILATIONS = 3, 9, 27
+    DROP = 0.15
+
+    def __init__(self, channels=256, points=34):
+        super().__init__()
+        self.feature = nn.ModuleList(nn.Conv1d(c, channels, 3, 2, bias=False) for c in (points, channels, channels))
+        self.expand_conv = nn.Conv1d(points, channels, 3, bias=False)
+        self.expand_norm = nn.GroupNorm(1, channels)            # over channels and time, then a weight and bias per channel
+        self.layers_conv = nn.ModuleList(nn.Conv1d(channels, channels, k, dilation=d, bias=False)
+                                         for dilation in self.DILATIONS for k, d in ((3, dilation), (1, 1)))
+        self.layers_norm = nn.ModuleList(AdaptiveNorm(channels) for _ in self.layers_conv)
+        self.shrink = nn.Conv1d(channels, points, 1)
+
+    def encode(self, x):
+        for conv in self.feature:
+            x = F.leaky_relu(conv(x), SLOPE)
+        return x.mean(2)
+
+    def forward(self, x, kept=None):
+        """kept: of each of the 7 dropouts what is multiplied, 0 or 1 / (1 - DROP); None: not training"""
+        kept = iter(kept or [1.0] * (1 + len(self.layers_conv)))
+        feature = self.encode(x)
+        x = F.leaky_relu(self.expand_norm(self.expand_conv(x)), SLOPE) * next(kept)
+        for i, dilation in enumerate(self.DILATIONS):
+            skip = x[:, :, dilation:-dilation]
+            for j in (2 * i, 2 * i + 1):
+                x = F.leaky_relu(self.layers_norm[j](self.layers_conv[j](x), feature), SLOPE) * next(kept)
+            x = x + skip
+        return self.shrink(x)
 
 
 # ---- VGG19 -----------------------------------------------------------------------------------------------------------
@@ -299,9 +507,9 @@ STAGE2 = {"app_gen": 5.0, "correctness_gen": 5.0, "content_gen": 0.5, "style_gen
           "ad_gen": 2.0}
 
 
-def flow_terms(config, flows, target_taps, source_taps):
+def flow_terms(config, flows, target_taps, source_taps, mask=None):
     """-> correctness, regularisation; each a list, one per level, coarse to fine"""
-    correct = [ops_ref.correctness(source_taps[f"{level + 1}_1"], target_taps[f"{level + 1}_1"], flow)
+    correct = [ops_ref.correctness(source_taps[f"{level + 1}_1"], target_taps[f"{level + 1}_1"], flow, mask)
                for level, flow in zip(config.levels(), flows)]
     regular = [ops_ref.regularisation(flow, config.kernels[level]) for level, flow in zip(config.levels(), flows)]
     return correct, regular

@@ -80,14 +80,18 @@ def local_attention(source, target, flow, w0, b0, w1, b1):
     return F.avg_pool2d(F.pixel_shuffle(a, k) * p_s, k, k), a, hidden
 
 
-def correctness(source, target, flow):
+def correctness(source, target, flow, mask=None):
+    """mask [N,1,h,w]: where it counts"""
     flow = F.interpolate(flow, size=source.shape[2:], mode="nearest")
     s = source.flatten(2) / (source.flatten(2).norm(dim=1, keepdim=True) + 1e-8)
     t = target.flatten(2) / (target.flatten(2).norm(dim=1, keepdim=True) + 1e-8)
     best = torch.bmm(s.transpose(1, 2), t).max(dim=1).values                            # [N, HW]
     sampled = gauss_sample(source, flow, "replicate").flatten(2)
     c = cosine(sampled, target.flatten(2))[:, 0]
-    return torch.exp(-c / (best + 1e-8)).mean() - math.exp(-1)
+    if mask is None:
+        return torch.exp(-c / (best + 1e-8)).mean() - math.exp(-1)
+    mask = F.interpolate(mask, size=source.shape[2:], mode="nearest").flatten(1)
+    return (mask * (torch.exp(-c / (best + 1e-8)) - math.exp(-1))).sum() / (mask.sum() + 1e-8)
 
 
 def cosine(a, b):
