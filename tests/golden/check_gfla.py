@@ -69,19 +69,21 @@ def check_clips():
     return good
 
 
-def check_window():
-    """The temporal discriminator sees the order of frames; the key-point net's frame t sees 81 frames and no other branch but the
-    mean feature."""
+def check_others():
+    """The temporal discriminator sees the order of frames, the key-point net takes 80 instants off, a view is seen by its turn."""
     torch.manual_seed(0)
     d = gfla_ref.TemporalDiscriminator(gfla_ref.Config(ndf=4, d_cap=16)).double().eval()
     frames = torch.rand(1, 3, 6, 64, 32, dtype=torch.float64)
-    net = gfla_ref.KeypointNet(8).double()
-    x = torch.rand(1, 34, 90, dtype=torch.float64)
+    net, x = gfla_ref.KeypointNet(8).double(), torch.rand(1, 34, 90, dtype=torch.float64)
+    flow_net = gfla_ref.ViewFlowNet(gfla_ref.Config(structure=21, flow_base=4, flow_cap=16)).double()
+    source, (a, b) = torch.rand(1, 3, 64, 32, dtype=torch.float64), torch.eye(21, dtype=torch.float64)[:2, None]
     with torch.no_grad():
-        good = d(frames).shape == (1, 1, 4, 2) and not torch.equal(d(frames), d(frames.flip(2)))
-        good &= net(x).shape == (1, 34, 10)
-    print(f"{'windows':14} {good}")
-    return good
+        found = {"order of frames": d(frames).shape == (1, 1, 4, 2) and not torch.equal(d(frames), d(frames.flip(2))),
+                 "80 instants": net(x).shape == (1, 34, 10),
+                 "turn of a view": torch.equal(flow_net(source, a, a)[0][1], flow_net(source, b, b)[0][1])
+                 and not torch.equal(flow_net(source, a, b)[0][1], flow_net(source, b, a)[0][1])}
+    print(*(f"{name}: {good}" for name, good in found.items()), sep="; ")
+    return all(found.values())
 
 
 def config_of(weights):
@@ -128,5 +130,5 @@ def check_case(folder):
 
 
 if __name__ == "__main__":
-    results = [check_counts(), check_clips(), check_window()] + [check_case(folder) for folder in sys.argv[1:]]
+    results = [check_counts(), check_clips(), check_others()] + [check_case(folder) for folder in sys.argv[1:]]
     sys.exit(0 if all(results) else 1)

@@ -212,6 +212,7 @@ def chunks(task, dtype):
 
 # ---- views -----------------------------------------------------------------------------------------------------------
 
+VIEW_SIZE = 64, 96
 VIEWS = ((3, 0), (12, 2)), ((7, 0), (5, 2))         # of the two samples azimuth and elevation: from, to
 
 
@@ -227,7 +228,7 @@ def views(dtype):
     config = gfla_ref.Config(structure=21, vgg_divisor=VGG_DIVISOR, **WIDTHS)
     g, d, vgg = filled(gfla_ref.ViewGenerator(config), dtype), filled(gfla_ref.Discriminator(config), dtype), \
         filled(Vgg19(VGG_DIVISOR), dtype)
-    source, target = (torch.tensor(make(f"view1.{which}", N, H, W)).to(dtype)
+    source, target = (torch.tensor(make(f"view1.{which}", N, *VIEW_SIZE)).to(dtype)
                       for which, make in (("source", formula.image), ("target", formula.far_image)))
     from_, to = (codes(v, dtype) for v in VIEWS)
     source_taps, target_taps = vgg(source), vgg(target)
