@@ -65,6 +65,13 @@ static void picture_of(pn_model *m, pn_real *image)
     free(s);
 }
 
+/* To the bit where files hold all of a number; those of doubles hold its float32. */
+static void same_picture(const pn_real *a, const pn_real *b)
+{
+    const double most = sizeof(pn_real) == sizeof(float) ? 0 : 1e-4;
+    for (int i = 0; i < 3 * PIXELS; i++) ck_assert_double_le(fabs((double)a[i] - (double)b[i]), most);
+}
+
 /* ---- Options -------------------------------------------------------------------------------------------------------------- */
 
 static const char *const switches[] = {
@@ -92,7 +99,7 @@ START_TEST(another_programs_file_says_its_switches)
     pn_real a[3 * PIXELS], b[3 * PIXELS];
     picture_of(m, a);
     picture_of(again, b);
-    ck_assert_mem_eq(a, b, sizeof a);
+    same_picture(a, b);
     pn_weights_free(w);
     pn_model_free(again);
     pn_model_free(m);
@@ -173,7 +180,7 @@ START_TEST(a_checkpoint_brings_the_network_that_style_looks_through)
     if (!again || pn_model_load(again, w)) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
     picture_of(m, a);
     picture_of(again, b);
-    ck_assert_mem_eq(a, b, sizeof a);
+    same_picture(a, b);
     pn_weights_free(w);
     pn_model_free(again);
     pn_model_free(m);
