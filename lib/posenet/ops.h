@@ -5,10 +5,10 @@
  * Errors of every op: PN_ERR_ARG (a NULL or meaningless argument), PN_ERR_SHAPE (extents that do not fit), PN_ERR_LIMIT,
  * PN_ERR_NOMEM. NaN in gives NaN out. One thread per graph. Letters: N batch, C channels, H W space, T tokens, D features.
  */
+#include "posenet.h"        /* before the guard: it includes this file, whichever a program includes first */
+
 #ifndef POSENET_OPS_H
 #define POSENET_OPS_H
-
-#include "posenet.h"
 
 /* What lies outside a map: nothing (0), the nearest pixel, or the mirror image without repeating the edge. */
 typedef enum { PN_BORDER_ZERO, PN_BORDER_REPLICATE, PN_BORDER_REFLECT } pn_border;
