@@ -10,12 +10,13 @@
 #include "models/formula.h"
 
 /* Values: of the largest. Gradients: relative L2. In floats the slope of a relu or the sign of a difference flips where it is
- * nearly 0; and noise of the descriptors is divided by the temperature, 0.1, which T and all behind it shows. The double build
- * must be right to the files' rounding. */
+ * nearly 0: PyTorch's own float32 is then off by 1e-2 (golden/README.md), and each instruction set flips others. And noise of
+ * the descriptors is divided by the temperature, 0.1, which T and all behind it shows. The double build must be right to the
+ * files' rounding. */
 #ifdef PN_REAL_DOUBLE
 static const double tol_value = 1e-6, tol_grad = 3e-6, tol_walk = 1e-5;
 #else
-static const double tol_value = 5e-5, tol_grad = 5e-3, tol_walk = 3e-4;
+static const double tol_value = 5e-5, tol_grad = 1.5e-2, tol_walk = 3e-4;
 #endif
 
 enum { N = 2, H = 64, W = 48, PIXELS = H * W, POSE = PN_JOINTS + PN_LIMBS, CLASSES = 20 };
