@@ -41,6 +41,15 @@ pn_allocator pn_test_allocator(pn_test_memory *memory)
 #endif
 #endif
 
+bool pn_test_sanitized(void)
+{
+#ifdef HAS_SANITIZER
+    return true;
+#else
+    return false;
+#endif
+}
+
 #if defined(__GLIBC__) && !defined(HAS_SANITIZER)
 static _Thread_local unsigned long calls;
 void *__libc_malloc(size_t size);

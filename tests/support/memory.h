@@ -18,4 +18,7 @@ pn_allocator pn_test_allocator(pn_test_memory *memory);
 unsigned long pn_test_mallocs(void);
 bool pn_test_mallocs_counted(void);
 
+/* Whether a sanitizer watches, and everything takes ten times as long. */
+bool pn_test_sanitized(void);
+
 #endif
