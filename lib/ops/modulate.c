@@ -1,5 +1,5 @@
 /* lib/ops/modulate.c - x (1 + gamma) + beta: contract in posenet/ops.h, loops in kernels/{ref,simd}/gates.c */
-#include "ops/op.h"
+#include "ops/repeat.h"
 
 enum { X, GAMMA, BETA, INPUTS };
 
@@ -50,6 +50,19 @@ const pn_op pn_op_modulate = {
     .name = "modulate", .reads_folded = PN_INPUT(X), .needs = needs, .forward = forward, .backward = backward,
 };
 
+static bool is_repeated(const pn_tensor *x, const pn_tensor *gamma, const pn_tensor *beta)
+{
+    return !pn_shape_equal(gamma->shape, x->shape) && pn_repeats_to(gamma->shape, x->shape) &&
+           pn_shape_equal(gamma->shape, beta->shape);
+}
+
+static pn_tensor *of_repeated(pn_graph *g, pn_tensor *x, pn_tensor *gamma, pn_tensor *beta)
+{
+    pn_tensor *scale = pn_affine(g, gamma, 1, 1);
+    x = pn_mul(g, x, scale);
+    return pn_add(g, x, beta);
+}
+
 /* Halves that begin inside a block have to be taken apart first. */
 static pn_tensor *of_halves(pn_graph *g, pn_tensor *x, pn_tensor *both, ptrdiff_t c)
 {
@@ -64,6 +77,7 @@ pn_tensor *pn_modulate(pn_graph *g, pn_tensor *x, pn_tensor *gamma, pn_tensor *b
     const int n = beta ? INPUTS : BETA;
     if (!pn_op_begin(g, &pn_op_modulate, in, n) || !pn_expect_rank(g, x, "x", 4)) return NULL;
     const ptrdiff_t *d = x->shape.dim;
+    if (beta && is_repeated(x, gamma, beta)) return of_repeated(g, x, gamma, beta);
     if (!pn_expect_shape(g, gamma, "gamma", beta ? x->shape : pn_shape4(d[0], 2 * d[1], d[2], d[3]))) return NULL;
     if (beta && !pn_expect_shape(g, beta, "beta", x->shape)) return NULL;
     if (!beta && d[1] % PN_BLOCK) return of_halves(g, x, gamma, d[1]);

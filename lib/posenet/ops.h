@@ -126,7 +126,8 @@ PN_API pn_tensor *pn_affine(pn_graph *g, pn_tensor *x, double scale, double shif
 /* (1 - mask) a + mask b. a, b [N,C,H,W]  mask [N,1,H,W] */
 PN_API pn_tensor *pn_lerp(pn_graph *g, pn_tensor *a, pn_tensor *b, pn_tensor *mask);
 /* x (1 + gamma) + beta, all [N,C,H,W]; beta NULL: gamma is [N,2C,H,W] and holds beta in its second half. Of an instance norm
- * it is a spatially modulated norm, whose normalised map is then not stored.        (Park et al. 2019, SPADE, eq. 1) */
+ * it is a spatially modulated norm, whose normalised map is then not stored.        (Park et al. 2019, SPADE, eq. 1)
+ * gamma and beta may both have 1 where they are to be repeated: [N,C,1,1], [N,1,H,W]; that is recorded as several ops. */
 PN_API pn_tensor *pn_modulate(pn_graph *g, pn_tensor *x, pn_tensor *gamma, pn_tensor *beta);
 /* Over the axes whose bits are set (PN_AXIS(2) | PN_AXIS(3); PN_ALL_AXES gives [1]); they stay as extent 1 (KEEP) or go. */
 #define PN_AXIS(i)  (1u << (i))

@@ -176,14 +176,6 @@ static void fill_in(pn_graph *g, const glocal_generator_net *net, const glocal_i
 
 /* ---- Region-adaptive normalisation ------------------------------------------------------------------------------------- */
 
-/* x (1 + gamma) + beta, each of one channel or of x's */
-static pn_tensor *modulate(pn_graph *g, pn_tensor *x, pn_tensor *gamma, pn_tensor *beta)
-{
-    pn_tensor *scale = pn_affine(g, gamma, 1, 1);
-    x = pn_mul(g, x, scale);
-    return pn_add(g, x, beta);
-}
-
 /* sigma(t_i) own + (1 - sigma(t_i)) of the layout's */
 static pn_tensor *blend(pn_graph *g, const glocal_region_net *net, int i, pn_tensor *own, pn_tensor *layouts)
 {
@@ -306,7 +298,7 @@ static pn_tensor *regain(pn_graph *g, const glocal_generator_net *net, pn_tensor
     pn_tensor *z = structure_hidden(g, &net->lst, structure);
     pn_tensor *gamma = gained(g, &net->lst.gamma, z, gain);
     pn_tensor *beta = gained(g, &net->lst.beta, z, gain);
-    return modulate(g, x1, gamma, beta);
+    return pn_modulate(g, x1, gamma, beta);
 }
 
 /* What is carried to make X2 from X1: local structure, or the point by point gain and shift of earlier work. */
@@ -338,7 +330,7 @@ static void transfer(pn_graph *g, const glocal_generator_net *net, const glocal_
         pn_tensor *beta = pn_slice(g, carried, 1, 1, 2);
         gamma = pn_mul(g, gamma, in->gain);
         beta = pn_mul(g, beta, in->gain);
-        out->regained = modulate(g, out->x1, gamma, beta);
+        out->regained = pn_modulate(g, out->x1, gamma, beta);
     } else {
         out->structure = pn_slice(g, carried, 1, 0, n);
         out->regained = regain(g, net, out->x1, out->structure, in->gain);

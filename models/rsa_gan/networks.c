@@ -63,10 +63,8 @@ pn_tensor *rsa_gan_modulated(pn_graph *g, const rsa_gan_mod *mod, pn_tensor *x, 
     style = pn_conv_layer_call(g, &mod->affine, style);
     pn_tensor *gain = half_of(g, style, 0);
     pn_tensor *shift = half_of(g, style, 1);
-    gain = pn_affine(g, gain, 1, 1);
     x = bare_norm(g, x);
-    x = pn_mul(g, x, gain);
-    return pn_add(g, x, shift);
+    return pn_modulate(g, x, gain, shift);
 }
 
 static pn_tensor *concat_block(pn_graph *g, const rsa_gan_mrb *b, pn_tensor *x, pn_tensor *t)

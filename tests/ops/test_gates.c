@@ -31,6 +31,14 @@ static void doubled(const pn_shape *of, pn_shape both[2])
     both[1].dim[1] *= 2;
 }
 
+/* Gain and shift of a sample's channels, or one map for all channels. */
+static void repeated(const pn_shape *of, bool channels, pn_shape out[3])
+{
+    const ptrdiff_t *d = of[0].dim;
+    out[0] = of[0];
+    out[1] = out[2] = channels ? pn_shape4(d[0], 1, d[2], d[3]) : pn_shape4(d[0], d[1], 1, 1);
+}
+
 START_TEST(every_isa_agrees_with_ref)
 {
     pn_shape both[2];
@@ -38,6 +46,11 @@ START_TEST(every_isa_agrees_with_ref)
     pn_test_parity(modulate, cases[_i], 3, PN_TOL_SUM4);
     pn_test_parity(halves, both, 2, PN_TOL_SUM4);
     pn_test_parity(gate, both + 1, 1, PN_TOL_EXP);
+    for (int channels = 0; channels < 2; channels++) {
+        pn_shape few[3];
+        repeated(cases[_i], channels, few);
+        pn_test_parity(modulate, few, 3, PN_TOL_SUM);
+    }
     if (_i == 0) return;                                /* a norm of one number has a slope of 300, and noise as large */
     pn_test_parity(of_norm, both, 2, PN_TOL_SUM);
     pn_test_parity(of_active_norm, cases[_i], 3, PN_TOL_SUM);
@@ -51,6 +64,11 @@ START_TEST(gradients_match_differences)
     pn_test_gradients(modulate, cases[_i], 3, 0);
     pn_test_gradients(halves, both, 2, 0);
     pn_test_gradients(gate, both + 1, 1, 0);
+    for (int channels = 0; channels < 2; channels++) {
+        pn_shape few[3];
+        repeated(cases[_i], channels, few);
+        pn_test_gradients(modulate, few, 3, 0);
+    }
     pn_test_gradients(of_norm, both, 2, 0);
 }
 END_TEST
@@ -129,6 +147,11 @@ START_TEST(what_does_not_fit_is_refused)
     x = pn_test_zeros(g, cases[1][0]);
     ck_assert_ptr_null(pn_modulate(g, x, x, NULL));
     pn_test_refused(g, PN_ERR_SHAPE, "pn_modulate: gamma is [2,5,3,7], expected [2,10,3,7]");
+    pn_graph_free(g);
+    g = pn_test_graph();
+    x = pn_test_zeros(g, cases[1][0]);
+    ck_assert_ptr_null(pn_modulate(g, x, pn_test_zeros(g, pn_shape4(2, 5, 1, 1)), pn_test_zeros(g, pn_shape4(2, 1, 3, 7))));
+    pn_test_refused(g, PN_ERR_SHAPE, "pn_modulate: gamma is [2,5,1,1], expected [2,5,3,7]");
     pn_graph_free(g);
     g = pn_test_graph();
     ck_assert_ptr_null(pn_gelu_gate(g, pn_test_zeros(g, cases[1][0])));
