@@ -4,6 +4,7 @@
  * by side on the context's threads, each to its own place.
  */
 #include "data/clips.h"
+#include "data/epoch.h"
 #include "data/helpers.h"
 
 #include <stdio.h>
@@ -31,11 +32,7 @@ struct pn_chunks {
 
 static void order_epoch(pn_chunks *l, uint64_t epoch)
 {
-    char stream[48];
-    for (ptrdiff_t i = 0; i < l->clips->count; i++) l->order[i] = i;
-    snprintf(stream, sizeof stream, "clips/%llu", (unsigned long long)epoch);
-    pn_rng rng = pn_rng_named(l->opt.seed, stream);
-    if (l->opt.order == PN_SHUFFLED) pn_rng_shuffle(&rng, l->order, l->clips->count);
+    pn_epoch_order(l->opt.seed, "clips", epoch, l->opt.order, l->order, l->clips->count);
     l->ordered = epoch;
 }
 

@@ -6,6 +6,7 @@
  */
 #include "core/background.h"
 #include "data/augment.h"
+#include "data/epoch.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -165,12 +166,7 @@ static pn_status load_pair(pn_loader *l, helper *h, slot *s, ptrdiff_t item)
 
 static void order_epoch(pn_loader *l, uint64_t epoch)
 {
-    char stream[32];
-    const ptrdiff_t n = pn_dataset_pairs(l->data);
-    for (ptrdiff_t i = 0; i < n; i++) l->order[i] = i;
-    snprintf(stream, sizeof stream, "order/%llu", (unsigned long long)epoch);
-    pn_rng rng = pn_rng_named(l->opt.seed, stream);
-    if (l->opt.order == PN_SHUFFLED) pn_rng_shuffle(&rng, l->order, n);
+    pn_epoch_order(l->opt.seed, "order", epoch, l->opt.order, l->order, pn_dataset_pairs(l->data));
     l->ordered = epoch;
 }
 

@@ -1,4 +1,5 @@
 /* lib/data/view_loader.c - pairs of views for training; contract in posenet/views.h */
+#include "data/epoch.h"
 #include "data/helpers.h"
 #include "data/views.h"
 
@@ -16,12 +17,7 @@ struct pn_view_loader {
 
 static void order_epoch(pn_view_loader *l, uint64_t epoch)
 {
-    char stream[48];
-    const ptrdiff_t n = pn_views_count(l->views);
-    for (ptrdiff_t i = 0; i < n; i++) l->order[i] = i;
-    snprintf(stream, sizeof stream, "views/%llu", (unsigned long long)epoch);
-    pn_rng rng = pn_rng_named(l->opt.seed, stream);
-    if (l->opt.order == PN_SHUFFLED) pn_rng_shuffle(&rng, l->order, n);
+    pn_epoch_order(l->opt.seed, "views", epoch, l->opt.order, l->order, pn_views_count(l->views));
     l->ordered = epoch;
 }
 
