@@ -5,7 +5,9 @@
 #include "support/pntest.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 pn_safetensors expected_open(const char *name)
@@ -195,4 +197,31 @@ const char *narrow_vgg(void)
     ck_assert_int_eq(pn_checkpoint_save(pn_test_ctx(), path, &part, 1, NULL, 0), PN_OK);
     pn_params_free(p);
     return path;
+}
+
+pn_model *tiny_model(const char *name, const char *task, const char *set, double tau)
+{
+    static char words[8][64];
+    const char *list[8];
+    int n = 0;
+    snprintf(words[n++], sizeof *words, "tau=%g", tau);
+    snprintf(words[n++], sizeof *words, "tau_start=%g", tau);
+    for (const char *at = set ? set : ""; *at; at += strspn(at, " ")) {
+        const int length = (int)strcspn(at, " ");
+        snprintf(words[n++], sizeof *words, "%.*s", length, at);
+        at += length;
+    }
+    for (int i = 0; i < n; i++) list[i] = words[i];
+    pn_model *m = pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = name, .preset = "tiny", .task = task, .set = list, .n_set = n });
+    if (!m) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
+    return m;
+}
+
+void param_fill(pn_tensor *t, double value)
+{
+    const ptrdiff_t n = pn_shape_count(pn_tensor_shape(t));
+    pn_real *v = malloc((size_t)n * sizeof *v);
+    for (ptrdiff_t i = 0; i < n; i++) v[i] = (pn_real)value;
+    pn_param_set(t, v);
+    free(v);
 }

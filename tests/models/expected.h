@@ -5,7 +5,7 @@
 #define EXPECTED_H
 
 #include "io/io.h"
-#include "posenet/train.h"
+#include "posenet/model.h"
 
 /* golden/NAME.safetensors */
 pn_safetensors expected_open(const char *name);
@@ -30,6 +30,11 @@ typedef struct {
 int expect_gradients(const pn_safetensors *f, const expected_gradients *e, pn_adam *adam, const pn_params *p);
 /* How many the file has. */
 int stored_gradients(const pn_safetensors *f, const char *where, const char *part);
+
+/* A tiny model at this temperature; set: options with blanks between them, task and set may be NULL. */
+pn_model *tiny_model(const char *name, const char *task, const char *set, double tau);
+/* Every number of the parameter. */
+void param_fill(pn_tensor *t, double value);
 
 /* A file of VGG19 at a quarter of its widths, filled by the formula; remove() it. */
 const char *narrow_vgg(void);

@@ -147,26 +147,6 @@ static void sample_free(sample *s)
 
 /* ---- A model and its training -------------------------------------------------------------------------------------------- */
 
-/* set: options with blanks between them */
-static pn_model *model_of(const char *task, const char *set, double tau)
-{
-    static char words[8][64];
-    const char *list[8];
-    int n = 0;
-    snprintf(words[n++], sizeof *words, "tau=%g", tau);
-    snprintf(words[n++], sizeof *words, "tau_start=%g", tau);
-    for (const char *at = set ? set : ""; *at; at += strspn(at, " ")) {
-        const int length = (int)strcspn(at, " ");
-        snprintf(words[n++], sizeof *words, "%.*s", length, at);
-        at += length;
-    }
-    for (int i = 0; i < n; i++) list[i] = words[i];
-    pn_model *m = pn_model_new(
-        pn_test_ctx(), &(pn_model_opt){ .name = "glocal", .preset = "tiny", .task = task, .set = list, .n_set = n });
-    if (!m) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
-    return m;
-}
-
 static void fill(pn_model *m)
 {
     formula_fill(m->part[GLOCAL_PART_G].params, "", gains);
@@ -279,7 +259,7 @@ static void check_step(const golden_case *c)
 {
     pn_safetensors f = golden_open(c->file);
     sample s = sample_make(c->mask);
-    pn_model *m = model_of(c->task, c->set, c->tau);
+    pn_model *m = tiny_model("glocal", c->task, c->set, c->tau);
     const char *vgg = c->vgg ? narrow_vgg() : NULL;
     glocal_training *t = training_of(m, c->stage, hardly, vgg);
     if (vgg) remove(vgg);
@@ -329,7 +309,7 @@ START_TEST(three_steps_with_adam_match_torch)
     };
     pn_safetensors f = golden_open("tiny");
     sample s = sample_make(NULL);
-    pn_model *m = model_of("pose", "region_drop=0", 0.1);
+    pn_model *m = tiny_model("glocal", "pose", "region_drop=0", 0.1);
     glocal_training *t = training_of(m, "joint", 1e-3, NULL);
     const pn_model_input in = input_of(&s);
     fill(m);
@@ -369,7 +349,7 @@ static void check_picture(const char *set, const char *key, bool labels_given)
 {
     pn_safetensors f = golden_open("tiny");
     sample s = sample_make(NULL);
-    pn_model *m = model_of("pose", set, 0.01);
+    pn_model *m = tiny_model("glocal", "pose", set, 0.01);
     pn_generation *gen = pn_generation_new(m, N, H, W);
     if (!gen) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
     fill(m);
@@ -469,7 +449,7 @@ END_TEST
 
 START_TEST(inpainting_has_no_stage_parsing)
 {
-    pn_model *m = model_of("inpaint", NULL, 0.1);
+    pn_model *m = tiny_model("glocal", "inpaint", NULL, 0.1);
     ck_assert_ptr_null(
         pn_training_new(m, &(pn_training_opt){ .stage = "parsing", .batch = 1, .height = H, .width = W }));
     ck_assert_ptr_nonnull(strstr(pn_ctx_message(pn_test_ctx()), "train its stage generator"));
@@ -484,7 +464,7 @@ START_TEST(x1_is_held_to_vgg19_only_where_there_is_one)
         &(pn_model_opt){ .name = "glocal", .set = (const char *[]){ "lambda_regularisation=30" }, .n_set = 1 });
     ck_assert_msg(m != NULL, "full has its 256 channels: %s", pn_ctx_message(pn_test_ctx()));
     pn_model_free(m);
-    m = model_of("pose", "vgg_narrow=4 lambda_regularisation=30", 0.1);
+    m = tiny_model("glocal", "pose", "vgg_narrow=4 lambda_regularisation=30", 0.1);
     ck_assert_ptr_null(pn_training_new(m, &(pn_training_opt){ .batch = 1, .height = H, .width = W }));
     ck_assert_ptr_nonnull(strstr(pn_ctx_message(pn_test_ctx()), "give one with --vgg19"));
     pn_model_free(m);

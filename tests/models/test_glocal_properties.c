@@ -28,6 +28,7 @@
  *                          a_region_is_whole_classes_one_or_two, sides_of_a_rectangle_are_near_half_the_height
  * 20 merged labels         data/test_image.c: twenty_labels_become_all_eight_classes
  */
+#include "models/expected.h"
 #include "support/pntest.h"
 
 #include "../models/glocal/training.h"
@@ -134,15 +135,6 @@ static pn_real *values_of(const figure *f, const pn_tensor *t)
     return v;
 }
 
-static void set_all(pn_tensor *t, double value)
-{
-    const ptrdiff_t n = pn_shape_count(pn_tensor_shape(t));
-    pn_real *v = malloc((size_t)n * sizeof *v);
-    for (ptrdiff_t i = 0; i < n; i++) v[i] = (pn_real)value;
-    pn_param_set(t, v);
-    free(v);
-}
-
 /* ---- The graph ------------------------------------------------------------------------------------------------------------ */
 
 /* The hidden region's code is pooled from other cells. */
@@ -198,7 +190,7 @@ START_TEST(without_a_visible_codes_stay_to_the_bit)
     glocal_model *m = model_with("inpaint", NULL, NULL);
     sample *s = sample_make();
     figure f = figure_of(m);
-    set_all(m->g.ggr.mix, 0);
+    param_fill(m->g.ggr.mix, 0);
     show(&f, m, s);
     run_figure(&f);
     pn_real *codes = values_of(&f, f.out.codes), *filled = values_of(&f, f.out.filled),
@@ -437,7 +429,7 @@ START_TEST(transfer_begins_as_the_closing_block_alone)
     sample *s = sample_make();
     pn_tensor *const zero[] = { m->g.lst.gamma.weight, m->g.lst.gamma.bias, m->g.lst.beta.weight, m->g.lst.beta.bias };
     for (int i = 0; i < 4; i++)
-        if (zero[i]) set_all(zero[i], 0);
+        if (zero[i]) param_fill(zero[i], 0);
     pn_real *x2 = x2_of(m, s, 1), *alone = x2_of(none, s, 1);
     ck_assert_mem_eq(x2, alone, CODE * PIXELS / 16 * sizeof *x2);
     free(x2);
@@ -475,8 +467,8 @@ static void flatten(const glocal_model *m)
 {
     const glocal_region_net *n = &m->g.region;
     pn_tensor *const zero[] = { n->gamma.weight, n->beta.weight, n->res.conv2.weight, n->res.conv2.bias };
-    for (int i = 0; i < 4; i++) set_all(zero[i], 0);
-    set_all(n->gamma.bias, -1);
+    for (int i = 0; i < 4; i++) param_fill(zero[i], 0);
+    param_fill(n->gamma.bias, -1);
 }
 
 /* Its weights sum to 1, before the closing block: the block's norm would divide rounding by the root of its epsilon. */

@@ -144,26 +144,6 @@ static pn_model_input input_of(const sample *s, const pn_model *m)
 
 /* ---- A model and its training -------------------------------------------------------------------------------------------- */
 
-/* set: options with blanks between them */
-static pn_model *model_of(const char *set, double tau)
-{
-    static char words[8][64];
-    const char *list[8];
-    int n = 0;
-    snprintf(words[n++], sizeof *words, "tau=%g", tau);
-    snprintf(words[n++], sizeof *words, "tau_start=%g", tau);
-    for (const char *at = set ? set : ""; *at; at += strspn(at, " ")) {
-        const int length = (int)strcspn(at, " ");
-        snprintf(words[n++], sizeof *words, "%.*s", length, at);
-        at += length;
-    }
-    for (int i = 0; i < n; i++) list[i] = words[i];
-    pn_model *m = pn_model_new(pn_test_ctx(),
-                               &(pn_model_opt){ .name = "rsa_gan", .preset = "tiny", .set = list, .n_set = n });
-    if (!m) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
-    return m;
-}
-
 /* Attention's sharpness is ten times what the formula gives, in float. */
 static void fill(pn_model *m, double tau)
 {
@@ -317,7 +297,7 @@ START_TEST(stages_losses_and_gradients_of_a_step_match_torch)
 {
     const golden_case *c = &cases[_i];
     pn_safetensors f = expected_open(c->file);
-    pn_model *m = model_of(c->set, c->tau);
+    pn_model *m = tiny_model("rsa_gan", NULL, c->set, c->tau);
     sample *s = sample_make(m);
     const char *vgg = c->vgg ? narrow_vgg() : NULL;
     rsa_gan_training *t = training_of(m, hardly, vgg);
@@ -349,7 +329,7 @@ END_TEST
 START_TEST(three_steps_with_adam_match_torch)
 {
     pn_safetensors f = expected_open("rsa_gan_tiny");
-    pn_model *m = model_of(NULL, 0.1);
+    pn_model *m = tiny_model("rsa_gan", NULL, NULL, 0.1);
     sample *s = sample_make(m);
     rsa_gan_training *t = training_of(m, 5e-4, NULL);
     const pn_model_input in = input_of(s, m);

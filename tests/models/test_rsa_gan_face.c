@@ -65,11 +65,19 @@ static void picture_of(pn_model *m, pn_real *image)
     free(s);
 }
 
-/* To the bit where files hold all of a number; those of doubles hold its float32. */
-static void same_picture(const pn_real *a, const pn_real *b)
+/* The model that the file says, which it frees, paints what m does: to the bit where files hold all of a number; those of
+ * doubles hold its float32. */
+static pn_model *same_from_file(pn_model *m, pn_weights *w)
 {
     const double most = sizeof(pn_real) == sizeof(float) ? 0 : 1e-4;
-    for (int i = 0; i < 3 * PIXELS; i++) ck_assert_double_le(fabs((double)a[i] - (double)b[i]), most);
+    pn_real should[3 * PIXELS], is[3 * PIXELS];
+    pn_model *again = opened(NULL, w);
+    if (!again || pn_model_load(again, w)) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
+    picture_of(m, should);
+    picture_of(again, is);
+    for (int i = 0; i < 3 * PIXELS; i++) ck_assert_double_le(fabs((double)is[i] - (double)should[i]), most);
+    pn_weights_free(w);
+    return again;
 }
 
 /* ---- Options -------------------------------------------------------------------------------------------------------------- */
@@ -92,15 +100,9 @@ START_TEST(another_programs_file_says_its_switches)
         if (strncmp(notes[i].key, "pn.", 3) != 0) theirs[kept++] = notes[i];
     ck_assert_int_eq(pn_params_init_rest(m->part[0].params, 1), PN_OK);
     pn_weights *w = saved(m->part, 1, theirs, kept);
-    pn_model *again = opened(NULL, w);
-    if (!again || pn_model_load(again, w)) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
+    pn_model *again = same_from_file(m, w);
     const pn_model_option *o = pn_model_kind_of(m)->options;
     for (int i = 0; o[i].key; i++) ck_assert_str_eq(pn_model_get(again, o[i].key), pn_model_get(m, o[i].key));
-    pn_real a[3 * PIXELS], b[3 * PIXELS];
-    picture_of(m, a);
-    picture_of(again, b);
-    same_picture(a, b);
-    pn_weights_free(w);
     pn_model_free(again);
     pn_model_free(m);
 }
@@ -169,20 +171,13 @@ START_TEST(a_checkpoint_brings_the_network_that_style_looks_through)
     pn_model *m = model_of("style_enc=vgg");
     pn_note notes[PN_MODEL_NOTES];
     pn_part parts[4];
-    pn_real a[3 * PIXELS], b[3 * PIXELS];
     const int n = pn_model_parts(m, parts);
     ck_assert_int_eq(n, 4);
     ck_assert_ptr_null(pn_params_find(parts[RSA_GAN_PART_G].params, "features.0.weight"));
     for (int i = 0; i < n; i++) ck_assert_int_eq(pn_params_init_rest(parts[i].params, 3), PN_OK);
     ck_assert_int_eq(pn_params_init(parts[RSA_GAN_PART_LOOK].params, 4), PN_OK);       /* others than a fresh model's */
     pn_weights *w = saved(parts, n, notes, pn_model_notes(m, notes));
-    pn_model *again = opened(NULL, w);
-    if (!again || pn_model_load(again, w)) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
-    picture_of(m, a);
-    picture_of(again, b);
-    same_picture(a, b);
-    pn_weights_free(w);
-    pn_model_free(again);
+    pn_model_free(same_from_file(m, w));
     pn_model_free(m);
 }
 END_TEST

@@ -22,6 +22,7 @@
  * 20 label 10               tests/data/test_pose_maps.c
  * 21 every switch           test_rsa_gan.c, which also sees that every parameter learns
  */
+#include "models/expected.h"
 #include "support/pntest.h"
 
 #include "../models/rsa_gan/training.h"
@@ -144,15 +145,6 @@ static pn_tensor *param(world *w, const char *name)
     return t;
 }
 
-static void set_all(pn_tensor *t, double value)
-{
-    const ptrdiff_t n = pn_shape_count(pn_tensor_shape(t));
-    pn_real *v = malloc((size_t)n * sizeof *v);
-    for (ptrdiff_t i = 0; i < n; i++) v[i] = (pn_real)value;
-    pn_param_set(t, v);
-    free(v);
-}
-
 static void expect_same(const pn_real *a, const pn_real *b, ptrdiff_t n, double tol)
 {
     for (ptrdiff_t i = 0; i < n; i++)
@@ -211,7 +203,7 @@ START_TEST(semantics_do_not_start_mixed)
     world *w = world_new(NULL, false);
     run(w);
     pn_real *before = values(w, w->out.semantics);
-    set_all(param(w, "rpsf.value.weight"), 0.3);
+    param_fill(param(w, "rpsf.value.weight"), 0.3);
     run(w);
     pn_real *after = values(w, w->out.semantics);
     expect_same(before, after, WIDTH * CELLS, 0);
@@ -226,7 +218,7 @@ START_TEST(a_joint_is_seen_by_its_classes_alone)
 {
     const bool all = _i == 1;
     world *w = world_new(all ? "rpsf_joints=all" : NULL, true);
-    set_all(param(w, "rpsf.mix.weight"), 0);            /* F_sem = U + bias then, class by class */
+    param_fill(param(w, "rpsf.mix.weight"), 0);            /* F_sem = U + bias then, class by class */
     run(w);
     pn_real *before = values(w, w->out.semantics);
     for (int p = 0; p < PIXELS; p++) w->pose[0][PN_L_WRIST * PIXELS + p] += 2;
@@ -246,14 +238,14 @@ END_TEST
 START_TEST(a_shut_fusion_leaves_regions_and_semantics_alone)
 {
     world *w = world_new(NULL, true);
-    set_all(param(w, "rpsf.gate.weight"), 0);
-    set_all(param(w, "rpsf.gate.bias"), -200);
-    set_all(param(w, "rpsf.mix.bias"), 0);
-    set_all(param(w, "rpsf.delta.bias"), 0);
+    param_fill(param(w, "rpsf.gate.weight"), 0);
+    param_fill(param(w, "rpsf.gate.bias"), -200);
+    param_fill(param(w, "rpsf.mix.bias"), 0);
+    param_fill(param(w, "rpsf.delta.bias"), 0);
     run(w);
     pn_real *soft = values(w, w->out.soft), *shut = values(w, w->out.semantics);
     expect_labelled(w, soft);
-    set_all(param(w, "rpsf.mix.weight"), 0);
+    param_fill(param(w, "rpsf.mix.weight"), 0);
     run(w);
     pn_real *unmixed = values(w, w->out.semantics);
     expect_same(shut, unmixed, WIDTH * CELLS, 0);
@@ -269,7 +261,7 @@ static void make_style_plain(world *w)
 {
     static const char *const zero[] = { "style.down1.conv2.weight", "style.res0.conv2.weight", "style.res0.conv2.bias",
                                         "style.res1.conv2.weight", "style.res1.conv2.bias" };
-    for (int i = 0; i < 5; i++) set_all(param(w, zero[i]), 0);
+    for (int i = 0; i < 5; i++) param_fill(param(w, zero[i]), 0);
 }
 
 START_TEST(codes_of_a_plain_picture_are_its_style)
@@ -399,7 +391,7 @@ START_TEST(a_pose_that_corresponds_to_itself_carries_everything_along)
 {
     world *w = world_new(NULL, true);
     memcpy(w->pose[1], w->pose[0], sizeof w->pose[0]);
-    set_all(w->own->g.corr.tau, 1e-5);
+    param_fill(w->own->g.corr.tau, 1e-5);
     run(w);
     pn_tensor *const carried[] = { w->out.aligned, w->out.matched, w->out.prior };
     pn_tensor *const from[] = { w->out.style, w->out.semantics, w->out.soft };
@@ -478,8 +470,8 @@ START_TEST(a_block_without_its_last_convolution_is_the_identity)
     static const char *const kinds[] = { "inject=mod", "inject=adain", "inject=concat" };
     world *w = world_new(kinds[_i], true);
     block *b = block_new();
-    set_all(param(w, "inject.mrb0.conv2.weight"), 0);
-    set_all(param(w, "inject.mrb0.conv2.bias"), 0);
+    param_fill(param(w, "inject.mrb0.conv2.weight"), 0);
+    param_fill(param(w, "inject.mrb0.conv2.bias"), 0);
     b->y = rsa_gan_mrb_call(b->graph, &w->own->g.inject[0], b->x, b->t);
     block_run(b);
     ck_assert_mem_eq(b->given, b->got, sizeof b->given);
@@ -492,8 +484,8 @@ START_TEST(modulation_by_nothing_is_the_norm)
 {
     world *w = world_new(NULL, true);
     block *b = block_new(), *norm = block_new();
-    set_all(param(w, "inject.mrb0.mod1.affine.weight"), 0);
-    set_all(param(w, "inject.mrb0.mod1.affine.bias"), 0);
+    param_fill(param(w, "inject.mrb0.mod1.affine.weight"), 0);
+    param_fill(param(w, "inject.mrb0.mod1.affine.bias"), 0);
     b->y = rsa_gan_modulated(b->graph, &w->own->g.inject[0].mod1, b->x, b->t);
     pn_tensor *silent = pn_affine(norm->graph, norm->t, 0, 0);
     pn_tensor *x = pn_instance_norm(norm->graph, norm->x, NULL, NULL, 1e-5);
@@ -519,9 +511,9 @@ START_TEST(a_shut_gate_is_the_identity)
 {
     world *w = world_new(_i == 0 ? "gdcca_gate=closed" : NULL, true);
     block *b = block_new();
-    if (_i == 1) set_all(param(w, "gdcca.block0.gate.dw.bias"), -1e4);
-    set_all(param(w, "gdcca.block0.ff.out.weight"), 0);
-    set_all(param(w, "gdcca.block0.ff.out.bias"), 0);
+    if (_i == 1) param_fill(param(w, "gdcca.block0.gate.dw.bias"), -1e4);
+    param_fill(param(w, "gdcca.block0.ff.out.weight"), 0);
+    param_fill(param(w, "gdcca.block0.ff.out.bias"), 0);
     gdcca(w, b);
     ck_assert_mem_eq(b->given, b->got, sizeof b->given);
     free(b);
@@ -534,7 +526,7 @@ START_TEST(an_open_gate_adds_both)
 {
     world *open = world_new("gdcca_gate=open", true), *driven = world_new(NULL, true);
     block *a = block_new(), *b = block_new();
-    set_all(param(driven, "gdcca.block0.gate.dw.bias"), 1e4);
+    param_fill(param(driven, "gdcca.block0.gate.dw.bias"), 1e4);
     gdcca(open, a);
     gdcca(driven, b);
     expect_same(a->got, b->got, WIDTH * CELLS, 1e-6);
@@ -690,8 +682,8 @@ START_TEST(undecided_discriminators_give_a_half)
     pn_params *d = w->m->part[RSA_GAN_PART_D].params;
     const pn_shape image = pn_shape4(1, 3, H, W);
     for (int i = 0; i < 2; i++) {
-        set_all(pn_params_find(d, i ? "pair.head.weight" : "pose.head.weight"), 0);
-        set_all(pn_params_find(d, i ? "pair.head.bias" : "pose.head.bias"), 0.5);
+        param_fill(pn_params_find(d, i ? "pair.head.weight" : "pose.head.weight"), 0);
+        param_fill(pn_params_find(d, i ? "pair.head.bias" : "pose.head.bias"), 0.5);
     }
     pn_graph *g = pn_graph_new(pn_test_ctx());
     pn_tensor *real = pn_input(g, "real", image, PN_CONST), *fake = pn_input(g, "fake", image, PN_CONST);

@@ -173,13 +173,6 @@ static void grads_are_finite(const trial *t)
     for (int i = 0; i < INPUTS; i++) ck_assert(all_finite(t->grad[i], pn_shape_count(t->shape[i])));
 }
 
-static void on_every_isa(void (*check)(pn_isa))
-{
-    pn_isa isas[PN_ISA_NEON + 1];
-    const int n = pn_test_isas(isas);
-    for (int i = 0; i < n; i++) check(isas[i]);
-}
-
 enum { QUERIES = 50, KEYS = 200, FEATURES = 5, VALUES = 3 };
 static const pn_shape row_bias[INPUTS] = SHAPES(1, QUERIES, KEYS, FEATURES, VALUES, 1, QUERIES);
 static const pn_shape column_bias[INPUTS] = SHAPES(1, QUERIES, KEYS, FEATURES, VALUES, 1, 1);
@@ -200,7 +193,7 @@ static void hide_row_and_columns(pn_isa isa)
     grads_are_finite(&t);
     trial_free(&t);
 }
-START_TEST(hidden_rows_are_zero_and_hidden_columns_weigh_nothing) { on_every_isa(hide_row_and_columns); } END_TEST
+START_TEST(hidden_rows_are_zero_and_hidden_columns_weigh_nothing) { pn_test_every_isa(hide_row_and_columns); } END_TEST
 
 static void hide_all_alike(pn_isa isa)
 {
@@ -216,7 +209,7 @@ static void hide_all_alike(pn_isa isa)
     grads_are_finite(&t);
     trial_free(&t);
 }
-START_TEST(columns_all_at_one_large_negative_number_share_the_weight) { on_every_isa(hide_all_alike); } END_TEST
+START_TEST(columns_all_at_one_large_negative_number_share_the_weight) { pn_test_every_isa(hide_all_alike); } END_TEST
 
 /* Logits of some thousands: each query takes the value of its best key. Large ones come late, and in any block. */
 static void huge_logits(pn_isa isa)
@@ -244,7 +237,7 @@ static void huge_logits(pn_isa isa)
     grads_are_finite(&t);
     trial_free(&t);
 }
-START_TEST(huge_logits_pick_the_best_key) { on_every_isa(huge_logits); } END_TEST
+START_TEST(huge_logits_pick_the_best_key) { pn_test_every_isa(huge_logits); } END_TEST
 
 static void nan_in(pn_isa isa)
 {
@@ -268,7 +261,7 @@ static void nan_in(pn_isa isa)
     ck_assert(isnan(t.grad[Q][0]) && isnan(t.grad[BIAS][0]) && isfinite(t.grad[V][0]));
     trial_free(&t);
 }
-START_TEST(nan_in_a_row_is_nan_in_its_result_alone) { on_every_isa(nan_in); } END_TEST
+START_TEST(nan_in_a_row_is_nan_in_its_result_alone) { pn_test_every_isa(nan_in); } END_TEST
 
 static void one_alone(pn_isa isa)
 {
@@ -283,7 +276,7 @@ static void one_alone(pn_isa isa)
     }
     trial_free(&all);
 }
-START_TEST(a_gradient_is_the_same_alone_as_with_others) { on_every_isa(one_alone); } END_TEST
+START_TEST(a_gradient_is_the_same_alone_as_with_others) { pn_test_every_isa(one_alone); } END_TEST
 
 /* ---- Memory ---------------------------------------------------------------------------------------------------- */
 

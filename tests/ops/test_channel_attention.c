@@ -112,13 +112,6 @@ static void trial_run(trial *t, pn_isa isa)
     pn_ctx_free(ctx);
 }
 
-static void on_every_isa(void (*check)(pn_isa))
-{
-    pn_isa isas[PN_ISA_NEON + 1];
-    const int n = pn_test_isas(isas);
-    for (int i = 0; i < n; i++) check(isas[i]);
-}
-
 static void rows_and_scales(pn_isa isa)
 {
     trial *t = trial_make(), *seven = trial_make();
@@ -134,7 +127,7 @@ static void rows_and_scales(pn_isa isa)
     free(t);
     free(seven);
 }
-START_TEST(rows_sum_to_one_and_lengths_do_not_count) { on_every_isa(rows_and_scales); }
+START_TEST(rows_sum_to_one_and_lengths_do_not_count) { pn_test_every_isa(rows_and_scales); }
 END_TEST
 
 static void moved(pn_real *to, const pn_real *from)
@@ -157,7 +150,7 @@ static void permuted(pn_isa isa)
     free(t);
     free(other);
 }
-START_TEST(positions_moved_together_move_the_result) { on_every_isa(permuted); }
+START_TEST(positions_moved_together_move_the_result) { pn_test_every_isa(permuted); }
 END_TEST
 
 /* Channel 3 of q and 40 of k are zero. */
@@ -171,7 +164,7 @@ static void dead(pn_isa isa)
     for (int i = 0; i < AREA; i++) ck_assert(t->dq[3 * AREA + i] == 0 && t->dk[40 * AREA + i] == 0);
     free(t);
 }
-START_TEST(a_channel_of_zeros_looks_at_all_alike) { on_every_isa(dead); }
+START_TEST(a_channel_of_zeros_looks_at_all_alike) { pn_test_every_isa(dead); }
 END_TEST
 
 START_TEST(what_does_not_fit_is_refused)

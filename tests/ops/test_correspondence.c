@@ -121,13 +121,6 @@ static void trial_run(trial *t, pn_isa isa)
     pn_ctx_free(ctx);
 }
 
-static void on_every_isa(void (*check)(pn_isa))
-{
-    pn_isa isas[PN_ISA_NEON + 1];
-    const int n = pn_test_isas(isas);
-    for (int i = 0; i < n; i++) check(isas[i]);
-}
-
 static bool all_zero(const pn_real *v, ptrdiff_t count)
 {
     for (ptrdiff_t i = 0; i < count; i++)
@@ -162,7 +155,7 @@ static void nothing_valid(pn_isa isa)
     }
     free(t);
 }
-START_TEST(without_a_valid_cell_all_weigh_the_same_and_hidden_ones_weigh_nothing) { on_every_isa(nothing_valid); } END_TEST
+START_TEST(without_a_valid_cell_all_weigh_the_same_and_hidden_ones_weigh_nothing) { pn_test_every_isa(nothing_valid); } END_TEST
 
 /* The keys are the queries: every position's best match is itself, and at a low temperature nothing else counts. */
 static void itself(pn_isa isa)
@@ -185,7 +178,7 @@ static void itself(pn_isa isa)
     for (int i = 0; i < 2 * CELLS; i++) ck_assert_double_eq_tol((double)t->peak[i], 1.0 / CELLS, 1e-4);
     free(t);
 }
-START_TEST(equal_maps_match_themselves) { on_every_isa(itself); } END_TEST
+START_TEST(equal_maps_match_themselves) { pn_test_every_isa(itself); } END_TEST
 
 /* Of ones comes one, whatever the logits, with hidden cells too. */
 static void sums(pn_isa isa)
@@ -201,7 +194,7 @@ static void sums(pn_isa isa)
     }
     free(t);
 }
-START_TEST(rows_sum_to_one) { on_every_isa(sums); }
+START_TEST(rows_sum_to_one) { pn_test_every_isa(sums); }
 END_TEST
 
 /* The keys are the queries of three rows and five columns on, around the edges; every other weight is 0. */
@@ -226,7 +219,7 @@ static void permutation(pn_isa isa)
                          (double)t->value[i / CELLS * CELLS + from[i % CELLS]]);
     free(t);
 }
-START_TEST(a_permutation_is_carried_to_the_bit) { on_every_isa(permutation); }
+START_TEST(a_permutation_is_carried_to_the_bit) { pn_test_every_isa(permutation); }
 END_TEST
 
 static void threads_alike(pn_isa isa)
@@ -248,7 +241,7 @@ static void threads_alike(pn_isa isa)
     }
     free(one);
 }
-START_TEST(any_number_of_threads_gives_the_same_bits) { on_every_isa(threads_alike); } END_TEST
+START_TEST(any_number_of_threads_gives_the_same_bits) { pn_test_every_isa(threads_alike); } END_TEST
 
 /* ---- Memory -------------------------------------------------------------------------------------------------------- */
 

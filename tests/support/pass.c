@@ -90,6 +90,13 @@ int pn_test_isas(pn_isa isas[PN_ISA_NEON + 1])
     return n;
 }
 
+void pn_test_every_isa(void (*check)(pn_isa))
+{
+    pn_isa isas[PN_ISA_NEON + 1];
+    const int n = pn_test_isas(isas);
+    for (int i = 0; i < n; i++) check(isas[i]);
+}
+
 pn_graph *pn_test_graph(void)
 {
     pn_graph *g = pn_graph_new(pn_test_ctx());

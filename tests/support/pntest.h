@@ -96,5 +96,6 @@ pn_tensor *pn_test_probe(pn_graph *g, pn_tensor *x, pn_test_layout layout);
 
 /* The instruction sets this run tests: all that the machine has, or reference and PN_ISA's. returns how many. */
 int pn_test_isas(pn_isa isas[PN_ISA_NEON + 1]);
+void pn_test_every_isa(void (*check)(pn_isa));          /* on each of them in turn */
 
 #endif
