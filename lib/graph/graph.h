@@ -249,7 +249,6 @@ pn_status pn_plan_settle(pn_plan *p);           /* settle.c: what need not be co
 pn_status pn_plan_order(pn_plan *p);            /* order.c: forward steps that make room go first */
 pn_status pn_plan_place(pn_plan *p);            /* place.c: lifetimes, shared memory, the arena */
 
-/* What the passes above build with; -1 or NULL: no memory. */
 /* Memory that plans take turns in (memory.c). */
 pn_status pn_memory_join(pn_memory *m, pn_plan *p);     /* a plan that was placed; the memory grows as needed */
 void pn_memory_leave(pn_plan *p);
@@ -259,6 +258,7 @@ const pn_tensor *pn_memory_waiting(const pn_plan *p);
 void pn_plan_resolve(pn_plan *p);               /* place.c: pointers into the arenas */
 uint8_t *pn_buffer_at(const pn_plan *p, int buffer);
 
+/* What the passes above build with; -1 or NULL: no memory. */
 int pn_plan_add_value(pn_plan *p, pn_tensor *t, pn_shape shape, int block);
 pn_step *pn_plan_add_step(pn_plan *p, bool backward, const pn_node *node);
 int pn_plan_add_buffer(pn_plan *p, size_t bytes);
