@@ -211,8 +211,11 @@ test: all $(SMALL_PROGRAMS) $(BUILD)/bin/tests $(BUILD)/bin/tests-double
 gradcheck: $(BUILD)/bin/tests-double
 	$(BUILD)/bin/tests-double
 tests: $(BUILD)/bin/tests $(BUILD)/bin/tests-double
+# All cases, by two processes at a time: most of a test runs on one thread.
 run-tests: all $(SMALL_PROGRAMS) $(BUILD)/bin/tests
-	$(BUILD)/bin/tests
+	@PN_TEST_SHARE=1/2 $(BUILD)/bin/tests > $(BUILD)/tests-1.log 2>&1 & one=$$!; \
+	PN_TEST_SHARE=2/2 $(BUILD)/bin/tests > $(BUILD)/tests-2.log 2>&1; other=$$?; wait $$one; first=$$?; \
+	cat $(BUILD)/tests-1.log $(BUILD)/tests-2.log; exit $$((first | other))
 soak: $(BUILD)/bin/tests
 	PN_TEST_ROUNDS=$(or $(SOAK_ROUNDS),2000) CK_DEFAULT_TIMEOUT=36000 CK_RUN_SUITE=graph $(BUILD)/bin/tests
 fault: all $(SMALL_PROGRAMS) $(BUILD)/bin/tests

@@ -1,7 +1,8 @@
 /* tests/main.c - every TCase *X_cases(void) under tests/, one suite per folder; the build lists them in cases.def
  *
  * Check's own variables choose and tune: CK_RUN_SUITE=ops, CK_RUN_CASE=conv2d, CK_FORK=no under a debugger,
- * CK_VERBOSITY=verbose, CK_TIMEOUT_MULTIPLIER=10 under valgrind.
+ * CK_VERBOSITY=verbose, CK_TIMEOUT_MULTIPLIER=10 under valgrind. PN_TEST_SHARE=2/3 runs every third case, from the second on:
+ * as many processes as a machine has cores share the cases out so.
  */
 #define _GNU_SOURCE
 #include "core/cpu.h"
@@ -30,6 +31,16 @@ static int runs(const char *suite)
     return sizeof(pn_real) == sizeof(float) || strcmp(suite, "programs") != 0;
 }
 
+static int parse_share(unsigned *first, unsigned *step)
+{
+    const char *share = getenv("PN_TEST_SHARE");
+    char rest;
+    *first = *step = 1;
+    if (!share || (sscanf(share, "%u/%u%c", first, step, &rest) == 2 && *first >= 1 && *first <= *step)) return 1;
+    fprintf(stderr, "PN_TEST_SHARE=%s is no share like 1/2: which one, of how many\n", share);
+    return 0;
+}
+
 static int print_isas(void)
 {
     for (pn_isa isa = PN_ISA_REF; isa <= PN_ISA_NEON; isa++)
@@ -41,13 +52,17 @@ int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "--isas") == 0) return print_isas();
     setenv("CK_DEFAULT_TIMEOUT", "120", 0);             /* seconds per test: loaded machines and sanitizers are slow */
+    unsigned share, shares;
+    if (!parse_share(&share, &shares)) return EXIT_FAILURE;
     SRunner *runner = srunner_create(NULL);
     Suite *suite = NULL;
+    const char *last = NULL;
     for (size_t i = 0; cases[i].suite; i++) {
-        if (!runs(cases[i].suite)) continue;
-        if (!suite || i == 0 || strcmp(cases[i].suite, cases[i - 1].suite) != 0) {
+        if (i % shares != share - 1 || !runs(cases[i].suite)) continue;
+        if (!suite || strcmp(cases[i].suite, last) != 0) {
             suite = suite_create(cases[i].suite);
             srunner_add_suite(runner, suite);
+            last = cases[i].suite;
         }
         suite_add_tcase(suite, cases[i].make());
     }
