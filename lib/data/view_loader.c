@@ -24,7 +24,7 @@ static void order_epoch(pn_view_loader *l, uint64_t epoch)
 /* One of the azimuths that the source's model has at its elevation; the source itself is one of them. */
 static ptrdiff_t draw_target(const pn_view_loader *l, ptrdiff_t source, uint64_t epoch, uint64_t place)
 {
-    const pn_view *s = pn_views_view(l->views, source);
+    const pn_object_view *s = pn_views_view(l->views, source);
     ptrdiff_t there[PN_AZIMUTHS], n = 0;
     for (int a = 0; a < PN_AZIMUTHS; a++) {
         const ptrdiff_t i = pn_views_find(l->views, s->model, a, s->elevation);

@@ -33,9 +33,9 @@ static pn_status model_of(pn_view_list *l, const char *model, ptrdiff_t *out)
     return status;
 }
 
-static pn_status keep_view(pn_view_list *l, const char *name, char *model, const pn_view *read, const char *file, long line)
+static pn_status keep_view(pn_view_list *l, const char *name, char *model, const pn_object_view *read, const char *file, long line)
 {
-    pn_view v = *read;
+    pn_object_view v = *read;
     pn_status status = model_of(l, model, &v.model);
     if (status) return status;
     ptrdiff_t *at = &l->at[v.model][v.azimuth * PN_ELEVATIONS + v.elevation];
@@ -65,7 +65,7 @@ static pn_status read_name(pn_view_list *l, char *name, const char *file, long l
         && azimuth % 2 == 0 && azimuth < 2 * PN_AZIMUTHS && *model && !strchr(model, '/');
     pn_status status;
     if (good)
-        status = keep_view(l, name, model, &(pn_view){ .azimuth = azimuth / 2, .elevation = elevation / 10 }, file, line);
+        status = keep_view(l, name, model, &(pn_object_view){ .azimuth = azimuth / 2, .elevation = elevation / 10 }, file, line);
     else
         status = pn_fail(l->ctx, PN_ERR_FORMAT,
                          "%s:%ld: '%.60s' is no view, expected MODEL_A_E: azimuth 0, 2 … 34 (tens of degrees) and elevation 0, "
@@ -189,7 +189,7 @@ void pn_views_free(pn_views *v)
 }
 
 ptrdiff_t pn_views_count(const pn_views *v) { return (ptrdiff_t)v->list.count; }
-const pn_view *pn_views_view(const pn_views *v, ptrdiff_t i) { return &v->list.view[i]; }
+const pn_object_view *pn_views_view(const pn_views *v, ptrdiff_t i) { return &v->list.view[i]; }
 ptrdiff_t pn_views_models(const pn_views *v) { return (ptrdiff_t)v->list.models; }
 
 ptrdiff_t pn_views_find(const pn_views *v, ptrdiff_t model, int azimuth, int elevation)
@@ -199,7 +199,7 @@ ptrdiff_t pn_views_find(const pn_views *v, ptrdiff_t model, int azimuth, int ele
     return in ? v->list.at[model][azimuth * PN_ELEVATIONS + elevation] - 1 : -1;
 }
 
-void pn_view_code(const pn_view *view, float out[PN_VIEW_CODE])
+void pn_view_code(const pn_object_view *view, float out[PN_VIEW_CODE])
 {
     for (int i = 0; i < PN_VIEW_CODE; i++) out[i] = 0.0f;
     out[view->azimuth] = 1.0f;

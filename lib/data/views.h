@@ -11,7 +11,7 @@ enum { PN_MODEL_VIEWS = PN_AZIMUTHS * PN_ELEVATIONS };
 typedef struct {
     pn_ctx *ctx;
     pn_arena arena;
-    pn_view *view;
+    pn_object_view *view;
     size_t count, room;
     long *line;                     /* [count] where a view stands */
     size_t line_room;

@@ -15,7 +15,7 @@ typedef struct {
     const char *name;               /* MODEL_A_E: azimuth in tens of degrees (0, 2 … 34), elevation in degrees (0, 10, 20) */
     ptrdiff_t model;
     int azimuth, elevation;         /* steps of 20 and of 10 degrees */
-} pn_view;
+} pn_object_view;
 typedef struct { ptrdiff_t source, target; } pn_view_pair;      /* views */
 
 /**
@@ -27,12 +27,12 @@ typedef struct { ptrdiff_t source, target; } pn_view_pair;      /* views */
 PN_API pn_views *pn_views_open(pn_ctx *ctx, const char *folder, const char *split);
 PN_API void pn_views_free(pn_views *v);
 PN_API ptrdiff_t pn_views_count(const pn_views *v);
-PN_API const pn_view *pn_views_view(const pn_views *v, ptrdiff_t i);    /* in the list's order */
+PN_API const pn_object_view *pn_views_view(const pn_views *v, ptrdiff_t i);    /* in the list's order */
 PN_API ptrdiff_t pn_views_models(const pn_views *v);
 PN_API ptrdiff_t pn_views_find(const pn_views *v, ptrdiff_t model, int azimuth, int elevation);        /* -1: not there */
 
 /* Which azimuth, then which elevation: 1 at each of the two, else 0. */
-PN_API void pn_view_code(const pn_view *view, float out[PN_VIEW_CODE]);
+PN_API void pn_view_code(const pn_object_view *view, float out[PN_VIEW_CODE]);
 /* [3,H,W] in [-1,1], stretched. */
 PN_API pn_status pn_views_picture(const pn_views *v, ptrdiff_t i, ptrdiff_t height, ptrdiff_t width, float *out);
 

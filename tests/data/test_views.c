@@ -232,7 +232,7 @@ START_TEST(every_view_is_a_source_once_and_targets_are_of_its_model_and_elevatio
         assert_works(pn_view_loader_next(l, &b));
         ck_assert_int_eq((int)b.epoch, 0);
         for (int i = 0; i < 5; i++) {
-            const pn_view *s = pn_views_view(v, b.pair[i].source), *t = pn_views_view(v, b.pair[i].target);
+            const pn_object_view *s = pn_views_view(v, b.pair[i].source), *t = pn_views_view(v, b.pair[i].target);
             used[b.pair[i].source]++;
             turned += s->azimuth != t->azimuth;
             ck_assert(s->model == t->model && s->elevation == t->elevation);
