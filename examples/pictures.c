@@ -1,6 +1,8 @@
 /* examples/pictures.c - sheets of pictures, and what lies inside a model made visible */
 #include "pictures.h"
 
+#include "posenet/clips.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,14 +74,17 @@ pn_model *painter_model(pn_ctx *ctx, const char *weights, pn_model_opt opt, ptrd
 pn_status painter_new(painter *p, pn_model *model, ptrdiff_t height, ptrdiff_t width, paint_use use)
 {
     *p = (painter){ .ctx = pn_model_ctx(model), .height = height, .width = width };
-    const size_t plane = (size_t)(height * width) * sizeof(float);
     p->needs = pn_model_needs_at(model, height);
+    const bool track = p->needs.reads == PN_READS_TRACKS;
+    const ptrdiff_t longest = PN_TRACK_CHANNELS * (p->needs.frames + 2 * PN_TRACK_MARGIN);
+    const size_t plane = (size_t)(height * width) * sizeof(float), picture = track && longest > 3 * height * width
+                         ? (size_t)longest * sizeof(float) : 3 * plane;
     p->generation = (use == PAINT_ONCE ? pn_generation_once : pn_generation_new)(model, 1, height, width);
     if (!p->generation) return pn_ctx_status(p->ctx);
     float **pictures[] = { &p->source, &p->target, &p->image }, **poses[] = { &p->pose_source, &p->pose_target };
     bool ok = true;
-    for (int i = 0; i < 3; i++) ok = (*pictures[i] = pn_ctx_alloc(p->ctx, 3 * plane)) && ok;
-    for (int i = 0; i < 2; i++) ok = (*poses[i] = pn_ctx_alloc(p->ctx, (size_t)pn_pose_channels(p->needs.limbs) * plane)) && ok;
+    for (int i = 0; i < 3; i++) ok = (*pictures[i] = pn_ctx_alloc(p->ctx, picture)) && ok;
+    for (int i = 0; i < 2; i++) ok = (*poses[i] = pn_ctx_alloc(p->ctx, (size_t)p->needs.channels * plane)) && ok;
     float **labels[] = { &p->parsing, &p->parsing_target };
     for (int i = 0; i < 2 && p->needs.classes; i++)
         ok = (*labels[i] = pn_ctx_alloc(p->ctx, (size_t)p->needs.classes * plane)) && ok;
@@ -124,7 +129,7 @@ static pn_status load_person(const painter *p, const pn_person *person, float *p
 pn_status painter_run(painter *p)
 {
     const pn_model_input in = { .source = p->source, .pose_source = p->pose_source, .pose_target = p->pose_target,
-                                .parsing_source = p->parsing, .hole = p->hole,
+                                .parsing_source = p->parsing, .hole = p->hole, .begins = p->begins,
                                 .parsing_target = p->knows_target ? p->parsing_target : NULL };
     return pn_generation_run(p->generation, &in, p->image);
 }

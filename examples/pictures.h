@@ -20,6 +20,7 @@ typedef struct {
     pn_model_needs needs;
     pn_merge merge;                 /* of label maps; needs.classes 0: none */
     float *source, *target, *pose_source, *pose_target, *image, *parsing, *parsing_target;
+    bool begins;                    /* of tasks that make frame after frame: a new reference */
     bool knows_target;              /* parsing_target holds the target's label map: a pair's, where it has one */
     float *hole;                    /* NULL: nothing is missing; else taken by whoever fills it, released with the rest */
 } painter;

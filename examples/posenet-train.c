@@ -1,6 +1,7 @@
 /* examples/posenet-train.c - train a model on a data set: progress, log, samples, checkpoints, resume, report */
 #define _POSIX_C_SOURCE 200809L
 #include "cli.h"
+#include "feed.h"
 #include "pictures.h"
 
 #include <errno.h>
@@ -50,7 +51,7 @@ static void fill_options(request *r, cli_option o[OPTIONS])
     o[n++] = (cli_option){ "resume", NULL, "go on from the run's latest checkpoint", CLI_FLAG, { .flag = &r->resume } };
     o[n++] = (cli_option){ "vgg19", "FILE", "VGG19 weights, .safetensors or .pth (fixed-seed filters)", CLI_TEXT, { .text = &r->vgg19 } };
     o[n++] = (cli_option){ "recompute", "BLOCKS", "trade time for memory: block names or '*'", CLI_TEXT, { .text = &r->recompute } };
-    o[n++] = (cli_option){ "augment", "NAME", "none or market (none)", CLI_TEXT, { .text = &r->augment } };
+    o[n++] = (cli_option){ "augment", "NAME", "none; market for pairs; fashion or iper for dances (none)", CLI_TEXT, { .text = &r->augment } };
     o[n++] = (cli_option){ "save-every", "N", "steps between checkpoints (1000)", CLI_COUNT, { .count = &r->save_every } };
     o[n++] = (cli_option){ "sample-every", "N", "steps between sample sheets (500)", CLI_COUNT, { .count = &r->sample_every } };
     o[n++] = (cli_option){ "log-every", "N", "steps between rows of train.csv (10)", CLI_COUNT, { .count = &r->log_every } };
@@ -66,8 +67,7 @@ typedef struct {
     request *ask;
     pn_ctx *ctx;
     pn_run_folder *folder;
-    pn_dataset *data, *shown;                           /* shown: pairs of the sample sheets; may be data itself */
-    pn_loader *loader;
+    feed data, held_out;                                /* held_out: of the sample sheets; without a data set: data has them */
     pn_weights *checkpoint;                             /* to resume from, until it is loaded */
     pn_model *model;
     pn_training *training;
@@ -80,15 +80,15 @@ typedef struct {
 typedef struct { const char *name; int64_t from, to; } stage;
 enum { STAGES = 8 };
 
-static int plan_stages(const pn_model_kind *kind, const char *wanted, int64_t steps, stage out[STAGES])
+static int plan_stages(const pn_model_choice *stages, const char *wanted, int64_t steps, stage out[STAGES])
 {
     if (wanted && strcmp(wanted, "auto") != 0) return out[0] = (stage){ wanted, 0, steps }, 1;
     int n = 0;
     double share = 0;
-    for (; kind->stages[n].name && n < STAGES; n++) {
+    for (; stages[n].name && n < STAGES; n++) {
         const int64_t from = (int64_t)(share * (double)steps + 0.5);
-        share += kind->stages[n].share;
-        out[n] = (stage){ kind->stages[n].name, from, (int64_t)(share * (double)steps + 0.5) };
+        share += stages[n].share;
+        out[n] = (stage){ stages[n].name, from, (int64_t)(share * (double)steps + 0.5) };
     }
     out[n - 1].to = steps;
     return n;
@@ -103,14 +103,14 @@ static void stay_behind(stage stages[], int n, const char *reached, int64_t step
         if (stages[i].to > step) stages[i].to = stages[i + 1].from = step;
 }
 
-static int check_stage(const cli_program *p, const pn_model_kind *kind, const char *wanted)
+static int check_stage(const cli_program *p, const pn_model_choice *stages, const char *wanted)
 {
     char names[200] = "auto";
     if (!wanted || strcmp(wanted, "auto") == 0) return CLI_GO_ON;
-    for (int i = 0; kind->stages[i].name; i++) {
-        if (strcmp(kind->stages[i].name, wanted) == 0) return CLI_GO_ON;
+    for (int i = 0; stages[i].name; i++) {
+        if (strcmp(stages[i].name, wanted) == 0) return CLI_GO_ON;
         const size_t used = strlen(names);
-        snprintf(names + used, sizeof names - used, ", %s", kind->stages[i].name);
+        snprintf(names + used, sizeof names - used, ", %s", stages[i].name);
     }
     return cli_usage(p, "--stage is '%s', expected one of %s", wanted, names);
 }
@@ -128,7 +128,7 @@ typedef struct { char step[24], seconds[24], seed[24], epoch[24], position[24], 
 
 static int run_notes(const session *s, const char *stage_name, note_texts *t, pn_note notes[NOTES])
 {
-    const pn_loader_state at = pn_loader_where(s->loader);
+    const feed_state at = feed_where(&s->data);
     int n = pn_model_notes(s->model, notes);
     snprintf(t->step, sizeof t->step, "%" PRId64, s->step);
     snprintf(t->seconds, sizeof t->seconds, "%.0f", s->seconds + cli_seconds() - s->began);
@@ -232,29 +232,23 @@ static pn_status write_config(const session *s)
 static pn_status open_data(session *s)
 {
     const request *r = s->ask;
-    const pn_model_needs needs = pn_model_needs_at(s->model, r->size.height);
-    const pn_dataset_opt opt = { .kp_height = r->kp_size.height, .kp_width = r->kp_size.width,
-                                 .parsing = *needs.labelling ? needs.labelling : NULL };
-    s->data = pn_dataset_open(s->ctx, r->data, "train", &opt);
-    if (!s->data) return pn_ctx_status(s->ctx);
-    s->shown = pn_dataset_open(s->ctx, r->data, "test", &opt);         /* held-out pairs to look at, where there are some */
-    if (!s->shown) {
-        if (!r->common.quiet)
-            fprintf(stderr, "%s: sample sheets show training pairs: %s\n", s->program->name, pn_ctx_message(s->ctx));
-        s->shown = s->data;
-    }
-    const pn_loader_opt load = {
-        .batch = (ptrdiff_t)r->batch, .height = r->size.height, .width = r->size.width, .order = PN_SHUFFLED, .seed = r->common.seed,
-        .augment = r->augment && strcmp(r->augment, "market") == 0 ? PN_AUGMENT_MARKET : PN_AUGMENT_NONE,
-        .sigma = needs.sigma, .limbs = needs.limbs, .filter = needs.filter, .merge = needs.classes ? "" : NULL, .classes = needs.classes,
-        .hole = needs.hole, .place = needs.place,
-    };
+    feed_opt opt = { .folder = r->data, .split = "train", .augment = r->augment, .kp_height = r->kp_size.height,
+                     .kp_width = r->kp_size.width, .batch = (ptrdiff_t)r->batch, .height = r->size.height, .width = r->size.width,
+                     .seed = r->common.seed };
     const pn_weights *w = s->checkpoint;
-    const pn_loader_state from = w ? (pn_loader_state){ (uint64_t)noted(w, "pn.loader.seed"), (uint64_t)noted(w, "pn.loader.epoch"),
-                                                        (uint64_t)noted(w, "pn.loader.position") } : (pn_loader_state){ 0 };
-    s->loader = pn_loader_new(s->data, &load, w ? &from : NULL);
-    return s->loader ? PN_OK : pn_ctx_status(s->ctx);
+    const feed_state from = w ? (feed_state){ (uint64_t)noted(w, "pn.loader.seed"), (uint64_t)noted(w, "pn.loader.epoch"),
+                                              (uint64_t)noted(w, "pn.loader.position") } : (feed_state){ 0 };
+    const pn_status status = feed_open(&s->data, s->model, &opt, w ? &from : NULL);
+    if (status) return status;
+    opt.split = "test"; /* held-out samples to look at, where there are some */
+    if (!feed_data(&s->held_out, s->model, &opt)) return PN_OK;
+    if (!r->common.quiet)
+        fprintf(stderr, "%s: sample sheets show training data: %s\n", s->program->name, pn_ctx_message(s->ctx));
+    feed_close(&s->held_out);
+    return PN_OK;
 }
+
+static const feed *shown(const session *s) { return s->held_out.ctx ? &s->held_out : &s->data; }
 
 static pn_status start_from(session *s, const char *file)
 {
@@ -291,7 +285,7 @@ static pn_status make_model(session *s)
 
 static pn_status open_folder(session *s, pn_run_mode mode)
 {
-    const char *const *losses = pn_model_kind_of(s->model)->losses;
+    const char *const *losses = pn_model_losses(s->model);
     int n = 0;
     while (losses[n]) n++;
     s->folder = pn_run_open(s->ctx, s->ask->out, mode, losses, n);
@@ -337,17 +331,14 @@ static pn_status sample(session *s)
     enum { ROWS = 6 };
     const char *path = pn_run_sample_path(s->folder, s->step);
     s->sampled = s->step;
-    return path ? paint_sheet(&s->painter, s->shown, ROWS, path) : PN_ERR_NOMEM;
+    return path ? feed_sheet(&s->painter, shown(s), ROWS, path) : PN_ERR_NOMEM;
 }
 
 static pn_status one_step(session *s, double losses[PN_MAX_LOSSES])
 {
-    pn_batch batch;
-    const pn_status status = pn_loader_next(s->loader, &batch);
+    pn_model_input in;
+    const pn_status status = feed_next(&s->data, &in);
     if (status) return status;
-    const pn_model_input in = { .source = batch.source, .target = batch.target, .pose_source = batch.pose_source,
-                                .pose_target = batch.pose_target, .parsing_source = batch.parsing_source,
-                                .parsing_target = batch.parsing_target, .hole = batch.hole };
     const int64_t left = s->ask->steps - s->step;
     const double last = pn_model_decay_of(s->model).last;
     if (left < s->ask->decay)
@@ -448,7 +439,7 @@ static int train(session *s, const stage stages[], int n)
     while (i < n && s->step >= stages[i].to) i++;
     if (i == n) return already_done(s);
     pn_status status = painter_new(&s->painter, s->model, s->ask->size.height, s->ask->size.width, PAINT_ONCE);
-    if (!status) status = painter_labelling(&s->painter, pn_dataset_parsing(s->shown));
+    if (!status && shown(s)->pairs) status = painter_labelling(&s->painter, pn_dataset_parsing(shown(s)->pairs));
     if (!status) status = begin_stage(s, &stages[i]);
     if (!status) status = begin_writing(s);
     if (status) return cli_failed(s->program, s->ctx);
@@ -479,10 +470,10 @@ static int run(session *s)
 {
     stage stages[STAGES];
     if (make_model(s)) return cli_failed(s->program, s->ctx);
-    const pn_model_kind *kind = pn_model_kind_of(s->model);
-    const int known = check_stage(s->program, kind, s->ask->stage);
+    const pn_model_choice *of_task = pn_model_stages(s->model);
+    const int known = check_stage(s->program, of_task, s->ask->stage);
     if (known != CLI_GO_ON) return known;
-    const int n = plan_stages(kind, s->ask->stage, s->ask->steps, stages);
+    const int n = plan_stages(of_task, s->ask->stage, s->ask->steps, stages);
     if (s->ask->dry_run) return dry_run(s, stages, n);
     if (s->ask->resume) {
         if (find_run(s)) return cli_failed(s->program, s->ctx);
@@ -495,9 +486,8 @@ static void release(session *s)
 {
     pn_training_free(s->training);
     painter_free(&s->painter);
-    pn_loader_free(s->loader);
-    if (s->shown != s->data) pn_dataset_free(s->shown);
-    pn_dataset_free(s->data);
+    feed_close(&s->held_out);
+    feed_close(&s->data);
     pn_weights_free(s->checkpoint);
     pn_run_close(s->folder);
     pn_model_free(s->model);
@@ -534,9 +524,6 @@ int main(int argc, char **argv)
     if (!r.model) return cli_usage(&program, "--model is missing, as in --model gfla");
     if (!r.data && !r.dry_run) return cli_usage(&program, "--data is missing: the folder of the data set");
     if (!r.out && !r.dry_run) return cli_usage(&program, "--out is missing: the folder this run writes to");
-    if (r.augment && strcmp(r.augment, "none") != 0 && strcmp(r.augment, "market") != 0)
-        return cli_usage(&program, "--augment is '%s', expected none or market", r.augment);
-
     const struct sigaction stop = { .sa_handler = on_signal,
                                     .sa_flags = SA_RESTART | (int)SA_RESETHAND }; /* the second one kills */
     sigaction(SIGINT, &stop, NULL);

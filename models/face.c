@@ -126,7 +126,7 @@ pn_status pn_training_optimisers(pn_training *t, const char *rate, int g, int d)
             pn_adam_set_lr(t->adam[part], opt.lr);
         else if (!(t->adam[part] = pn_adam_new(m->part[part].params, opt)))
             return pn_ctx_status(m->ctx);
-        if (m->kind->face->keeps_moments) m->part[part].adam = t->adam[part];
+        if (m->face->keeps_moments) m->part[part].adam = t->adam[part];
     }
     return PN_OK;
 }

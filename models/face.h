@@ -8,6 +8,7 @@ enum { PN_MODEL_OPTIONS = 48, PN_OPTION_ROOM = 64 };
 
 struct pn_model {
     const pn_model_kind *kind;
+    const struct pn_model_face *face;                   /* of its task */
     pn_ctx *ctx;
     char value[PN_MODEL_OPTIONS][PN_OPTION_ROOM];       /* by option of the kind */
     char settings[4096];                                /* all options as "key=value …", for notes */
@@ -26,6 +27,7 @@ struct pn_training {
     double lr[4];                                       /* what each began with */
     const char *loss_name[PN_MAX_LOSSES];
     int losses;
+    pn_params *state;               /* what goes on in a resumed run and is no part of the model; NULL: nothing */
     pn_memory *memory;              /* in which its plans take turns */
     size_t bytes;                   /* what they do not share */
 };
@@ -44,7 +46,9 @@ struct pn_generation {
 typedef struct pn_model_face {
     size_t model_bytes, training_bytes, generation_bytes;       /* of structs that begin with the three above */
     bool keeps_moments; /* Adam's go on from stage to stage; false: each begins anew */
-    /* Options from a foreign weight file's names and shapes; false: not this model's weights. */
+    const pn_model_choice *stages;                              /* these two NULL: the kind's */
+    const char *const *losses;
+    /* Options from a foreign weight file's names and shapes; false: not this model's weights, or not this task's. */
     bool (*recognise)(pn_model *m, const pn_weights *weights);
     /* Options are resolved: check them and make the parameters (m->part). */
     pn_status (*make)(pn_model *m);

@@ -170,21 +170,38 @@ static const pn_model_kind *kind_for(pn_ctx *ctx, const pn_model_opt *opt)
     return kind;
 }
 
+static const pn_model_face *face_of(const pn_model_kind *kind, const char *task)
+{
+    for (int i = 0; !kind->face && kind->tasks[i].name; i++)
+        if (strcmp(kind->tasks[i].name, task) == 0) return kind->task_face[i];
+    return kind->face;
+}
+
+/* What was asked for, what the file says, else the first whose weights the file may hold. */
+static const char *task_for(pn_ctx *ctx, const pn_model_kind *kind, const pn_model_opt *opt)
+{
+    const char *noted = noted_as(opt->weights, "pn.task"), *wanted = opt->task ? opt->task : noted;
+    const bool foreign = opt->weights && !pn_weights_note(opt->weights, "pn.options");
+    for (int i = 0; !wanted && foreign && kind->tasks[i].name; i++) {
+        pn_model probe = { .kind = kind, .ctx = ctx };
+        if (face_of(kind, kind->tasks[i].name)->recognise(&probe, opt->weights)) wanted = kind->tasks[i].name;
+    }
+    return choose(ctx, kind->tasks, wanted, "task");
+}
+
 /* Defaults, then the preset, then what the weight file says, then what the caller set. */
 static pn_status resolve(pn_model *m, const pn_model_opt *opt)
 {
     const pn_model_kind *kind = m->kind;
     const char *noted = opt->weights ? pn_weights_note(opt->weights, "pn.options") : NULL;
-    const char *noted_preset = noted_as(opt->weights, "pn.preset"), *noted_task = noted_as(opt->weights, "pn.task");
+    const char *noted_preset = noted_as(opt->weights, "pn.preset");
     const pn_model_preset *preset = preset_of(m->ctx, kind, opt->preset ? opt->preset : noted_preset);
     if (!preset) return PN_ERR_ARG;
     m->preset = preset->name;
-    m->task = choose(m->ctx, kind->tasks, opt->task ? opt->task : noted_task, "task");
-    if (!m->task) return PN_ERR_ARG;
     for (int i = 0; kind->options[i].key; i++) strcpy(m->value[i], kind->options[i].value);
     pn_status status = set_options(m, preset->settings, "preset");
     if (!status && noted && !opt->preset) status = set_options(m, noted, pn_weights_path(opt->weights));
-    if (!status && opt->weights && !noted && !kind->face->recognise(m, opt->weights))
+    if (!status && opt->weights && !noted && !m->face->recognise(m, opt->weights))
         status = pn_ctx_fail(m->ctx, PN_ERR_FORMAT, "%s does not look like weights of %s: the names that tell its widths are missing",
                              pn_weights_path(opt->weights), kind->name);
     for (int i = 0; !status && i < opt->n_set; i++) status = set_option(m, opt->set[i], strlen(opt->set[i]), "--set");
@@ -198,12 +215,15 @@ static pn_status resolve(pn_model *m, const pn_model_opt *opt)
 pn_model *pn_model_new(pn_ctx *ctx, const pn_model_opt *opt)
 {
     const pn_model_kind *kind = kind_for(ctx, opt);
-    pn_model *m = kind ? pn_ctx_alloc(ctx, kind->face->model_bytes) : NULL;
+    const char *task = kind ? task_for(ctx, kind, opt) : NULL;
+    pn_model *m = task ? pn_ctx_alloc(ctx, face_of(kind, task)->model_bytes) : NULL;
     if (!m) return NULL;
     m->kind = kind;
+    m->task = task;
+    m->face = face_of(kind, task);
     m->ctx = ctx;
     m->seed = opt->seed;
-    if (!resolve(m, opt) && !kind->face->make(m)) return m;
+    if (!resolve(m, opt) && !m->face->make(m)) return m;
     pn_model_free(m);
     return NULL;
 }
@@ -237,6 +257,8 @@ pn_model_decay pn_model_decay_of(const pn_model *m)
 }
 
 const char *pn_model_task_of(const pn_model *m) { return m->task; }
+const pn_model_choice *pn_model_stages(const pn_model *m) { return m->face->stages ? m->face->stages : m->kind->stages; }
+const char *const *pn_model_losses(const pn_model *m) { return m->face->losses ? m->face->losses : m->kind->losses; }
 
 int pn_model_parts(const pn_model *m, pn_part parts[4])
 {
@@ -250,7 +272,7 @@ pn_status pn_model_load(pn_model *m, const pn_weights *weights)
     const int n = pn_model_parts(m, parts);
     const pn_status status = pn_weights_load(weights, parts[0].prefix, parts[0].params, PN_LOAD_EXACT, NULL);
     if (!status) pn_weights_report(weights, "the generator", parts, n, 1);
-    return status || !m->kind->face->loaded ? status : m->kind->face->loaded(m, weights);
+    return status || !m->face->loaded ? status : m->face->loaded(m, weights);
 }
 
 pn_status pn_model_start(pn_model *m, const pn_weights *weights, pn_load_report found[4])
@@ -261,7 +283,7 @@ pn_status pn_model_start(pn_model *m, const pn_weights *weights, pn_load_report 
     pn_part parts[4];
     const int n = pn_model_parts(m, parts);
     if (!status) pn_weights_report(weights, "the generator", parts, n, n);
-    if (!status && m->kind->face->started) m->kind->face->started(m, weights);
+    if (!status && m->face->started) m->face->started(m, weights);
     return status;
 }
 
@@ -285,34 +307,37 @@ int pn_model_notes(const pn_model *m, pn_note notes[PN_MODEL_NOTES])
 
 pn_model_needs pn_model_needs_at(const pn_model *m, ptrdiff_t height)
 {
-    return m->kind->face->needs ? m->kind->face->needs(m, height) : (pn_model_needs){ .sigma = 6, .labelling = "" };
+    pn_model_needs needs = m->face->needs ? m->face->needs(m, height) : (pn_model_needs){ .sigma = 6, .labelling = "" };
+    if (!needs.channels) needs.channels = pn_pose_channels(needs.limbs);
+    return needs;
 }
 
 /* ---- Training -------------------------------------------------------------------------------------------------------------- */
 
-static const char *last_stage(const pn_model_kind *kind)
+static const char *last_stage(const pn_model_choice *stages)
 {
     const char *last = NULL;
-    for (int i = 0; kind->stages[i].name; i++) last = kind->stages[i].name;
+    for (int i = 0; stages[i].name; i++) last = stages[i].name;
     return last;
 }
 
 pn_training *pn_training_new(pn_model *m, const pn_training_opt *opt)
 {
-    const char *stage = choose(m->ctx, m->kind->stages, opt->stage ? opt->stage : last_stage(m->kind), "stage");
+    const pn_model_choice *stages = pn_model_stages(m);
+    const char *stage = choose(m->ctx, stages, opt->stage ? opt->stage : last_stage(stages), "stage");
     if (!stage || pn_model_size_check(m->ctx, m->kind, opt->height, opt->width)) return NULL;
     if (opt->batch < 1) {
         pn_ctx_fail(m->ctx, PN_ERR_ARG, "the batch is %td, expected 1 or more", opt->batch);
         return NULL;
     }
-    pn_training *t = pn_ctx_alloc(m->ctx, m->kind->face->training_bytes);
+    pn_training *t = pn_ctx_alloc(m->ctx, m->face->training_bytes);
     if (!t) return NULL;
     t->model = m;
     t->stage = stage;
     t->opt = *opt;
     pn_status status = PN_OK;
     for (int i = 0; i < m->parts && !status; i++) status = pn_params_init_rest(m->part[i].params, m->seed);
-    if (!status && !m->kind->face->train(t)) return t;
+    if (!status && !m->face->train(t)) return t;
     pn_training_free(t);
     return NULL;
 }
@@ -320,10 +345,11 @@ pn_training *pn_training_new(pn_model *m, const pn_training_opt *opt)
 void pn_training_free(pn_training *t)
 {
     if (!t) return;
-    t->model->kind->face->train_free(t);
+    t->model->face->train_free(t);
     pn_memory_free(t->memory);
+    pn_params_free(t->state);
     for (int i = 0; i < 4; i++)
-        if (!t->model->kind->face->keeps_moments) pn_adam_free(t->adam[i]);
+        if (!t->model->face->keeps_moments) pn_adam_free(t->adam[i]);
     pn_ctx_release(t->model->ctx, t);
 }
 
@@ -336,7 +362,7 @@ int pn_training_losses(const pn_training *t, const char *names[PN_MAX_LOSSES])
 pn_status pn_training_step(pn_training *t, const pn_model_input *in, double losses[PN_MAX_LOSSES])
 {
     double unread[PN_MAX_LOSSES];
-    return t->model->kind->face->step(t, in, losses ? losses : unread);
+    return t->model->face->step(t, in, losses ? losses : unread);
 }
 
 void pn_training_scale_lr(pn_training *t, double factor)
@@ -349,8 +375,9 @@ size_t pn_training_bytes(const pn_training *t) { return t->bytes + pn_memory_byt
 
 int pn_training_parts(const pn_training *t, pn_part parts[4])
 {
-    const int n = pn_model_parts(t->model, parts);
+    int n = pn_model_parts(t->model, parts);
     for (int i = 0; i < n; i++) parts[i].adam = t->adam[i] ? t->adam[i] : t->model->part[i].adam;
+    if (t->state) parts[n++] = (pn_part){ "state/", t->state, NULL };
     return n;
 }
 
@@ -370,8 +397,8 @@ static bool has_moments(const pn_weights *w, const pn_part *part)
 pn_status pn_training_load(pn_training *t, const pn_weights *checkpoint, const char *stage)
 {
     pn_part parts[4];
-    const int n = pn_training_parts(t, parts);
-    const bool same = !stage || strcmp(stage, t->stage) == 0, kept = t->model->kind->face->keeps_moments;
+    const int n = pn_training_parts(t, parts) - (t->state && stage && strcmp(stage, t->stage) != 0);
+    const bool same = !stage || strcmp(stage, t->stage) == 0, kept = t->model->face->keeps_moments;
     for (int i = 0; i < n; i++)
         if (!same && !(kept && has_moments(checkpoint, &parts[i]))) parts[i].adam = NULL;
     return pn_checkpoint_load(checkpoint, parts, n);
@@ -382,11 +409,11 @@ pn_status pn_training_load(pn_training *t, const pn_weights *checkpoint, const c
 static pn_generation *generation_make(pn_model *m, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width, bool seldom)
 {
     if (pn_model_size_check(m->ctx, m->kind, height, width)) return NULL;
-    pn_generation *gen = pn_ctx_alloc(m->ctx, m->kind->face->generation_bytes);
+    pn_generation *gen = pn_ctx_alloc(m->ctx, m->face->generation_bytes);
     if (!gen) return NULL;
     gen->model = m;
     gen->graph = pn_params_init_rest(m->part[0].params, m->seed) ? NULL : pn_graph_new(m->ctx);
-    if (gen->graph && !m->kind->face->describe(gen, count, height, width))
+    if (gen->graph && !m->face->describe(gen, count, height, width))
         gen->plan = pn_plan_new(gen->graph, &(pn_plan_opt){ .mode = PN_INFER, .seldom = seldom });
     if (gen->plan) return gen;
     pn_generation_free(gen);
@@ -408,13 +435,13 @@ void pn_generation_free(pn_generation *gen)
     if (!gen) return;
     pn_plan_free(gen->plan);
     pn_graph_free(gen->graph);
-    if (gen->model->kind->face->generation_free) gen->model->kind->face->generation_free(gen);
+    if (gen->model->face->generation_free) gen->model->face->generation_free(gen);
     pn_ctx_release(gen->model->ctx, gen);
 }
 
 pn_status pn_generation_run(pn_generation *gen, const pn_model_input *in, pn_real *image)
 {
-    pn_status status = gen->model->kind->face->feed(gen, in);
+    pn_status status = gen->model->face->feed(gen, in);
     if (!status) status = pn_forward(gen->plan);
     return status ? status : pn_get(gen->plan, gen->image, image);
 }

@@ -27,7 +27,8 @@ typedef struct {
     const pn_model_choice *stages;                      /* in the order they are trained */
     const char *const *losses;                          /* of all stages together, "total" first; ends with NULL */
     double decay;                                       /* share of the steps over which the rate falls to 0 */
-    const struct pn_model_face *face;
+    const struct pn_model_face *face;                   /* of all tasks; NULL: each has its own, */
+    const struct pn_model_face *const *task_face;       /* in the order of tasks */
 } pn_model_kind;
 
 PN_API const pn_model_kind *pn_model_kind_at(int i);            /* NULL past the last */
@@ -42,7 +43,7 @@ PN_API pn_status pn_model_size_check(pn_ctx *ctx, const pn_model_kind *kind, ptr
 typedef struct pn_model pn_model;
 typedef struct {
     const char *name;                           /* NULL: what `weights` says it is */
-    const char *preset, *task;                  /* NULL: what weights says, else the first */
+    const char *preset, *task;                  /* NULL: what weights says or looks like, else the first */
     const char *const *set;                     /* "key=value", stronger than preset and weights */
     int n_set;
     uint64_t seed;                              /* of the initial parameters */
@@ -61,6 +62,9 @@ PN_API void pn_model_size(const pn_model *m, ptrdiff_t *height, ptrdiff_t *width
 typedef struct { double share, last; } pn_model_decay;
 PN_API pn_model_decay pn_model_decay_of(const pn_model *m);
 PN_API const char *pn_model_task_of(const pn_model *m);
+/* What is the kind's, unless the model's task has its own: its stages, its losses ("total" first). */
+PN_API const pn_model_choice *pn_model_stages(const pn_model *m);
+PN_API const char *const *pn_model_losses(const pn_model *m);
 /* Its sets of parameters: the generator first, with the prefix "", then the rest. returns how many; at most 4. */
 PN_API int pn_model_parts(const pn_model *m, pn_part parts[4]);
 /* The generator's parameters, exactly; and what else generation reads, as far as the file has it. */
@@ -75,12 +79,25 @@ PN_API int pn_model_notes(const pn_model *m, pn_note notes[PN_MODEL_NOTES]);
 
 /* ---- Inputs: plain arrays of `count` samples ---------------------------------------------------------------------------- */
 
+/* What a task learns from, and the loader that has it:
+ *
+ * PAIRS   pn_loader (posenet/data.h). source, target, their poses: heat maps
+ * VIEWS   pn_view_loader (posenet/views.h). source, target; pose_source, pose_target are codes [count,21,1,1]
+ * DANCES, pn_chunks (posenet/clips.h). source and pose_source are the reference and its structure; to train, target, pose_target
+ * FACES   and mask_target are the T frames of a chunk, [T,count,…]; to generate, pose_target is the frame's structure
+ * TRACKS  pn_tracks_draw (posenet/clips.h). source [count,34,T+80] noisy, target [count,34,T] clean; [count,34,T] is made */
+typedef enum { PN_READS_PAIRS, PN_READS_VIEWS, PN_READS_DANCES, PN_READS_FACES, PN_READS_TRACKS } pn_model_reads;
+
 typedef struct {
     const pn_real *source, *target;             /* [count,3,H,W] in [-1,1]; target only to train */
     const pn_real *pose_source, *pose_target;   /* [count,18,H,W] heat maps; [count,30,H,W] for a model that needs limbs */
     /* For models that need them, else NULL. */
     const pn_real *parsing_source, *parsing_target;     /* [count,classes,H,W], 1 where a pixel is of the class; target only to train */
     const pn_real *hole;                        /* [count,1,H,W], 1 where the source is missing; NULL: nothing is */
+    /* For tasks that make frame after frame, DANCES and FACES. */
+    const pn_real *mask_target;                 /* [T,count,1,H,W], 1 where flow is judged; NULL: everywhere */
+    bool begins;                                /* nothing goes before: the reference takes the place of the frame before */
+    const pn_real *previous, *pose_previous;    /* to generate: the frame before and its structure; NULL: what was made last */
 } pn_model_input;
 
 /* What a program must make these from. */
@@ -92,6 +109,9 @@ typedef struct {
     const char *labelling;                      /* of the label maps, as pn_merge_find has it; "": their folder's, else lip20 */
     pn_hole_kind hole;                          /* to train with */
     pn_hole_place place;
+    pn_model_reads reads;
+    int channels;                               /* of a structure, a code, a track; of PAIRS those of the pose's maps */
+    ptrdiff_t frames;                           /* T, of a chunk or a track; else 0 */
 } pn_model_needs;
 PN_API pn_model_needs pn_model_needs_at(const pn_model *m, ptrdiff_t height);
 
@@ -119,7 +139,7 @@ PN_API pn_status pn_training_step(pn_training *t, const pn_model_input *in, doub
 /* From the next step on every network learns at its own rate times factor (0: not at all). */
 PN_API void pn_training_scale_lr(pn_training *t, double factor);
 PN_API size_t pn_training_bytes(const pn_training *t);          /* of all its plans, known before the first step */
-/* The model's parts with their optimisers, for checkpoints. */
+/* The model's parts with their optimisers, for checkpoints; and what the training itself must remember, as the frame before. */
 PN_API int pn_training_parts(const pn_training *t, pn_part parts[4]);
 /* Go on from a checkpoint that was saved in `stage` (NULL: in this one). In the same stage all of it, as pn_checkpoint_load
  * has it; from another one moments go on as far as the file has them, if the model keeps them, else they begin anew. */
@@ -132,7 +152,13 @@ PN_API pn_generation *pn_generation_new(pn_model *m, ptrdiff_t count, ptrdiff_t 
 /* The same for one picture or a few: weights are packed in every run, in half the memory, and the first picture comes sooner. */
 PN_API pn_generation *pn_generation_once(pn_model *m, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width);
 PN_API void pn_generation_free(pn_generation *gen);
-PN_API pn_status pn_generation_run(pn_generation *gen, const pn_model_input *in, pn_real *image);      /* [count,3,H,W] */
+/**
+ * image: [count,3,H,W]; of TRACKS [count,34,T].
+ *
+ * Frame after frame (DANCES, FACES): set source and pose_source once more in every run, pose_target of the frame, and begins in
+ * the first. Each picture goes before the next one, with its structure; memory stays the same however many there are.
+ */
+PN_API pn_status pn_generation_run(pn_generation *gen, const pn_model_input *in, pn_real *image);
 PN_API size_t pn_generation_bytes(const pn_generation *gen);
 PN_API double pn_generation_macs(const pn_generation *gen);     /* of a run: pn_graph_macs */
 

@@ -260,11 +260,11 @@ static void report_part(const pn_weights *w, const char *what, const pn_part *pa
         pn_ctx_log(w->ctx, PN_LOG_INFO, "%s: of another shape, these keep their values: %s", w->file.name, list_text(&other, text));
 }
 
-/* A parameter's, an optimiser's, or the divided weight that old spectral norm left beside weight_orig. */
+/* A parameter's, an optimiser's, a training's own, or the divided weight that old spectral norm left beside weight_orig. */
 static bool is_known(const char *name, const pn_part parts[], int n_parts)
 {
     char longer[512];
-    if (strncmp(name, "adam.", 5) == 0) return true;
+    if (strncmp(name, "adam.", 5) == 0 || strncmp(name, "state/", 6) == 0) return true;
     snprintf(longer, sizeof longer, "%s_orig", name);
     for (int i = 0; i < n_parts; i++) {
         const size_t n = strlen(parts[i].prefix);

@@ -74,7 +74,7 @@ static pn_scope encoder_scope(const pn_scope *s, int step)
     return step == 0 ? pn_scope_in(s, "block0") : pn_scope_in(s, "encoder%d", step - 1);
 }
 
-static gfla_encoder encoder_make(const pn_scope *s, const gfla_config *c, int in)
+gfla_encoder gfla_encoder_make(const pn_scope *s, const gfla_config *c, int in)
 {
     gfla_encoder e;
     for (int i = 0; i < GFLA_ENCODER; i++) {
@@ -97,7 +97,7 @@ static int kernel_at(const gfla_config *c, int level) { return level < GFLA_LEVE
 
 /* ours: attention averages k^2 weighted samples, so the source enters the decoder 1/k^2 as large as the target's features; from
  * published weights that is made up for, a short training needs it from the start. */
-static gfla_encoder source_make(const pn_scope *s, const gfla_config *c)
+gfla_encoder gfla_source_make(const pn_scope *s, const gfla_config *c)
 {
     gfla_encoder e;
     for (int i = 0, in = 3; i < GFLA_ENCODER; i++) {
@@ -109,10 +109,9 @@ static gfla_encoder source_make(const pn_scope *s, const gfla_config *c)
     return e;
 }
 
-static gfla_flow_net flow_net_make(const pn_scope *s, const gfla_config *c)
+gfla_flow_net gfla_flow_net_make(const pn_scope *s, const gfla_config *c, int in, int sources)
 {
-    gfla_flow_net net = { .decoders = GFLA_FLOW_ENCODER - finest_level(c) };
-    int in = 3 + 2 * GFLA_STRUCTURE;
+    gfla_flow_net net = { .decoders = GFLA_FLOW_ENCODER - finest_level(c), .sources = sources };
     for (int i = 0; i < GFLA_FLOW_ENCODER; i++) {
         const pn_scope at = encoder_scope(s, i);
         const int out = width(c->flow_base, c->flow_cap, i);
@@ -129,8 +128,10 @@ static gfla_flow_net flow_net_make(const pn_scope *s, const gfla_config *c)
         pn_scope output = pn_scope_in(s, "output%d", i);
         output.weights.value = flow_start;
         const pn_scope mask = pn_scope_in(s, "mask%d.0", i);
-        net.output[i] = pn_conv_layer_make(&output, out, 2, 3, same3);
-        net.mask[i] = pn_conv_layer_make(&mask, out, 1, 3, same3);
+        net.output[i] = pn_conv_layer_make(&output, out, 2 * sources, 3, same3);
+        net.mask[i] = pn_conv_layer_make(&mask, out, sources, 3, same3);
+        net.head[net.heads] = i;
+        net.level[net.heads++] = level;
     }
     return net;
 }
@@ -144,30 +145,42 @@ static gfla_attention attention_make(const pn_scope *s, int c, int hidden, int k
     return a;
 }
 
-static gfla_target target_make(const pn_scope *s, const gfla_config *c)
+gfla_decoder gfla_decoder_make(const pn_scope *s, const gfla_config *c, int sources)
 {
-    gfla_target t = { .encoder = encoder_make(s, c, GFLA_STRUCTURE) };
+    static const char *const one[] = { "attn%d" }, *const two[] = { "attn_p%d", "attn_r%d" };
+    const char *const *names = sources == 1 ? one : two;
+    gfla_decoder d = { .sources = sources };
     for (int i = 0; i < GFLA_ENCODER; i++) {
         const int level = GFLA_ENCODER - i, in = width(c->base, c->cap, level - 1);
         const int out = width(c->base, c->cap, level > 1 ? level - 2 : 0);
-        const pn_scope attn = pn_scope_in(s, "attn%d", i), res = pn_scope_in(s, "decoder%d.0.model.0", i);
-        const pn_scope up = pn_scope_in(s, "decoder%d.1", i);
-        if (c->kernel[level]) t.attention[i] = attention_make(&attn, in, c->hidden, c->kernel[level]);
-        t.res[i] = res_make(&res, in);
-        t.up[i] = up_make(&up, in, in, out);
+        for (int k = 0; k < sources && c->kernel[level]; k++) {
+            const pn_scope attn = pn_scope_in(s, names[k], i);
+            d.attention[k][i] = attention_make(&attn, in, c->hidden, c->kernel[level]);
+        }
+        const pn_scope res = pn_scope_in(s, "decoder%d.0.model.0", i), up = pn_scope_in(s, "decoder%d.1", i);
+        d.attends[i] = c->kernel[level] != 0;
+        d.res[i] = res_make(&res, in);
+        d.up[i] = up_make(&up, in, in, out);
     }
     const pn_scope outconv = pn_scope_in(s, "outconv");
-    t.outconv = mirrored_make(&outconv, width(c->base, c->cap, 0), 3);
+    d.outconv = mirrored_make(&outconv, width(c->base, c->cap, 0), 3);
+    return d;
+}
+
+gfla_target gfla_target_make(const pn_scope *s, const gfla_config *c, int sources)
+{
+    gfla_target t = { .encoder = gfla_encoder_make(s, c, c->structure) };
+    t.decoder = gfla_decoder_make(s, c, sources);
     return t;
 }
 
 gfla_generator_net gfla_generator_make(const pn_scope *s, const gfla_config *c)
 {
     const pn_scope source = pn_scope_in(s, "source"), target = pn_scope_in(s, "target"), flow = pn_scope_in(s, "flow_net");
-    gfla_generator_net net = { .config = *c };
-    net.source = source_make(&source, c);
-    net.target = target_make(&target, c);
-    net.flow_net = flow_net_make(&flow, c);
+    gfla_generator_net net = { 0 };
+    net.source = gfla_source_make(&source, c);
+    net.target = gfla_target_make(&target, c, 1);
+    net.flow_net = gfla_flow_net_make(&flow, c, 3 + 2 * c->structure, 1);
     return net;
 }
 
@@ -179,26 +192,51 @@ static pn_tensor *mirrored(pn_graph *g, const pn_conv_layer *conv, pn_tensor *x)
 
 /* ---- Sec. 3.1, the global flow field estimator: where each target pixel comes from (w), and how far to trust that (m) -- */
 
-gfla_output gfla_flow(pn_graph *g, const gfla_generator_net *net, const gfla_input *in)
+void gfla_flow_encode(pn_graph *g, const gfla_flow_net *f, pn_tensor *x, pn_tensor *level[GFLA_FLOW_ENCODER + 1])
 {
-    const gfla_flow_net *f = &net->flow_net;
-    gfla_output out = { 0 };
+    level[0] = x;
+    for (int i = 0; i < GFLA_FLOW_ENCODER; i++) level[i + 1] = pn_down_block_call(g, &f->block[i], level[i]);
+}
+
+/* The heads' channels belong to one source after the other. */
+static void head(pn_graph *g, const gfla_flow_net *f, int i, pn_tensor *x, gfla_output out[])
+{
+    pn_tensor *flow = pn_conv_layer_call(g, &f->output[f->head[i]], x);
+    pn_tensor *mask = pn_conv_layer_call(g, &f->mask[f->head[i]], x);
+    mask = pn_sigmoid(g, mask);
+    for (int k = 0; k < f->sources; k++) {
+        out[k].level[i] = f->level[i];
+        out[k].flow[i] = f->sources == 1 ? flow : pn_slice(g, flow, 1, 2 * k, 2 * k + 2);
+        out[k].mask[i] = f->sources == 1 ? mask : pn_slice(g, mask, 1, k, k + 1);
+        out[k].flows = i + 1;
+    }
+}
+
+void gfla_flow_decode(pn_graph *g, const gfla_flow_net *f, pn_tensor *const level[GFLA_FLOW_ENCODER], pn_tensor *bottom,
+                      gfla_output out[])
+{
+    pn_tensor *x = bottom;
+    for (int i = 0, next = 0; i < f->decoders; i++) {
+        pn_tensor *raised = pn_up_block_call(g, &f->decoder[i], x);
+        pn_tensor *jump = mirrored(g, &f->jump[i], level[GFLA_FLOW_ENCODER - 1 - i]);
+        x = pn_add(g, raised, jump);
+        if (next < f->heads && f->head[next] == i) head(g, f, next++, x, out);
+    }
+}
+
+void gfla_flow_estimate(pn_graph *g, const gfla_flow_net *f, pn_tensor *const given[], int n, gfla_output out[])
+{
     pn_tensor *level[GFLA_FLOW_ENCODER + 1];
     pn_block(g, "flow_net");
-    level[0] = pn_concat(g, (pn_tensor *[]){ in->source, in->pose_source, in->pose_target }, 3, 1);
-    for (int i = 0; i < GFLA_FLOW_ENCODER; i++) level[i + 1] = pn_down_block_call(g, &f->block[i], level[i]);
-    pn_tensor *x = level[GFLA_FLOW_ENCODER];
-    for (int i = 0; i < f->decoders; i++) {
-        const int at = GFLA_FLOW_ENCODER - 1 - i;
-        pn_tensor *raised = pn_up_block_call(g, &f->decoder[i], x);
-        pn_tensor *jump = mirrored(g, &f->jump[i], level[at]);
-        x = pn_add(g, raised, jump);
-        if (!kernel_at(&net->config, at)) continue;
-        out.level[out.flows] = at;
-        out.flow[out.flows] = pn_conv_layer_call(g, &f->output[i], x);
-        pn_tensor *m = pn_conv_layer_call(g, &f->mask[i], x);
-        out.mask[out.flows++] = pn_sigmoid(g, m);
-    }
+    pn_tensor *x = pn_concat(g, given, n, 1);
+    gfla_flow_encode(g, f, x, level);
+    gfla_flow_decode(g, f, level, level[GFLA_FLOW_ENCODER], out);
+}
+
+gfla_output gfla_flow(pn_graph *g, const gfla_generator_net *net, const gfla_input *in)
+{
+    gfla_output out = { 0 };
+    gfla_flow_estimate(g, &net->flow_net, (pn_tensor *[]){ in->source, in->pose_source, in->pose_target }, 3, &out);
     return out;
 }
 
@@ -221,40 +259,55 @@ static pn_tensor *attend(pn_graph *g, const gfla_attention *a, pn_tensor *source
     return pn_local_attention(g, source, source_hidden, target_hidden, flow, a->second.weight, a->second.bias);
 }
 
+gfla_features gfla_encode(pn_graph *g, const gfla_encoder *e, pn_tensor *x)
+{
+    gfla_features f = { { x } };
+    for (int i = 0; i < GFLA_ENCODER; i++) f.level[i + 1] = pn_down_block_call(g, &e->block[i], f.level[i]);
+    return f;
+}
+
+/* What each source contributes, added up: m = 1 takes the source. */
+static pn_tensor *mix(pn_graph *g, const gfla_decoder *d, int i, pn_tensor *x, const gfla_features source[], gfla_output out[], int next)
+{
+    pn_tensor *sum = NULL;
+    for (int k = 0; k < d->sources; k++) {
+        pn_tensor *warped = attend(g, &d->attention[k][i], source[k].level[GFLA_ENCODER - i], x, out[k].flow[next]);
+        out[k].attention[next] = pn_saved_of(g, warped, 0);
+        pn_tensor *mixed = pn_lerp(g, x, warped, out[k].mask[next]);
+        sum = sum ? pn_add(g, sum, mixed) : mixed;
+    }
+    return sum;
+}
+
+pn_tensor *gfla_decode(pn_graph *g, const gfla_decoder *d, pn_tensor *x, const gfla_features source[], gfla_output out[])
+{
+    for (int i = 0, next = 0; i < GFLA_ENCODER; i++) {
+        static const char *const block[GFLA_ENCODER] = { "decoder0", "decoder1", "decoder2" };
+        pn_block(g, block[i]);
+        if (d->attends[i]) x = mix(g, d, i, x, source, out, next++);
+        x = pn_res_block_call(g, &d->res[i], x);
+        x = pn_up_block_call(g, &d->up[i], x);
+    }
+    x = mirrored(g, &d->outconv, x);
+    x = pn_tanh(g, x);
+    pn_block(g, NULL);
+    return x;
+}
+
 gfla_output gfla_generator(pn_graph *g, const gfla_generator_net *net, const gfla_input *in)
 {
     gfla_output out = gfla_flow(g, net, in);
-    const gfla_target *t = &net->target;
-
     pn_block(g, "source");
-    pn_tensor *source[GFLA_ENCODER + 1] = { in->source };
-    for (int i = 0; i < GFLA_ENCODER; i++) source[i + 1] = pn_down_block_call(g, &net->source.block[i], source[i]);
-
+    const gfla_features source = gfla_encode(g, &net->source, in->source);
     pn_block(g, "target_encoder");
-    pn_tensor *x = in->pose_target;
-    for (int i = 0; i < GFLA_ENCODER; i++) x = pn_down_block_call(g, &t->encoder.block[i], x);
-
-    for (int i = 0, next = 0; i < GFLA_ENCODER; i++) {
-        static const char *const block[GFLA_ENCODER] = { "decoder0", "decoder1", "decoder2" };
-        const int level = GFLA_ENCODER - i;
-        pn_block(g, block[i]);
-        if (net->config.kernel[level]) {
-            pn_tensor *warped = attend(g, &t->attention[i], source[level], x, out.flow[next]);
-            out.attention[next] = pn_saved_of(g, warped, 0);
-            x = pn_lerp(g, x, warped, out.mask[next++]);        /* m = 1: take the source */
-        }
-        x = pn_res_block_call(g, &t->res[i], x);
-        x = pn_up_block_call(g, &t->up[i], x);
-    }
-    x = mirrored(g, &t->outconv, x);
-    out.image = pn_tanh(g, x);
-    pn_block(g, NULL);
+    const gfla_features target = gfla_encode(g, &net->target.encoder, in->pose_target);
+    out.image = gfla_decode(g, &net->target.decoder, target.level[GFLA_ENCODER], &source, &out);
     return out;
 }
 
 gfla_input gfla_inputs(pn_graph *g, ptrdiff_t batch, ptrdiff_t height, ptrdiff_t wide)
 {
-    const pn_shape image = pn_shape4(batch, 3, height, wide), pose = pn_shape4(batch, GFLA_STRUCTURE, height, wide);
+    const pn_shape image = pn_shape4(batch, 3, height, wide), pose = pn_shape4(batch, PN_JOINTS, height, wide);
     gfla_input in;
     in.source = pn_input(g, "source", image, PN_CONST);
     in.pose_source = pn_input(g, "pose_source", pose, PN_CONST);
@@ -270,23 +323,33 @@ static pn_conv_layer spectral_at(const pn_scope *s, const char *name, int in, in
     return pn_spectral_conv_layer_make(&at, in, out, kernel, opt);
 }
 
-gfla_discriminator_net gfla_discriminator_make(const pn_scope *s, const gfla_config *c)
+gfla_d_block gfla_d_block_make(const pn_scope *s, int in, int hidden, int out)
+{
+    gfla_d_block b;
+    b.conv1 = spectral_at(s, "model.1", in, hidden, 3, same3);
+    b.conv3 = spectral_at(s, "model.3", hidden, out, 4, halve4);
+    b.shortcut = spectral_at(s, "shortcut.1", in, out, 1, point);
+    return b;
+}
+
+pn_conv_layer gfla_logits_make(const pn_scope *s, int in) { return spectral_at(s, "conv", in, 1, 1, point); }
+
+gfla_discriminator_net gfla_discriminator_of(const pn_scope *s, const gfla_config *c, int in)
 {
     gfla_discriminator_net d = { .layers = c->d_layers };
-    int in = 3;
     for (int i = 0; i < d.layers; i++) {
         const pn_scope at = encoder_scope(s, i);
         const int out = width(c->d_base, c->d_cap, i), hidden = i == 0 ? out : in;
-        d.block[i].conv1 = spectral_at(&at, "model.1", in, hidden, 3, same3);
-        d.block[i].conv3 = spectral_at(&at, "model.3", hidden, out, 4, halve4);
-        d.block[i].shortcut = spectral_at(&at, "shortcut.1", in, out, 1, point);
+        d.block[i] = gfla_d_block_make(&at, in, hidden, out);
         in = out;
     }
-    d.conv = spectral_at(s, "conv", in, 1, 1, point);
+    d.conv = gfla_logits_make(s, in);
     return d;
 }
 
-static pn_tensor *d_block(pn_graph *g, const gfla_d_block *b, pn_tensor *x)
+gfla_discriminator_net gfla_discriminator_make(const pn_scope *s, const gfla_config *c) { return gfla_discriminator_of(s, c, 3); }
+
+pn_tensor *gfla_d_block_call(pn_graph *g, const gfla_d_block *b, pn_tensor *x)
 {
     static const pn_pool_opt halve = { .kernel = { 2, 2 } };
     pn_tensor *h = pn_leaky_relu(g, x, slope);
@@ -298,10 +361,15 @@ static pn_tensor *d_block(pn_graph *g, const gfla_d_block *b, pn_tensor *x)
     return pn_add(g, h, skip);
 }
 
+pn_tensor *gfla_logits(pn_graph *g, const pn_conv_layer *conv, pn_tensor *x)
+{
+    x = pn_leaky_relu(g, x, slope);
+    return pn_conv_layer_call(g, conv, x);
+}
+
 pn_tensor *gfla_discriminator(pn_graph *g, const gfla_discriminator_net *d, pn_tensor *image)
 {
     pn_tensor *x = image;
-    for (int i = 0; i < d->layers; i++) x = d_block(g, &d->block[i], x);
-    x = pn_leaky_relu(g, x, slope);
-    return pn_conv_layer_call(g, &d->conv, x);
+    for (int i = 0; i < d->layers; i++) x = gfla_d_block_call(g, &d->block[i], x);
+    return gfla_logits(g, &d->conv, x);
 }

@@ -25,9 +25,9 @@ static const formula_gain gains[] = {
 
 typedef struct { const char *file, *stage1; gfla_config config; ptrdiff_t n, h, w; } variant;
 static const variant fashion = {
-    "gfla_tiny", "gfla_tiny_stage1", { 16, 128, 8, 64, 32, { 0, 0, 5, 3 }, 8, 32, 4, 4, 0 }, 2, 64, 64,
+    "gfla_tiny", "gfla_tiny_stage1", { 16, 128, 8, 64, 32, { 0, 0, 5, 3 }, 8, 32, 4, 4, 0, 18 }, 2, 64, 64,
 };
-static const variant market = { "gfla_market", NULL, { 16, 128, 8, 64, 32, { 0, 0, 3, 0 }, 8, 32, 3, 4, 0 }, 1, 64, 32 };
+static const variant market = { "gfla_market", NULL, { 16, 128, 8, 64, 32, { 0, 0, 3, 0 }, 8, 32, 3, 4, 0, 18 }, 1, 64, 32 };
 
 /* ---- The golden file ------------------------------------------------------------------------------------------------------ */
 
@@ -384,7 +384,7 @@ static pn_model *model_with(const char *preset, const char *set)
 START_TEST(full_widths_have_the_published_counts_and_names)
 {
     pn_params *g = pn_params_new(pn_test_ctx()), *d = pn_params_new(pn_test_ctx());
-    const gfla_config published = { 64, 512, 32, 256, 128, { 0, 0, 5, 3 }, 32, 128, 4, 1, 0 };
+    const gfla_config published = { 64, 512, 32, 256, 128, { 0, 0, 5, 3 }, 32, 128, 4, 1, 0, 18 };
     const pn_scope top_g = pn_scope_top(g, (pn_init){ 0 }), top_d = pn_scope_top(d, (pn_init){ 0 });
     gfla_generator_make(&top_g, &published);
     gfla_discriminator_make(&top_d, &published);
@@ -408,7 +408,7 @@ END_TEST
 START_TEST(market_widths_have_the_published_counts)
 {
     pn_params *g = pn_params_new(pn_test_ctx()), *d = pn_params_new(pn_test_ctx());
-    const gfla_config published = { 64, 512, 32, 256, 128, { 0, 0, 3, 0 }, 32, 128, 3, 1, 0 };
+    const gfla_config published = { 64, 512, 32, 256, 128, { 0, 0, 3, 0 }, 32, 128, 3, 1, 0, 18 };
     const pn_scope top_g = pn_scope_top(g, (pn_init){ 0 }), top_d = pn_scope_top(d, (pn_init){ 0 });
     gfla_generator_make(&top_g, &published);
     gfla_discriminator_make(&top_d, &published);

@@ -1,0 +1,118 @@
+/* examples/sheets.c - sample sheets of training, whatever its task reads: rows of what is given, what is made, what is true */
+#include "feed.h"
+#include "pictures.h"
+
+enum { COLUMNS = 4, EVERY = 5 };    /* frames from row to row */
+
+/* ---- Views ---------------------------------------------------------------------------------------------------------------- */
+
+static pn_status view_row(painter *p, const pn_views *v, pn_view_pair pair, pn_image *sheet, int row)
+{
+    pn_status status = pn_views_picture(v, pair.source, p->height, p->width, p->source);
+    if (!status) status = pn_views_picture(v, pair.target, p->height, p->width, p->target);
+    if (status) return status;
+    pn_view_code(pn_views_view(v, pair.source), p->pose_source);
+    pn_view_code(pn_views_view(v, pair.target), p->pose_target);
+    if ((status = painter_run(p))) return status;
+    sheet_put(sheet, row, 0, p->height, p->width, p->source);
+    sheet_put(sheet, row, 1, p->height, p->width, p->image);
+    sheet_put(sheet, row, 2, p->height, p->width, p->target);
+    return PN_OK;
+}
+
+static pn_status view_rows(painter *p, const pn_views *v, int *rows, pn_image *sheet)
+{
+    const ptrdiff_t count = pn_views_test_pairs(v, NULL);
+    if (count < *rows) *rows = (int)count;
+    pn_view_pair *pairs = pn_ctx_alloc(p->ctx, (size_t)(count + 1) * sizeof *pairs);
+    if (!pairs) return PN_ERR_NOMEM;
+    pn_views_test_pairs(v, pairs);
+    pn_status status = sheet_new(p->ctx, *rows, 3, p->height, p->width, sheet);
+    for (int r = 0; !status && r < *rows; r++) status = view_row(p, v, pairs[r * count / *rows], sheet, r);
+    pn_ctx_release(p->ctx, pairs);
+    return status;
+}
+
+/* ---- Frames ---------------------------------------------------------------------------------------------------------------- */
+
+/* What can be seen of a structure [C,H,W], as a picture: a dance's skeleton in colours, a face's edges. */
+static void structure_picture(const painter *p, const float *structure, float *picture)
+{
+    const ptrdiff_t plane = p->height * p->width;
+    for (ptrdiff_t i = 0; i < 3 * plane; i++)
+        picture[i] = p->needs.reads == PN_READS_DANCES ? structure[PN_JOINTS17 * plane + i] / 127.5f - 1 : 2 * structure[i % plane] - 1;
+}
+
+/* Frames 0 to `last` of a clip, each from the one made before; every fifth is a row. The reference is the first. */
+static pn_status clip_rows(painter *p, const pn_clips *c, ptrdiff_t clip, int rows, pn_image *sheet)
+{
+    pn_status status = pn_clips_frame(c, clip, 0, PN_REFERENCE, p->height, p->width, p->source, p->pose_source, NULL);
+    const ptrdiff_t frames = pn_clips_clip(c, clip)->frames;
+    for (ptrdiff_t t = 0; !status && t < frames && t <= EVERY * (rows - 1); t++) {
+        status = pn_clips_frame(c, clip, t, PN_DRIVING, p->height, p->width, p->target, p->pose_target, NULL);
+        p->begins = t == 0;
+        if (!status) status = painter_run(p);
+        if (status || t % EVERY) continue;
+        const int row = (int)(t / EVERY);
+        sheet_put(sheet, row, 0, p->height, p->width, p->source);
+        sheet_put(sheet, row, 2, p->height, p->width, p->image);
+        sheet_put(sheet, row, 3, p->height, p->width, p->target);
+        structure_picture(p, p->pose_target, p->target);
+        sheet_put(sheet, row, 1, p->height, p->width, p->target);
+    }
+    return status;
+}
+
+/* ---- Tracks: skeletons, noisy, cleaned, clean ----------------------------------------------------------------------------- */
+
+/* Instant t of a track [34,length] as a skeleton in colours on the painter's size. */
+static pn_status put_track(const painter *p, pn_image *sheet, int row, int column, const float *track, ptrdiff_t length, ptrdiff_t t,
+                           pn_skeleton17 skeleton)
+{
+    pn_pose17 pose;
+    for (int j = 0; j < PN_JOINTS17; j++) {
+        const double y = track[2 * j * length + t], x = track[(2 * j + 1) * length + t];
+        pose.y[j] = y <= -1 ? -1 : (y + 1) / 2 * (double)p->height;
+        pose.x[j] = y <= -1 ? -1 : (x + 1) / 2 * (double)p->width;
+    }
+    const pn_status status = pn_pose17_maps(p->ctx, &pose, skeleton, p->height, p->width, 6, p->pose_source);
+    const ptrdiff_t plane = p->height * p->width;
+    for (ptrdiff_t i = 0; !status && i < 3 * plane; i++)
+        p->pose_source[i] = p->pose_source[PN_JOINTS17 * plane + i] / 127.5f - 1;
+    if (!status) sheet_put(sheet, row, column, p->height, p->width, p->pose_source);
+    return status;
+}
+
+static pn_status track_rows(painter *p, const pn_tracks *tracks, int rows, pn_image *sheet)
+{
+    const ptrdiff_t length = p->needs.frames;
+    pn_tracks_window(tracks, 0, 0, length, p->source, p->target);
+    pn_status status = painter_run(p);
+    for (int r = 0; !status && r < rows; r++) {
+        const ptrdiff_t t = r * length / rows;
+        status = put_track(p, sheet, r, 0, p->source, length + 2 * PN_TRACK_MARGIN, PN_TRACK_MARGIN + t, PN_COCO17);
+        if (!status) status = put_track(p, sheet, r, 1, p->image, length, t, PN_H36M17);
+        if (!status) status = put_track(p, sheet, r, 2, p->target, length, t, PN_H36M17);
+    }
+    return status;
+}
+
+/* ---- Whatever is read ------------------------------------------------------------------------------------------------------- */
+
+pn_status feed_sheet(painter *p, const feed *f, int rows, const char *path)
+{
+    if (f->pairs) return paint_sheet(p, f->pairs, rows, path);
+    pn_image sheet = { 0 };
+    pn_status status;
+    if (f->views) status = view_rows(p, f->views, &rows, &sheet);
+    else {
+        const ptrdiff_t frames = pn_clips_clip(f->clips, 0)->frames;
+        const ptrdiff_t most = f->tracks ? p->needs.frames : (frames + EVERY - 1) / EVERY;
+        if (most < rows) rows = (int)most;
+        status = sheet_new(p->ctx, rows, f->tracks ? 3 : COLUMNS, p->height, p->width, &sheet);
+        if (!status) status = f->tracks ? track_rows(p, f->tracks, rows, &sheet) : clip_rows(p, f->clips, 0, rows, &sheet);
+    }
+    if (!status) status = pn_image_write(p->ctx, path, &sheet);
+    pn_image_free(p->ctx, &sheet);
+    return status;
+}
