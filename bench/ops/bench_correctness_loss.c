@@ -9,7 +9,7 @@ static double flops(const pn_bench *b)
     return 2 * (double)(s.dim[0] * s.dim[1]) * places * places;
 }
 
-static void run(pn_bench *b) { pn_bench_keep(b, pn_correctness_loss(b->graph, b->in[0], b->in[1], b->in[2])); }
+static void run(pn_bench *b) { pn_bench_keep(b, pn_correctness_loss(b->graph, b->in[0], b->in[1], b->in[2], NULL)); }
 
 const pn_bench_case bench_correctness_loss[] = {
     { "correctness_loss/1x512x32x32", run, .n_in = 3,

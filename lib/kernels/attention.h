@@ -33,9 +33,9 @@ typedef struct { pn_sink source, source_hidden, target_hidden, flow, w1, b1; } p
 
 typedef struct { size_t fwd, bwd; } pn_attention_scratch;
 
-/* Sampling correctness: source, target like `feature`, flow planar [N,2,FH,FW]. */
+/* Sampling correctness: source, target like `feature`, flow planar [N,2,FH,FW], mask [N,H,W] or NULL. */
 typedef struct { pn_map feature, flow; } pn_correctness_dims;
-typedef struct { const pn_real *source, *target, *flow; } pn_correctness_inputs;
+typedef struct { const pn_real *source, *target, *flow, *mask; } pn_correctness_inputs;
 
 /* Rows of numbers, one per query or key: a matrix, or the pixels of a map. Number c of row r of batch n lies at
  * n batch + r row + c / chunk next + c % chunk. */

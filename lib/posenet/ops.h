@@ -377,12 +377,13 @@ PN_API pn_tensor *pn_gram(pn_graph *g, pn_tensor *x);
  * GFLA's sampling correctness: how well the flow finds source features that match the target's.
  *
  *   M(p) = max_q cos(source(q), target(p));  c(p) = cos(gauss_sample(source, flow)(p), target(p)), r = 2, sigma = 2
- *   loss = mean_p exp(-c(p) / (M(p) + 1e-8)) - exp(-1)
+ *   loss = mean_p exp(-c(p) / (M(p) + 1e-8)) - exp(-1);  with a mask sum_p mask (exp(..) - exp(-1)) / (sum_p mask + 1e-8)
  *
  * source, target [N,C,H,W]: constants, no gradient. flow [N,2,FH,FW], read by nearest neighbour at H x W without rescaling.
- * The HW x HW similarities are never stored.                                          Source: Ren et al. 2020, eq. 4-5.
+ * mask [N,1,H,W], 1 at the positions that count (no gradient), or NULL: all do
+ * The HW x HW similarities are never stored.                    Source: Ren et al. 2020, eq. 4-5; the mask: the released code.
  */
-PN_API pn_tensor *pn_correctness_loss(pn_graph *g, pn_tensor *source, pn_tensor *target, pn_tensor *flow);
+PN_API pn_tensor *pn_correctness_loss(pn_graph *g, pn_tensor *source, pn_tensor *target, pn_tensor *flow, pn_tensor *mask);
 /**
  * Contextual loss: does every target position look like some generated one?
  *

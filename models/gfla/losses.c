@@ -29,7 +29,7 @@ static pn_tensor *correctness(pn_graph *g, const gfla_judged *see, const pn_vgg1
     pn_tensor *sum = NULL;
     for (int i = 0; i < see->flows; i++) {
         const pn_vgg19_tap tap = correctness_tap[see->level[i]];
-        pn_tensor *term = pn_correctness_loss(g, source->tap[tap], target->tap[tap], see->flow[i]);
+        pn_tensor *term = pn_correctness_loss(g, source->tap[tap], target->tap[tap], see->flow[i], NULL);
         sum = add_up(g, sum, term);
     }
     return sum;

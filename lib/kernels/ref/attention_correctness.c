@@ -2,7 +2,7 @@
  *
  *   u = x + flow_0, v = y + flow_1 (the flow that the feature pixel reads, nearest)
  *   s = sum w S / sum w over the 4 x 4 pixels around;  c = s.t / max(|s| |t|, 1e-8)
- *   M = max_q S(q).t / ((|S(q)| + 1e-8)(|t| + 1e-8));  e = exp(-c / (M + 1e-8))
+ *   M = max_q S(q).t / ((|S(q)| + 1e-8)(|t| + 1e-8));  e = exp(-c / (M + 1e-8)) - 1 / e, weighed by the mask
  */
 #include "kernels/ref/attention.h"
 
@@ -17,7 +17,8 @@ typedef struct {
     pn_correctness_inputs in;
     pn_real *slope;
     double *length;                 /* |S|, then |t|: [2][N,H,W] */
-    double *value;                  /* e: [N,H,W] */
+    double *value;                  /* e, times the mask: [N,H,W] */
+    double share;                   /* of one pixel in the loss */
 } job;
 
 static ptrdiff_t pixels(pn_map m) { return m.n * m.h * m.w; }
@@ -114,11 +115,11 @@ static void pixel(void *arg, ptrdiff_t item, int worker)
     const gauss gx = gauss_at(j->in.flow[reads], x, m.w), gy = gauss_at(j->in.flow[reads + f.h * f.w], y, m.h);
     const products v = sample(j, n, p, &gx, &gy);
     const double both = sqrt(v.ss) * j->length[pixels(m) + item], floored = both < eps ? eps : both, c = v.st / floored;
-    const double best = best_match(j, n, p) + eps, e = exp(-c / best);
+    const double best = best_match(j, n, p) + eps, e = exp(-c / best), weight = j->in.mask ? (double)j->in.mask[item] : 1;
     /* d c / d s = t / (|s| |t|) - c s / |s|^2, the second term only where the divisor moves. */
-    const double drag = both < eps ? 0 : c / v.ss, scale = -e / best / (double)pixels(m);
+    const double drag = both < eps ? 0 : c / v.ss, scale = -e / best * weight * j->share;
     const ptrdiff_t at = (n * 2 * m.h + y) * m.w + x;
-    j->value[item] = e;
+    j->value[item] = weight * (e - exp(-1));
     j->slope[at] = (pn_real)(scale * (v.t_su / floored - drag * v.s_su));
     j->slope[at + m.h * m.w] = (pn_real)(scale * (v.t_sv / floored - drag * v.s_sv));
 }
@@ -137,11 +138,14 @@ static void correctness_fwd(pn_pool *pool, pn_real *loss, pn_real *slope, const 
     job j = { .d = d, .in = *in, .slope = slope, .length = scratch };
     const ptrdiff_t count = pixels(d.feature);
     j.value = j.length + 2 * count;
+    double all = j.in.mask ? eps : (double)count;
+    for (ptrdiff_t i = 0; j.in.mask && i < count; i++) all += (double)j.in.mask[i];
+    j.share = 1 / all;
     pn_parallel(pool, count, lengths, &j);
     pn_parallel(pool, count, pixel, &j);
     double sum = 0;
     for (ptrdiff_t i = 0; i < count; i++) sum += j.value[i];
-    loss[0] = (pn_real)(sum / (double)count - exp(-1));
+    loss[0] = (pn_real)(sum * j.share);
 }
 
 /* ---- Backward ------------------------------------------------------------------------------------------ */

@@ -23,7 +23,8 @@ typedef struct {
     ptrdiff_t n, pixels;            /* the image at work; H W */
     ptrdiff_t channels;             /* rounded up to whole blocks */
     ptrdiff_t panels, strips;
-    double *value;                  /* [N][strips]: sums of exp(-c / M) */
+    double *value;                  /* [N][strips]: sums of exp(-c / M) - 1 / e, times the mask */
+    double share;                   /* of one pixel in the loss */
     float *panel;                   /* [panels][channels][PANEL] */
     float *poison;                  /* [panels]: 0, or NaN when a length in it is no finite number */
     float *tiles;                   /* per worker [TILES][channels][TILE] */
@@ -222,14 +223,14 @@ static void strip(void *arg, ptrdiff_t item, int worker)
         power[i] = -c / best[i];
     }
     for (ptrdiff_t i = 0; i < STRIP; i += VLEN) vec_store(power + i, vec_exp(vec_load(power + i)));
-    const float share = 1 / (float)(j->d.feature.n * j->pixels);
+    const float share = (float)j->share, *mask = j->in.mask ? j->in.mask + j->n * j->pixels + first : NULL;
     float *to = j->slope + j->n * 2 * j->pixels + first;
     double sum = 0;
     for (ptrdiff_t i = 0; i < count; i++) {
-        const float scale = -power[i] / best[i] * share;
+        const float weight = mask ? mask[i] : 1, scale = -power[i] / best[i] * (share * weight);
         to[i] = scale * slope[i][0];
         to[i + j->pixels] = scale * slope[i][1];
-        sum += (double)power[i];
+        sum += (double)weight * ((double)power[i] - exp(-1));
     }
     j->value[j->n * j->strips + item] = sum;
 }
@@ -260,7 +261,10 @@ static void correctness_fwd(pn_pool *pool, pn_real *loss, pn_real *slope, const 
     j.tiles = j.panel + j.panels * j.channels * PANEL;
     j.poison = j.tiles + threads * tiles_of_worker(&j);
     j.value = (double *)(void *)(j.panel + floats_before_value(&j, threads));
-    double sum = 0;
+    const ptrdiff_t count = d.feature.n * j.pixels;
+    double sum = 0, all = in->mask ? (double)eps : (double)count;
+    for (ptrdiff_t i = 0; in->mask && i < count; i++) all += (double)in->mask[i];
+    j.share = 1 / all;
     for (j.n = 0; j.n < d.feature.n; j.n++) {
         pn_parallel(pool, j.panels, lay_panel, &j);
         j.poisoned = 0;
@@ -268,7 +272,7 @@ static void correctness_fwd(pn_pool *pool, pn_real *loss, pn_real *slope, const 
         pn_parallel(pool, j.strips, strip, &j);
         for (ptrdiff_t i = 0; i < j.strips; i++) sum += j.value[j.n * j.strips + i];
     }
-    loss[0] = (float)(sum / (double)(d.feature.n * j.pixels) - exp(-1));
+    loss[0] = (float)(sum * j.share);
 }
 
 typedef struct { pn_correctness_dims d; const float *slope; pn_sink dflow; float dloss; } flow_job;
