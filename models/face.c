@@ -108,27 +108,29 @@ pn_tensor *pn_terms_total(pn_graph *g, pn_tensor *const term[], const double wei
 
 double pn_warm_up(double from, double to, double share) { return from * pow(to / from, share < 1 ? share : 1); }
 
-pn_status pn_training_optimisers(pn_training *t, const char *rate, int g, int d)
+pn_status pn_training_optimiser(pn_training *t, int part, double lr)
 {
     pn_model *m = t->model;
-    double lr = t->opt.lr, ratio, beta1;
-    pn_status status = lr > 0 ? PN_OK : pn_model_real(m, rate, &lr);
-    if (!status) status = pn_model_real(m, "ratio_g2d", &ratio);
-    if (!status) status = pn_model_real(m, "beta1", &beta1);
+    double beta1;
+    const pn_status status = pn_model_real(m, "beta1", &beta1);
     if (status) return status;
-    const int parts[] = { g, d };
-    for (int i = 0; i < 2 && parts[i] >= 0; i++) {
-        const int part = parts[i];
-        t->lr[part] = i ? lr * ratio : lr;
-        const pn_adam_opt opt = { .lr = t->lr[part], .beta1 = beta1, .beta2 = 0.999, .eps = 1e-8 };
-        t->adam[part] = m->part[part].adam;
-        if (t->adam[part])
-            pn_adam_set_lr(t->adam[part], opt.lr);
-        else if (!(t->adam[part] = pn_adam_new(m->part[part].params, opt)))
-            return pn_ctx_status(m->ctx);
-        if (m->face->keeps_moments) m->part[part].adam = t->adam[part];
-    }
+    t->lr[part] = lr;
+    t->adam[part] = m->part[part].adam;
+    if (t->adam[part])
+        pn_adam_set_lr(t->adam[part], lr);
+    else if (!(t->adam[part] = pn_adam_new(m->part[part].params, (pn_adam_opt){ .lr = lr, .beta1 = beta1, .beta2 = 0.999, .eps = 1e-8 })))
+        return pn_ctx_status(m->ctx);
+    if (m->face->keeps_moments) m->part[part].adam = t->adam[part];
     return PN_OK;
+}
+
+pn_status pn_training_optimisers(pn_training *t, const char *rate, int g, int d)
+{
+    double lr = t->opt.lr, ratio;
+    pn_status status = lr > 0 ? PN_OK : pn_model_real(t->model, rate, &lr);
+    if (!status) status = pn_model_real(t->model, "ratio_g2d", &ratio);
+    if (!status) status = pn_training_optimiser(t, g, lr);
+    return status || d < 0 ? status : pn_training_optimiser(t, d, lr * ratio);
 }
 
 pn_status pn_training_finite(const pn_training *t, const char *loss, double v)

@@ -17,6 +17,7 @@ static const pn_model_option options[] = {
     { "d_base", "32", "width of the discriminator's first block" },
     { "d_cap", "128", "largest width of the discriminator" },
     { "d_layers", "4", "blocks of the discriminator (Market-1501: 3)" },
+    { "frames", "0", "frames of a chunk to train with (dance, face); 0: 6" },
     { "vgg_narrow", "1", "divides VGG19's widths; only without a weight file" },
     { "gan", "lsgan", "lsgan or hinge" },
     { "init_gain", "0.02", "gain of the orthogonal start" },
@@ -45,8 +46,13 @@ static const pn_model_preset presets[] = {
       "init_gain=0.5 boost_source=1 lambda_adversarial=0.5", 0, 0, 0, 0 },
     { 0 },
 };
-static const pn_model_choice tasks[] = { { "pose", "a person in a new pose", 1 }, { 0 } };
-static const pn_model_face *const faces[] = { &gfla_pose_face };       /* of each task */
+static const pn_model_choice tasks[] = {
+    { "pose", "a person in a new pose", 1 },
+    { "dance", "a person who moves, frame after frame", 1 },
+    { "face", "a face that moves, frame after frame", 1 },
+    { 0 },
+};
+static const pn_model_face *const faces[] = { &gfla_pose_face, &gfla_dance_face, &gfla_face_face };     /* of each task */
 static const pn_model_choice stages[] = {
     { "flow", "the flow estimator alone: correctness and regularisation", 0.2 },
     { "full", "everything, from the picture's losses", 0.8 },

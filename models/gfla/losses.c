@@ -1,6 +1,5 @@
 /* models/gfla/losses.c - what the generator is held to: equations 4 to 9 of the paper, terms and taps as released */
-#include "../face.h"
-#include "gfla.h"
+#include "recurrent.h"
 
 static const pn_vgg19_tap content_taps[] = { PN_RELU1_1, PN_RELU2_1, PN_RELU3_1, PN_RELU4_1, PN_RELU5_1 };
 static const pn_vgg19_tap style_taps[] = { PN_RELU2_2, PN_RELU3_4, PN_RELU4_4, PN_RELU5_2 };
@@ -24,12 +23,15 @@ gfla_judged gfla_judged_inputs(pn_graph *g, const gfla_output *made, ptrdiff_t b
 
 static pn_tensor *add_up(pn_graph *g, pn_tensor *sum, pn_tensor *term) { return sum ? pn_add(g, sum, term) : term; }
 
-static pn_tensor *correctness(pn_graph *g, const gfla_judged *see, const pn_vgg19_features *source, const pn_vgg19_features *target)
+static pn_tensor *correctness(pn_graph *g, const gfla_judged *see, const pn_vgg19_features *source, const pn_vgg19_features *target,
+                              pn_tensor *mask)
 {
     pn_tensor *sum = NULL;
     for (int i = 0; i < see->flows; i++) {
-        const pn_vgg19_tap tap = correctness_tap[see->level[i]];
-        pn_tensor *term = pn_correctness_loss(g, source->tap[tap], target->tap[tap], see->flow[i], NULL);
+        pn_tensor *s = source->tap[correctness_tap[see->level[i]]], *t = target->tap[correctness_tap[see->level[i]]];
+        const pn_shape at = pn_tensor_shape(t);
+        pn_tensor *counts = mask ? pn_resize2d(g, mask, at.dim[2], at.dim[3], PN_NEAREST, PN_HALF_PIXEL) : NULL;
+        pn_tensor *term = pn_correctness_loss(g, s, t, see->flow[i], counts);
         sum = add_up(g, sum, term);
     }
     return sum;
@@ -61,7 +63,7 @@ gfla_losses gfla_flow_losses(pn_graph *g, const gfla_config *c, const pn_vgg19 *
     const pn_vgg19_features source = pn_vgg19_call(g, vgg, see->source, PN_RELU4_1);
     const pn_vgg19_features target = pn_vgg19_call(g, vgg, see->target, PN_RELU4_1);
     pn_block(g, "losses");
-    l.term[GFLA_CORRECTNESS] = correctness(g, see, &source, &target);
+    l.term[GFLA_CORRECTNESS] = correctness(g, see, &source, &target, NULL);
     l.term[GFLA_REGULARISATION] = regularisation(g, c, see);
     total(g, &l, w);
     return l;
@@ -84,8 +86,32 @@ gfla_losses gfla_full_losses(pn_graph *g, const gfla_config *c, const pn_vgg19 *
     l.term[GFLA_L1] = pn_l1_loss(g, see->image, see->target);
     l.term[GFLA_CONTENT] = pn_content_loss(g, &made, &target, content_taps, CONTENT);
     l.term[GFLA_STYLE] = pn_style_loss(g, &made, &target, style_taps, STYLE);
-    l.term[GFLA_CORRECTNESS] = correctness(g, see, &source, &target);
+    l.term[GFLA_CORRECTNESS] = correctness(g, see, &source, &target, NULL);
     l.term[GFLA_REGULARISATION] = regularisation(g, c, see);
     total(g, &l, w);
+    return l;
+}
+
+gfla_frame_losses gfla_judge_frame(pn_graph *g, const gfla_config *c, const pn_vgg19 *vgg, const gfla_judged see[GFLA_ORIGINS],
+                                   pn_tensor *mask, gfla_weights w)
+{
+    enum { CONTENT = sizeof content_taps / sizeof *content_taps, STYLE = sizeof style_taps / sizeof *style_taps };
+    const gfla_judged *previous = &see[GFLA_PREVIOUS], *reference = &see[GFLA_REFERENCE];
+    gfla_frame_losses l = { 0 };
+    pn_block(g, "vgg");
+    const pn_vgg19_features target = pn_vgg19_call(g, vgg, reference->target, PN_RELU5_2);
+    const pn_vgg19_features before = pn_vgg19_call(g, vgg, previous->source, PN_RELU4_1);
+    const pn_vgg19_features source = pn_vgg19_call(g, vgg, reference->source, PN_RELU4_1);
+    const pn_vgg19_features made = pn_vgg19_call(g, vgg, reference->image, PN_RELU5_2);
+    pn_block(g, "losses");
+    l.term[GFLA_FRAME_L1] = pn_l1_loss(g, reference->image, reference->target);
+    l.term[GFLA_FRAME_CONTENT] = pn_content_loss(g, &made, &target, content_taps, CONTENT);
+    l.term[GFLA_FRAME_STYLE] = pn_style_loss(g, &made, &target, style_taps, STYLE);
+    l.term[GFLA_FRAME_CORRECTNESS_P] = correctness(g, previous, &before, &target, mask);
+    l.term[GFLA_FRAME_CORRECTNESS_R] = correctness(g, reference, &source, &target, mask);
+    l.term[GFLA_FRAME_REGULARISATION_P] = regularisation(g, c, previous);
+    l.term[GFLA_FRAME_REGULARISATION_R] = regularisation(g, c, reference);
+    const double weight[GFLA_FRAME_TERMS] = { w.l1, w.content, w.style, w.correctness, w.correctness, w.regularisation, w.regularisation };
+    l.total = pn_terms_total(g, l.term, weight, GFLA_FRAME_TERMS);
     return l;
 }

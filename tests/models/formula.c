@@ -2,6 +2,7 @@
 #include "models/formula.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,5 +76,42 @@ void formula_fill(pn_params *p, const char *prefix, const formula_gain *gains)
         }
         pn_param_set(t, values);
         free(values);
+    }
+}
+
+/* ---- Pictures -------------------------------------------------------------------------------------------------------- */
+
+enum { CELL = 8 };
+typedef struct { char text[128]; } part_name;
+
+static uint64_t hash_of(const char *name, const char *part)
+{
+    part_name full;
+    snprintf(full.text, sizeof full.text, "%s.%s", name, part);
+    return fnv(full.text);
+}
+
+/* 0.75 of a grid every CELL pixels, bilinear, and 0.25 of noise. */
+void formula_picture(const char *name, ptrdiff_t n, ptrdiff_t channels, ptrdiff_t h, ptrdiff_t w, pn_real *out)
+{
+    const uint64_t grid = hash_of(name, "smooth"), noise = hash_of(name, "noise");
+    const ptrdiff_t rows = h / CELL + 1, columns = w / CELL + 1;
+    for (ptrdiff_t i = 0; i < n * channels * h * w; i++) {
+        const ptrdiff_t plane = i / (h * w), y = i / w % h, x = i % w, at = (plane * rows + y / CELL) * columns + x / CELL;
+        const double a = (double)(x % CELL) / CELL, b = (double)(y % CELL) / CELL;
+        const double top = (1 - a) * u_of(grid, at) + a * u_of(grid, at + 1);
+        const double bottom = (1 - a) * u_of(grid, at + columns) + a * u_of(grid, at + columns + 1);
+        out[i] = (pn_real)(float)(0.75 * ((1 - b) * top + b * bottom) + 0.25 * u_of(noise, i));
+    }
+}
+
+/* 0.6 or more in size, with the sign of its cell. */
+void formula_target(const char *name, ptrdiff_t n, ptrdiff_t h, ptrdiff_t w, pn_real *out)
+{
+    const uint64_t sign = hash_of(name, "sign");
+    formula_picture(name, n, 3, h, w, out);
+    for (ptrdiff_t i = 0; i < n * 3 * h * w; i++) {
+        const ptrdiff_t at = (i / (h * w) * (h / CELL) + i / w % h / CELL) * (w / CELL) + i % w / CELL;
+        out[i] = (pn_real)(float)((u_of(sign, at) < 0 ? -1 : 1) * (0.8 + 0.2 * (double)out[i]));
     }
 }
