@@ -17,7 +17,9 @@ static const pn_model_option options[] = {
     { "d_base", "32", "width of the discriminator's first block" },
     { "d_cap", "128", "largest width of the discriminator" },
     { "d_layers", "4", "blocks of the discriminator (Market-1501: 3)" },
-    { "frames", "0", "frames of a chunk to train with (dance, face); 0: 6" },
+    { "frames", "0", "frames of a chunk to train with (dance, face), or of a track (keypoint); 0: 6, or 32" },
+    { "points_width", "256", "width of the network that cleans key points" },
+    { "points_drop", "0.15", "its dropout" },
     { "vgg_narrow", "1", "divides VGG19's widths; only without a weight file" },
     { "gan", "lsgan", "lsgan or hinge" },
     { "init_gain", "0.02", "gain of the orthogonal start" },
@@ -40,9 +42,9 @@ static const pn_model_option options[] = {
  * weights and learn faster: from a gain of 0.02 the pictures of a short training stay silhouettes. */
 static const pn_model_preset presets[] = {
     { "full", "", 0, 0, 0, 0 },
-    { "small", "base=32 cap=256 flow_base=16 flow_cap=128 hidden=64 d_base=16 d_cap=64 vgg_narrow=2 lr=5e-4 "
+    { "small", "base=32 cap=256 flow_base=16 flow_cap=128 hidden=64 d_base=16 d_cap=64 vgg_narrow=2 points_width=128 lr=5e-4 "
       "init_gain=0.5 boost_source=1 lambda_adversarial=0.5", 0, 0, 0, 0 },
-    { "tiny", "base=16 cap=128 flow_base=8 flow_cap=64 hidden=32 d_base=8 d_cap=32 vgg_narrow=4 lr=1e-3 "
+    { "tiny", "base=16 cap=128 flow_base=8 flow_cap=64 hidden=32 d_base=8 d_cap=32 vgg_narrow=4 points_width=64 lr=1e-3 "
       "init_gain=0.5 boost_source=1 lambda_adversarial=0.5", 0, 0, 0, 0 },
     { 0 },
 };
@@ -50,9 +52,10 @@ static const pn_model_choice tasks[] = {
     { "pose", "a person in a new pose", 1 },
     { "dance", "a person who moves, frame after frame", 1 },
     { "face", "a face that moves, frame after frame", 1 },
+    { "keypoint", "key points over time, cleaned for dance", 1 },
     { 0 },
 };
-static const pn_model_face *const faces[] = { &gfla_pose_face, &gfla_dance_face, &gfla_face_face };     /* of each task */
+static const pn_model_face *const faces[] = { &gfla_pose_face, &gfla_dance_face, &gfla_face_face, &gfla_keypoint_face };     /* of each task */
 static const pn_model_choice stages[] = {
     { "flow", "the flow estimator alone: correctness and regularisation", 0.2 },
     { "full", "everything, from the picture's losses", 0.8 },
