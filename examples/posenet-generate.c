@@ -60,7 +60,11 @@ static pn_status open_model(session *s)
     s->size = r->size;
     s->model = painter_model(s->ctx, r->weights, opt, &s->size.height, &s->size.width);
     if (!s->model) return pn_ctx_status(s->ctx);
-    const bool reads_labels = pn_model_needs_at(s->model, s->size.height).classes > 0;
+    const pn_model_needs needs = pn_model_needs_at(s->model, s->size.height);
+    if (needs.reads != PN_READS_PAIRS)
+        return pn_ctx_fail(s->ctx, PN_ERR_ARG, "%s holds weights of the task %s, which does not read pairs of pictures", r->weights,
+                           pn_model_task_of(s->model));
+    const bool reads_labels = needs.classes > 0;
     if (r->source_parsing && !reads_labels)
         pn_ctx_warn(s->ctx, "%s reads no label map; --source-parsing is not used", pn_model_kind_of(s->model)->name);
     if (r->source && !r->source_parsing && reads_labels)

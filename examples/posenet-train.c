@@ -44,7 +44,7 @@ static void fill_options(request *r, cli_option o[OPTIONS])
     o[n++] = (cli_option){ "stage", "NAME", "auto (all in turn) or one of the model's", CLI_TEXT, { .text = &r->stage } };
     o[n++] = (cli_option){ "kp-size", "HxW", "grid the key points refer to (found out)", CLI_SIZE, { .size = &r->kp_size } };
     o[n++] = (cli_option){ "steps", "N", "steps in all (1000)", CLI_COUNT, { .count = &r->steps } };
-    o[n++] = (cli_option){ "batch", "B", "pairs per step (4)", CLI_COUNT, { .count = &r->batch } };
+    o[n++] = (cli_option){ "batch", "B", "samples per step: pairs, clips, views, tracks (4)", CLI_COUNT, { .count = &r->batch } };
     o[n++] = (cli_option){ "decay", "N", "over the last N steps the rate falls (the model's)", CLI_COUNT, { .count = &r->decay } };
     o[n++] = (cli_option){ "lr", "X", "learning rate of the generator (the preset's)", CLI_NUMBER, { .number = &r->lr } };
     o[n++] = (cli_option){ "init", "FILE", "start from these weights (.pth, too), as far as they fit", CLI_TEXT, { .text = &r->init } };
