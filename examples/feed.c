@@ -31,9 +31,13 @@ static pn_status open_views(feed *f, const feed_opt *opt)
 
 static pn_status check_augment(const feed *f, const char *wanted)
 {
-    static const struct { pn_model_reads reads; const char *way; } ways[] = {
-        { PN_READS_PAIRS, "none" }, { PN_READS_PAIRS, "market" }, { PN_READS_VIEWS, "none" }, { PN_READS_DANCES, "none" },
-        { PN_READS_DANCES, "fashion" }, { PN_READS_DANCES, "iper" }, { PN_READS_FACES, "none" }, { PN_READS_TRACKS, "none" },
+    static const struct {
+        pn_model_reads reads;
+        const char *way;
+    } ways[] = {
+        { PN_READS_PAIRS, "none" },  { PN_READS_PAIRS, "market" },   { PN_READS_VIEWS, "none" },
+        { PN_READS_DANCES, "none" }, { PN_READS_DANCES, "fashion" }, { PN_READS_DANCES, "iper" },
+        { PN_READS_FACES, "none" },  { PN_READS_TRACKS, "none" },
     };
     char fits[64] = "";
     for (size_t i = 0; wanted && i < sizeof ways / sizeof *ways; i++) {
@@ -61,20 +65,31 @@ static pn_status load_pairs(feed *f, const feed_opt *opt, const feed_state *from
 {
     const pn_model_needs *needs = &f->needs;
     const pn_loader_opt load = {
-        .batch = opt->batch, .height = opt->height, .width = opt->width, .order = PN_SHUFFLED, .seed = opt->seed,
-        .augment = is(opt->augment, "market") ? PN_AUGMENT_MARKET : PN_AUGMENT_NONE, .sigma = needs->sigma, .limbs = needs->limbs,
-        .filter = needs->filter, .merge = needs->classes ? "" : NULL, .classes = needs->classes, .hole = needs->hole,
+        .batch = opt->batch,
+        .height = opt->height,
+        .width = opt->width,
+        .order = PN_SHUFFLED,
+        .seed = opt->seed,
+        .augment = is(opt->augment, "market") ? PN_AUGMENT_MARKET : PN_AUGMENT_NONE,
+        .sigma = needs->sigma,
+        .limbs = needs->limbs,
+        .filter = needs->filter,
+        .merge = needs->classes ? "" : NULL,
+        .classes = needs->classes,
+        .hole = needs->hole,
         .place = needs->place,
     };
-    const pn_loader_state at = from ? (pn_loader_state){ from->seed, from->epoch, from->position } : (pn_loader_state){ 0 };
+    const pn_loader_state at = from ? (pn_loader_state){ from->seed, from->epoch, from->position }
+                                    : (pn_loader_state){ 0 };
     f->pair_loader = pn_loader_new(f->pairs, &load, from ? &at : NULL);
     return f->pair_loader ? PN_OK : pn_ctx_status(f->ctx);
 }
 
 static pn_status load_views(feed *f, const feed_opt *opt, const feed_state *from)
 {
-    const pn_view_loader_opt load = { .batch = opt->batch, .height = opt->height, .width = opt->width, .order = PN_SHUFFLED,
-                                      .seed = opt->seed };
+    const pn_view_loader_opt load = {
+        .batch = opt->batch, .height = opt->height, .width = opt->width, .order = PN_SHUFFLED, .seed = opt->seed
+    };
     const pn_view_loader_state at = from ? (pn_view_loader_state){ from->seed, from->epoch, from->position }
                                          : (pn_view_loader_state){ 0 };
     f->view_loader = pn_view_loader_new(f->views, &load, from ? &at : NULL);
@@ -84,13 +99,18 @@ static pn_status load_views(feed *f, const feed_opt *opt, const feed_state *from
 static pn_status load_chunks(feed *f, const feed_opt *opt, const feed_state *from)
 {
     const pn_chunks_opt load = {
-        .batch = opt->batch, .height = opt->height, .width = opt->width, .frames = f->needs.frames, .order = PN_SHUFFLED,
+        .batch = opt->batch,
+        .height = opt->height,
+        .width = opt->width,
+        .frames = f->needs.frames,
+        .order = PN_SHUFFLED,
         .augment = is(opt->augment, "fashion") ? PN_CLIP_AUGMENT_FASHION
                    : is(opt->augment, "iper")  ? PN_CLIP_AUGMENT_IPER
                                                : PN_CLIP_AUGMENT_NONE,
         .seed = opt->seed,
     };
-    const pn_chunks_state at = from ? (pn_chunks_state){ from->seed, from->epoch, from->position } : (pn_chunks_state){ 0 };
+    const pn_chunks_state at = from ? (pn_chunks_state){ from->seed, from->epoch, from->position }
+                                    : (pn_chunks_state){ 0 };
     f->chunks = pn_chunks_new(f->clips, &load, from ? &at : NULL);
     return f->chunks ? PN_OK : pn_ctx_status(f->ctx);
 }
@@ -138,8 +158,13 @@ static pn_status next_pair(feed *f, pn_model_input *in)
     pn_batch b;
     const pn_status status = pn_loader_next(f->pair_loader, &b);
     if (!status)
-        *in = (pn_model_input){ .source = b.source, .target = b.target, .pose_source = b.pose_source, .pose_target = b.pose_target,
-                                .parsing_source = b.parsing_source, .parsing_target = b.parsing_target, .hole = b.hole };
+        *in = (pn_model_input){ .source = b.source,
+                                .target = b.target,
+                                .pose_source = b.pose_source,
+                                .pose_target = b.pose_target,
+                                .parsing_source = b.parsing_source,
+                                .parsing_target = b.parsing_target,
+                                .hole = b.hole };
     return status;
 }
 
@@ -148,7 +173,9 @@ static pn_status next_view(feed *f, pn_model_input *in)
     pn_view_batch b;
     const pn_status status = pn_view_loader_next(f->view_loader, &b);
     if (!status)
-        *in = (pn_model_input){ .source = b.source, .target = b.target, .pose_source = b.code_source, .pose_target = b.code_target };
+        *in = (pn_model_input){
+            .source = b.source, .target = b.target, .pose_source = b.code_source, .pose_target = b.code_target
+        };
     return status;
 }
 

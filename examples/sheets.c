@@ -40,7 +40,8 @@ static void structure_picture(const painter *p, const float *structure, float *p
 {
     const ptrdiff_t plane = p->height * p->width;
     for (ptrdiff_t i = 0; i < 3 * plane; i++)
-        picture[i] = p->needs.reads == PN_READS_DANCES ? structure[PN_JOINTS17 * plane + i] / 127.5f - 1 : 2 * structure[i % plane] - 1;
+        picture[i] = p->needs.reads == PN_READS_DANCES ? structure[PN_JOINTS17 * plane + i] / 127.5f - 1
+                                                       : 2 * structure[i % plane] - 1;
 }
 
 /* Frames 0 to `last` of a clip, each from the one made before; every fifth is a row. The reference is the first. */
@@ -66,8 +67,8 @@ static pn_status clip_rows(painter *p, const pn_clips *c, ptrdiff_t clip, int ro
 /* ---- Tracks: skeletons, noisy, cleaned, clean ----------------------------------------------------------------------------- */
 
 /* Instant t of a track [34,length] as a skeleton in colours on the painter's size. */
-static pn_status put_track(const painter *p, pn_image *sheet, int row, int column, const float *track, ptrdiff_t length, ptrdiff_t t,
-                           pn_skeleton17 skeleton)
+static pn_status put_track(const painter *p, pn_image *sheet, int row, int column, const float *track, ptrdiff_t length,
+                           ptrdiff_t t, pn_skeleton17 skeleton)
 {
     pn_pose17 pose;
     for (int j = 0; j < PN_JOINTS17; j++) {
@@ -110,7 +111,8 @@ pn_status feed_sheet(painter *p, const feed *f, int rows, const char *path)
         const ptrdiff_t most = f->tracks ? p->needs.frames : (frames + EVERY - 1) / EVERY;
         if (most < rows) rows = (int)most;
         status = sheet_new(p->ctx, rows, f->tracks ? 3 : COLUMNS, p->height, p->width, &sheet);
-        if (!status) status = f->tracks ? track_rows(p, f->tracks, rows, &sheet) : clip_rows(p, f->clips, 0, rows, &sheet);
+        if (!status)
+            status = f->tracks ? track_rows(p, f->tracks, rows, &sheet) : clip_rows(p, f->clips, 0, rows, &sheet);
     }
     if (!status) status = pn_image_write(p->ctx, path, &sheet);
     pn_image_free(p->ctx, &sheet);

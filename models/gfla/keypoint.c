@@ -89,7 +89,8 @@ static pn_tensor *act(pn_graph *g, pn_tensor *x, pn_tensor *kept)
     return kept ? pn_mul(g, x, kept) : x;
 }
 
-static pn_tensor *layer(pn_graph *g, const gfla_keypoint_net *net, int i, pn_tensor *x, pn_tensor *feature, pn_tensor *kept)
+static pn_tensor *layer(pn_graph *g, const gfla_keypoint_net *net, int i, pn_tensor *x, pn_tensor *feature,
+                        pn_tensor *kept)
 {
     const gfla_adaptive_norm *n = &net->layers_norm[i];
     const pn_shape per_channel = pn_shape4(pn_tensor_shape(x).dim[0], net->width, 1, 1);
@@ -167,7 +168,9 @@ static pn_status make(pn_model *base)
 static pn_model_needs needs(const pn_model *base, ptrdiff_t height)
 {
     (void)height;
-    return (pn_model_needs){ .labelling = "", .reads = PN_READS_TRACKS, .channels = GFLA_POINTS, .frames = model_of(base)->frames };
+    return (pn_model_needs){
+        .labelling = "", .reads = PN_READS_TRACKS, .channels = GFLA_POINTS, .frames = model_of(base)->frames
+    };
 }
 
 /* ---- Training: the mean square ------------------------------------------------------------------------------------------------- */
@@ -196,12 +199,14 @@ static pn_status train(pn_training *base)
     t->noisy = pn_input(t->graph, "noisy", pn_shape3(n, GFLA_POINTS, length), PN_CONST);
     t->clean = pn_input(t->graph, "clean", pn_shape3(n, GFLA_POINTS, m->frames), PN_CONST);
     static const char *const names[GFLA_DROPS] = { "kept0", "kept1", "kept2", "kept3", "kept4", "kept5", "kept6" };
-    for (int i = 0; i < GFLA_DROPS; i++) t->kept[i] = pn_input(t->graph, names[i], gfla_keypoint_kept(&m->net, i, n, length), PN_CONST);
+    for (int i = 0; i < GFLA_DROPS; i++)
+        t->kept[i] = pn_input(t->graph, names[i], gfla_keypoint_kept(&m->net, i, n, length), PN_CONST);
     pn_tensor *made = gfla_keypoint(t->graph, &m->net, t->noisy, t->kept, NULL);
     t->loss = pn_mse_loss(t->graph, made, t->clean);
     pn_loss(t->graph, t->loss);
     base->loss_name[base->losses++] = loss_names[0];
-    pn_status status = pn_training_plan(base, &t->plan, t->graph, (pn_plan_opt){ .mode = PN_TRAIN, .learn = base->model->part[0].params });
+    pn_status status = pn_training_plan(base, &t->plan, t->graph,
+                                        (pn_plan_opt){ .mode = PN_TRAIN, .learn = base->model->part[0].params });
     if (!status) status = pn_params_init(base->state, 0);
     return status ? status : pn_training_optimisers(base, "lr", GFLA_PART_G, -1);
 }
@@ -254,7 +259,8 @@ static pn_status describe(pn_generation *gen, ptrdiff_t count, ptrdiff_t height,
     const keypoint_model *m = model_of(gen->model);
     (void)height; /* tracks have none */
     (void)width;
-    own->noisy = pn_input(gen->graph, "noisy", pn_shape3(count, GFLA_POINTS, m->frames + 2 * GFLA_POINT_MARGIN), PN_CONST);
+    own->noisy = pn_input(gen->graph, "noisy", pn_shape3(count, GFLA_POINTS, m->frames + 2 * GFLA_POINT_MARGIN),
+                          PN_CONST);
     gen->image = gfla_keypoint(gen->graph, &m->net, own->noisy, NULL, NULL);
     pn_output(gen->graph, gen->image, PN_CONST);
     return PN_OK;
@@ -266,10 +272,21 @@ static pn_status feed(pn_generation *gen, const pn_model_input *in)
 }
 
 static const pn_model_choice stages[] = { { "full", "the mean square between cleaned and clean", 1 }, { 0 } };
-_Static_assert((int)GFLA_POINTS == PN_TRACK_CHANNELS && (int)GFLA_POINT_MARGIN == PN_TRACK_MARGIN, "tracks are loaded as they are read here");
+_Static_assert((int)GFLA_POINTS == PN_TRACK_CHANNELS && (int)GFLA_POINT_MARGIN == PN_TRACK_MARGIN,
+               "tracks are loaded as they are read here");
 
 const pn_model_face gfla_keypoint_face = {
-    .model_bytes = sizeof(keypoint_model), .training_bytes = sizeof(keypoint_training), .generation_bytes = sizeof(keypoint_generation),
-    .stages = stages, .losses = loss_names, .recognise = recognise, .make = make, .train = train, .step = step,
-    .train_free = train_free, .describe = describe, .feed = feed, .needs = needs,
+    .model_bytes = sizeof(keypoint_model),
+    .training_bytes = sizeof(keypoint_training),
+    .generation_bytes = sizeof(keypoint_generation),
+    .stages = stages,
+    .losses = loss_names,
+    .recognise = recognise,
+    .make = make,
+    .train = train,
+    .step = step,
+    .train_free = train_free,
+    .describe = describe,
+    .feed = feed,
+    .needs = needs,
 };

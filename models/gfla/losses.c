@@ -23,8 +23,8 @@ gfla_judged gfla_judged_inputs(pn_graph *g, const gfla_output *made, ptrdiff_t b
 
 static pn_tensor *add_up(pn_graph *g, pn_tensor *sum, pn_tensor *term) { return sum ? pn_add(g, sum, term) : term; }
 
-static pn_tensor *correctness(pn_graph *g, const gfla_judged *see, const pn_vgg19_features *source, const pn_vgg19_features *target,
-                              pn_tensor *mask)
+static pn_tensor *correctness(pn_graph *g, const gfla_judged *see, const pn_vgg19_features *source,
+                              const pn_vgg19_features *target, pn_tensor *mask)
 {
     pn_tensor *sum = NULL;
     for (int i = 0; i < see->flows; i++) {
@@ -92,8 +92,8 @@ gfla_losses gfla_full_losses(pn_graph *g, const gfla_config *c, const pn_vgg19 *
     return l;
 }
 
-gfla_frame_losses gfla_judge_frame(pn_graph *g, const gfla_config *c, const pn_vgg19 *vgg, const gfla_judged see[GFLA_ORIGINS],
-                                   pn_tensor *mask, gfla_weights w)
+gfla_frame_losses gfla_judge_frame(pn_graph *g, const gfla_config *c, const pn_vgg19 *vgg,
+                                   const gfla_judged see[GFLA_ORIGINS], pn_tensor *mask, gfla_weights w)
 {
     enum { CONTENT = sizeof content_taps / sizeof *content_taps, STYLE = sizeof style_taps / sizeof *style_taps };
     const gfla_judged *previous = &see[GFLA_PREVIOUS], *reference = &see[GFLA_REFERENCE];
@@ -111,7 +111,8 @@ gfla_frame_losses gfla_judge_frame(pn_graph *g, const gfla_config *c, const pn_v
     l.term[GFLA_FRAME_CORRECTNESS_R] = correctness(g, reference, &source, &target, mask);
     l.term[GFLA_FRAME_REGULARISATION_P] = regularisation(g, c, previous);
     l.term[GFLA_FRAME_REGULARISATION_R] = regularisation(g, c, reference);
-    const double weight[GFLA_FRAME_TERMS] = { w.l1, w.content, w.style, w.correctness, w.correctness, w.regularisation, w.regularisation };
+    const double weight[GFLA_FRAME_TERMS] = { w.l1,          w.content,        w.style,         w.correctness,
+                                              w.correctness, w.regularisation, w.regularisation };
     l.total = pn_terms_total(g, l.term, weight, GFLA_FRAME_TERMS);
     return l;
 }

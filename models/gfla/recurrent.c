@@ -35,20 +35,22 @@ gfla_animation_net gfla_face_make(const pn_scope *s, const gfla_config *c)
 
 /* ---- A frame ------------------------------------------------------------------------------------------------------------------ */
 
-static void estimate(pn_graph *g, const gfla_animation_net *net, const gfla_before *in, pn_tensor *structure, gfla_output out[])
+static void estimate(pn_graph *g, const gfla_animation_net *net, const gfla_before *in, pn_tensor *structure,
+                     gfla_output out[])
 {
     if (net->flow[0].sources == GFLA_ORIGINS) {
-        pn_tensor *const given[] = { structure, in->picture[GFLA_PREVIOUS], in->structure[GFLA_PREVIOUS], in->picture[GFLA_REFERENCE],
-                                     in->structure[GFLA_REFERENCE] };
+        pn_tensor *const given[] = { structure, in->picture[GFLA_PREVIOUS], in->structure[GFLA_PREVIOUS],
+                                     in->picture[GFLA_REFERENCE], in->structure[GFLA_REFERENCE] };
         gfla_flow_estimate(g, &net->flow[0], given, 5, out);
         return;
     }
     for (int k = 0; k < GFLA_ORIGINS; k++)
-        gfla_flow_estimate(g, &net->flow[k], (pn_tensor *[]){ in->picture[k], in->structure[k], structure }, 3, &out[k]);
+        gfla_flow_estimate(g, &net->flow[k], (pn_tensor *[]){ in->picture[k], in->structure[k], structure }, 3,
+                           &out[k]);
 }
 
-gfla_frame gfla_animate(pn_graph *g, const gfla_animation_net *net, const gfla_before *before, const gfla_features *reference,
-                        pn_tensor *structure)
+gfla_frame gfla_animate(pn_graph *g, const gfla_animation_net *net, const gfla_before *before,
+                        const gfla_features *reference, pn_tensor *structure)
 {
     gfla_frame frame = { 0 };
     estimate(g, net, before, structure, frame.from);
@@ -97,8 +99,10 @@ static pn_status make(gfla_animation_model *m, int structure)
     if (status) return status;
     if (!m->frames) m->frames = GFLA_WINDOW;
     if (m->frames < m->window)
-        return pn_ctx_fail(base->ctx, PN_ERR_ARG, "the option frames=%d is less than the %d frames that the discriminator of this task "
-                           "looks at", m->frames, m->window);
+        return pn_ctx_fail(base->ctx, PN_ERR_ARG,
+                           "the option frames=%d is less than the %d frames that the discriminator of this task "
+                           "looks at",
+                           m->frames, m->window);
     pn_params *g = pn_model_part(base, ""), *d = pn_model_part(base, "D/"), *v = pn_model_part(base, "D_V/");
     if (!g || !d || !v) return PN_ERR_NOMEM;
     const pn_scope top_g = pn_scope_top(g, m->common.start), top_d = pn_scope_top(d, m->common.start);
@@ -130,8 +134,12 @@ static pn_model_needs needs(const pn_model *base, ptrdiff_t height)
 {
     const gfla_animation_model *m = (const gfla_animation_model *)base;
     (void)height;
-    return (pn_model_needs){ .sigma = 6, .filter = PN_FILTER_CUBIC, .labelling = "", .channels = m->common.config.structure,
-                             .reads = m->dance ? PN_READS_DANCES : PN_READS_FACES, .frames = m->frames };
+    return (pn_model_needs){ .sigma = 6,
+                             .filter = PN_FILTER_CUBIC,
+                             .labelling = "",
+                             .channels = m->common.config.structure,
+                             .reads = m->dance ? PN_READS_DANCES : PN_READS_FACES,
+                             .frames = m->frames };
 }
 
 /* ---- Generation: one plan, whose output becomes its own input -------------------------------------------------------------------- */
@@ -148,19 +156,24 @@ static void show(pn_generation *gen, const gfla_output *out, const char *const n
 static pn_status describe(pn_generation *gen, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width)
 {
     static const char *const names[GFLA_ORIGINS][3][GFLA_MAX_FLOWS] = {
-        { { "flow_previous0", "flow_previous1" }, { "mask_previous0", "mask_previous1" }, { "attention_previous0", "attention_previous1" } },
-        { { "flow_reference0", "flow_reference1" }, { "mask_reference0", "mask_reference1" },
+        { { "flow_previous0", "flow_previous1" },
+          { "mask_previous0", "mask_previous1" },
+          { "attention_previous0", "attention_previous1" } },
+        { { "flow_reference0", "flow_reference1" },
+          { "mask_reference0", "mask_reference1" },
           { "attention_reference0", "attention_reference1" } },
     };
     const gfla_animation_model *m = (const gfla_animation_model *)gen->model;
     generation *own = (generation *)gen;
-    const pn_shape picture = pn_shape4(count, 3, height, width), structure = pn_shape4(count, m->common.config.structure, height, width);
+    const pn_shape picture = pn_shape4(count, 3, height, width),
+                   structure = pn_shape4(count, m->common.config.structure, height, width);
     own->before.picture[GFLA_PREVIOUS] = pn_input(gen->graph, "previous", picture, PN_CONST);
     own->before.structure[GFLA_PREVIOUS] = pn_input(gen->graph, "pose_previous", structure, PN_CONST);
     own->before.picture[GFLA_REFERENCE] = pn_input(gen->graph, "reference", picture, PN_CONST);
     own->before.structure[GFLA_REFERENCE] = pn_input(gen->graph, "pose_reference", structure, PN_CONST);
     own->structure = pn_input(gen->graph, "structure", structure, PN_CONST);
-    const gfla_features reference = gfla_encode(gen->graph, &m->g.source[GFLA_REFERENCE], own->before.picture[GFLA_REFERENCE]);
+    const gfla_features reference = gfla_encode(gen->graph, &m->g.source[GFLA_REFERENCE],
+                                                own->before.picture[GFLA_REFERENCE]);
     const gfla_frame frame = gfla_animate(gen->graph, &m->g, &own->before, &reference, own->structure);
     gen->image = frame.image;
     pn_output(gen->graph, frame.image, PN_CONST);
@@ -179,7 +192,8 @@ static pn_status feed_previous(generation *own, const pn_model_input *in)
         return status ? status : pn_set(p, structure, in->begins ? in->pose_source : in->pose_previous);
     }
     if (!own->ran)
-        return pn_ctx_fail(own->base.model->ctx, PN_ERR_ARG, "nothing goes before the first frame; set pn_model_input.begins, or previous");
+        return pn_ctx_fail(own->base.model->ctx, PN_ERR_ARG,
+                           "nothing goes before the first frame; set pn_model_input.begins, or previous");
     status = pn_copy(p, picture, p, own->base.image);
     return status ? status : pn_copy(p, structure, p, own->structure);
 }
@@ -198,13 +212,33 @@ static pn_status feed(pn_generation *gen, const pn_model_input *in)
 static const pn_model_choice stages[] = { { "full", "everything, from the losses of a chunk of frames", 1 }, { 0 } };
 
 const pn_model_face gfla_dance_face = {
-    .model_bytes = sizeof(gfla_animation_model), .training_bytes = sizeof(gfla_animation_training), .generation_bytes = sizeof(generation),
-    .stages = stages, .losses = gfla_animation_losses, .recognise = recognise_dance, .make = make_dance, .train = gfla_animation_train,
-    .step = gfla_animation_step, .train_free = gfla_animation_train_free, .describe = describe, .feed = feed, .needs = needs,
+    .model_bytes = sizeof(gfla_animation_model),
+    .training_bytes = sizeof(gfla_animation_training),
+    .generation_bytes = sizeof(generation),
+    .stages = stages,
+    .losses = gfla_animation_losses,
+    .recognise = recognise_dance,
+    .make = make_dance,
+    .train = gfla_animation_train,
+    .step = gfla_animation_step,
+    .train_free = gfla_animation_train_free,
+    .describe = describe,
+    .feed = feed,
+    .needs = needs,
 };
 
 const pn_model_face gfla_face_face = {
-    .model_bytes = sizeof(gfla_animation_model), .training_bytes = sizeof(gfla_animation_training), .generation_bytes = sizeof(generation),
-    .stages = stages, .losses = gfla_animation_losses, .recognise = recognise_face, .make = make_face, .train = gfla_animation_train,
-    .step = gfla_animation_step, .train_free = gfla_animation_train_free, .describe = describe, .feed = feed, .needs = needs,
+    .model_bytes = sizeof(gfla_animation_model),
+    .training_bytes = sizeof(gfla_animation_training),
+    .generation_bytes = sizeof(generation),
+    .stages = stages,
+    .losses = gfla_animation_losses,
+    .recognise = recognise_face,
+    .make = make_face,
+    .train = gfla_animation_train,
+    .step = gfla_animation_step,
+    .train_free = gfla_animation_train_free,
+    .describe = describe,
+    .feed = feed,
+    .needs = needs,
 };

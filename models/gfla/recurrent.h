@@ -35,7 +35,7 @@ typedef struct { pn_tensor *image; gfla_output from[GFLA_ORIGINS]; } gfla_frame;
 gfla_frame gfla_animate(pn_graph *g, const gfla_animation_net *net, const gfla_before *before, const gfla_features *reference,
                         pn_tensor *structure);
 
-/* 3-D convolutions over 6 frames, then 2-D ones over the two that are left. (Sec. of the released code; no paper has it) */
+/* 3-D convolutions over 6 frames, then 2-D ones over the two that are left. The released code has them, no paper. */
 typedef struct {
     gfla_d_block block[2];                              /* weights [O,C,D,KH,KW] */
     gfla_d_block encoder[2];

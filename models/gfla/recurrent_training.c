@@ -16,7 +16,10 @@ const char *const gfla_animation_losses[] = {
 };
 enum { ADVERSARIAL = 1 + GFLA_FRAME_TERMS, ADVERSARIAL_VIDEO, DISCRIMINATOR, DISCRIMINATOR_VIDEO, LOSSES };
 
-static const gfla_animation_model *model_of(const gfla_animation_training *t) { return (const gfla_animation_model *)t->base.model; }
+static const gfla_animation_model *model_of(const gfla_animation_training *t)
+{
+    return (const gfla_animation_model *)t->base.model;
+}
 
 static ptrdiff_t numbers(const pn_tensor *t) { return pn_shape_count(pn_tensor_shape(t)); }
 
@@ -31,7 +34,8 @@ static pn_tensor *leaf(pn_graph *g, const char *name, int i, pn_shape shape, pn_
 
 static void describe_frames(gfla_animation_training *t, pn_shape picture, pn_shape structure)
 {
-    static const char *const names[2][GFLA_ORIGINS] = { { "previous", "reference" }, { "pose_previous", "pose_reference" } };
+    static const char *const names[2][GFLA_ORIGINS] = { { "previous", "reference" },
+                                                        { "pose_previous", "pose_reference" } };
     const gfla_animation_model *m = model_of(t);
     pn_graph *g = t->gen_graph;
     for (int k = 0; k < GFLA_ORIGINS; k++) {
@@ -146,7 +150,8 @@ pn_status gfla_animation_train(pn_training *base)
     gfla_animation_training *t = (gfla_animation_training *)base;
     const gfla_animation_model *m = model_of(t);
     const pn_shape picture = pn_shape4(base->opt.batch, 3, base->opt.height, base->opt.width);
-    const pn_shape structure = pn_shape4(base->opt.batch, m->common.config.structure, base->opt.height, base->opt.width);
+    const pn_shape structure = pn_shape4(base->opt.batch, m->common.config.structure, base->opt.height,
+                                         base->opt.width);
     pn_graph **const graphs[] = { &t->gen_graph, &t->dis_graph, &t->vid_graph, &t->crit_graph, &t->adv_graph };
     pn_status status = gfla_sight_open(base, &t->sight);
     for (size_t i = 0; !status && i < sizeof graphs / sizeof *graphs; i++)
@@ -202,7 +207,8 @@ static pn_status make_frames(gfla_animation_training *t, const pn_model_input *i
 }
 
 /* One discriminator's turn; its inputs are set. */
-static pn_status learn(gfla_animation_training *t, pn_plan *plan, const pn_tensor *loss, int part, int name, double losses[])
+static pn_status learn(gfla_animation_training *t, pn_plan *plan, const pn_tensor *loss, int part, int name,
+                       double losses[])
 {
     pn_status status = pn_forward(plan);
     if (status) return status;
@@ -277,7 +283,8 @@ static pn_status judge_frame(gfla_animation_training *t, const pn_model_input *i
     if ((status = pn_backward(t->crit))) return status;
     add_gradient(t, t->crit, t->see[GFLA_REFERENCE].image, i);
     for (int k = 0; k < GFLA_ORIGINS; k++)
-        for (int f = 0; f < t->see[k].flows; f++) pn_copy_grad(t->gen, frame->from[k].flow[f], t->crit, t->see[k].flow[f]);
+        for (int f = 0; f < t->see[k].flows; f++)
+            pn_copy_grad(t->gen, frame->from[k].flow[f], t->crit, t->see[k].flow[f]);
     return PN_OK;
 }
 
@@ -292,7 +299,8 @@ static void remember(gfla_animation_training *t, const pn_model_input *in)
     pn_param_set(t->steps, (pn_real[]){ pn_param_data(t->steps)[0] + 1 });
 }
 
-pn_status gfla_animation_learn(pn_training *base, const pn_model_input *in, const gfla_look look[2], double losses[PN_MAX_LOSSES])
+pn_status gfla_animation_learn(pn_training *base, const pn_model_input *in, const gfla_look look[2],
+                               double losses[PN_MAX_LOSSES])
 {
     gfla_animation_training *t = (gfla_animation_training *)base;
     const int frames = model_of(t)->frames;
@@ -303,8 +311,10 @@ pn_status gfla_animation_learn(pn_training *base, const pn_model_input *in, cons
     if (!status) status = ask_discriminators(t, look[1], losses);       /* as they are now */
     if (!status) status = pn_set(t->crit, t->see[GFLA_REFERENCE].source, in->source);
     for (int i = 0; i < frames && !status; i++) status = judge_frame(t, in, i, losses);
-    for (int i = LOSSES - 1; i >= 0 && !status; i--) status = pn_training_finite(base, gfla_animation_losses[i], losses[i]);
-    for (int i = 0; i < frames && !status; i++) status = pn_set_grad(t->gen, t->frame[i].image, t->seed + i * numbers(t->real));
+    for (int i = LOSSES - 1; i >= 0 && !status; i--)
+        status = pn_training_finite(base, gfla_animation_losses[i], losses[i]);
+    for (int i = 0; i < frames && !status; i++)
+        status = pn_set_grad(t->gen, t->frame[i].image, t->seed + i * numbers(t->real));
     if (!status) status = pn_backward(t->gen);
     if (!status) status = pn_adam_step(base->adam[GFLA_PART_G]);
     if (!status) remember(t, in);

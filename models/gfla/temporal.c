@@ -9,7 +9,8 @@ enum { TAPS = 3 };                  /* frames that a convolution reads */
 
 static int least(int a, int b) { return a < b ? a : b; }
 
-static pn_conv_layer conv3d_make(const pn_scope *s, const char *name, int in, int out, int depth, int kernel, pn_conv_opt opt)
+static pn_conv_layer conv3d_make(const pn_scope *s, const char *name, int in, int out, int depth, int kernel,
+                                 pn_conv_opt opt)
 {
     const pn_scope at = pn_scope_in(s, "%s", name);
     const pn_init zero = { PN_INIT_CONSTANT, 0 }, unit = { PN_INIT_UNIT, 0 };
@@ -33,7 +34,8 @@ static gfla_d_block block_make(const pn_scope *s, int in, int hidden, int out)
 
 gfla_temporal_net gfla_temporal_make(const pn_scope *s, const gfla_config *c)
 {
-    const int first = c->d_base, second = least(2 * c->d_base, c->d_cap), flat = second * (GFLA_WINDOW - 2 * (TAPS - 1));
+    const int first = c->d_base, second = least(2 * c->d_base, c->d_cap),
+              flat = second * (GFLA_WINDOW - 2 * (TAPS - 1));
     const pn_scope block0 = pn_scope_in(s, "block0"), block1 = pn_scope_in(s, "block1");
     const pn_scope encoder0 = pn_scope_in(s, "encoder0"), encoder1 = pn_scope_in(s, "encoder1");
     gfla_temporal_net net;
@@ -111,7 +113,8 @@ pn_tensor *gfla_temporal(pn_graph *g, const gfla_temporal_net *net, pn_tensor *f
     const pn_shape s = pn_tensor_shape(x);              /* [2 N,C,H,W] */
     x = pn_reshape(g, x, pn_shape5(s.dim[0] / n, n, s.dim[1], s.dim[2], s.dim[3]));
     x = pn_transpose(g, x, (const int[]){ 1, 2, 0, 3, 4 });
-    x = pn_reshape(g, x, pn_shape4(n, s.dim[0] / n * s.dim[1], s.dim[2], s.dim[3]));    /* channels, each frame after frame */
+    x = pn_reshape(g, x,
+                   pn_shape4(n, s.dim[0] / n * s.dim[1], s.dim[2], s.dim[3])); /* channels, each frame after frame */
     x = gfla_d_block_call(g, &net->encoder[0], x);
     x = gfla_d_block_call(g, &net->encoder[1], x);
     return gfla_logits(g, &net->conv, x);

@@ -26,13 +26,22 @@ enum { FRAMES = 30 };
 enum { N = 2, SIDE = 64, PLANE = SIDE * SIDE, PICTURE = N * 3 * PLANE };
 
 static const formula_gain gains[] = {
-    { "flow_net.output1", 1.5 }, { "flow_net.output2", 1.5 }, { "flow_net_previous.output1", 1.5 }, { "flow_net_previous.output2", 1.5 },
-    { "flow_net_reference.output1", 1.5 }, { "flow_net_reference.output2", 1.5 },
-    { "source_previous.encoder0.model.5", 12 }, { "source_previous.encoder1.model.5", 6 },
-    { "source_reference.encoder0.model.5", 12 }, { "source_reference.encoder1.model.5", 6 },
-    { "target.attn_p0.fully_connect_layer.0", 0.25 }, { "target.attn_p1.fully_connect_layer.0", 0.25 },
-    { "target.attn_r0.fully_connect_layer.0", 0.25 }, { "target.attn_r1.fully_connect_layer.0", 0.25 },
-    { "target.outconv.conv1", 0.25 }, { NULL, 0 },
+    { "flow_net.output1", 1.5 },
+    { "flow_net.output2", 1.5 },
+    { "flow_net_previous.output1", 1.5 },
+    { "flow_net_previous.output2", 1.5 },
+    { "flow_net_reference.output1", 1.5 },
+    { "flow_net_reference.output2", 1.5 },
+    { "source_previous.encoder0.model.5", 12 },
+    { "source_previous.encoder1.model.5", 6 },
+    { "source_reference.encoder0.model.5", 12 },
+    { "source_reference.encoder1.model.5", 6 },
+    { "target.attn_p0.fully_connect_layer.0", 0.25 },
+    { "target.attn_p1.fully_connect_layer.0", 0.25 },
+    { "target.attn_r0.fully_connect_layer.0", 0.25 },
+    { "target.attn_r1.fully_connect_layer.0", 0.25 },
+    { "target.outconv.conv1", 0.25 },
+    { NULL, 0 },
 };
 
 typedef struct { const char *task, *file, *pictures; int frames, channels; gfla_look look[2]; } animation;
@@ -68,8 +77,8 @@ static void structure(const animation *a, const char *name, int missing, pn_real
 static clip clip_make(const animation *a, const char *pictures, int frames)
 {
     const size_t maps = (size_t)(N * a->channels * PLANE), real = sizeof(pn_real);
-    clip c = { malloc(PICTURE * real), malloc(maps * real), malloc((size_t)frames * PICTURE * real), malloc((size_t)frames * maps * real),
-               malloc((size_t)frames * N * PLANE * real) };
+    clip c = { malloc(PICTURE * real), malloc(maps * real), malloc((size_t)frames * PICTURE * real),
+               malloc((size_t)frames * maps * real), malloc((size_t)frames * N * PLANE * real) };
     formula_picture(name_in(a->pictures, "reference", -1), N, 3, SIDE, SIDE, c.reference);
     structure(a, name_in(a->pictures, "reference_structure", -1), 11, c.pose_reference);
     for (int t = 0; t < frames; t++) {
@@ -115,9 +124,10 @@ static pn_model *model_of(pn_ctx *ctx, const animation *a, const char *set)
 {
     char frames[16];
     snprintf(frames, sizeof frames, "frames=%d", a->frames);
-    const char *const all[] = { "base=8", "cap=32", "flow_base=8", "flow_cap=32", "hidden=16", "d_base=8", "d_cap=32", "vgg_narrow=4",
-                                frames, set };
-    pn_model *m = pn_model_new(ctx, &(pn_model_opt){ .name = "gfla", .task = a->task, .set = all, .n_set = set ? 10 : 9 });
+    const char *const all[] = { "base=8",   "cap=32",   "flow_base=8",  "flow_cap=32", "hidden=16",
+                                "d_base=8", "d_cap=32", "vgg_narrow=4", frames,        set };
+    pn_model *m = pn_model_new(ctx,
+                               &(pn_model_opt){ .name = "gfla", .task = a->task, .set = all, .n_set = set ? 10 : 9 });
     if (!m) ck_abort_msg("%s", pn_ctx_message(ctx));
     pn_part parts[4];
     ck_assert_int_eq(pn_model_parts(m, parts), 3);
@@ -128,7 +138,8 @@ static pn_model *model_of(pn_ctx *ctx, const animation *a, const char *set)
 }
 
 /* Of one chunk, whose sample begins; the learning rate is 0, so that no network learns between the turns. */
-static pn_training *after_a_step(pn_model *m, const animation *a, const clip *c, const pn_real *masks, double losses[PN_MAX_LOSSES])
+static pn_training *after_a_step(pn_model *m, const animation *a, const clip *c, const pn_real *masks,
+                                 double losses[PN_MAX_LOSSES])
 {
     pn_training *t = pn_training_new(m, &(pn_training_opt){ .batch = N, .height = SIDE, .width = SIDE });
     if (!t) ck_abort_msg("%s", pn_ctx_message(pn_model_ctx(m)));
@@ -188,11 +199,14 @@ static void expect_states(const pn_safetensors *f, const char *which, const pn_p
     }
 }
 
-static void check_gradients(const pn_safetensors *f, const char *where, const pn_training *t, int part, const char *name, const char *but)
+static void check_gradients(const pn_safetensors *f, const char *where, const pn_training *t, int part,
+                            const char *name, const char *but)
 {
     pn_part parts[4];
     pn_training_parts(t, parts);
-    const expected_gradients e = { .where = where, .part = name, .prefix = "", .tol = tol_grad, .but = but, .its_tol = 5 * tol_grad };
+    const expected_gradients e = {
+        .where = where, .part = name, .prefix = "", .tol = tol_grad, .but = but, .its_tol = 5 * tol_grad
+    };
     const int compared = expect_gradients(f, &e, parts[part].adam, parts[part].params);
     ck_assert_int_eq(compared, stored_gradients(f, where, name));
     ck_assert_int_gt(compared, 0);
@@ -260,13 +274,15 @@ static void expect_views(const pn_safetensors *f, const char *where, int t, cons
     }
 }
 
-static void run_frames(const pn_safetensors *f, const animation *a, pn_generation *gen, const char *where, const clip *c, int frames,
-                       bool begins)
+static void run_frames(const pn_safetensors *f, const animation *a, pn_generation *gen, const char *where,
+                       const clip *c, int frames, bool begins)
 {
     pn_real *image = malloc(PICTURE * sizeof *image);
     double *values = malloc(PICTURE * sizeof *values);
     for (int t = 0; t < frames; t++) {
-        const pn_model_input in = { .source = c->reference, .pose_source = c->pose_reference, .begins = begins && t == 0,
+        const pn_model_input in = { .source = c->reference,
+                                    .pose_source = c->pose_reference,
+                                    .begins = begins && t == 0,
                                     .pose_target = c->structures + (ptrdiff_t)t * N * a->channels * PLANE };
         char name[32];
         ck_assert_int_eq(pn_generation_run(gen, &in, image), PN_OK);
@@ -362,6 +378,81 @@ START_TEST(thirty_frames_take_the_memory_of_one)
 }
 END_TEST
 
+/* ---- Steps one after the other ----------------------------------------------------------------------------------------------- */
+
+enum { SMALL = 32, SMALL_PLANE = SMALL * SMALL, SMALL_FRAMES = 6 };
+typedef struct {
+    pn_real picture[(1 + SMALL_FRAMES) * 3 * SMALL_PLANE],
+        structure[(1 + SMALL_FRAMES) * PN_DANCE_CHANNELS * SMALL_PLANE];
+} small_chunk;
+
+static small_chunk *small_chunk_make(void)
+{
+    small_chunk *c = malloc(sizeof *c);
+    pn_rng rng = pn_rng_named(1, "chunk");
+    for (size_t i = 0; i < sizeof c->picture / sizeof *c->picture; i++)
+        c->picture[i] = (pn_real)(2 * pn_rng_uniform(&rng) - 1);
+    for (size_t i = 0; i < sizeof c->structure / sizeof *c->structure; i++)
+        c->structure[i] = (pn_real)pn_rng_uniform(&rng);
+    return c;
+}
+
+static double small_step(pn_training *t, const small_chunk *c, int channels, bool begins)
+{
+    const pn_model_input in = { .source = c->picture,
+                                .pose_source = c->structure,
+                                .target = c->picture + 3 * SMALL_PLANE,
+                                .pose_target = c->structure + channels * SMALL_PLANE,
+                                .begins = begins };
+    double losses[PN_MAX_LOSSES];
+    if (pn_training_step(t, &in, losses)) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
+    return losses[0];
+}
+
+static pn_training *small_training(pn_model *m)
+{
+    pn_training *t = pn_training_new(m, &(pn_training_opt){ .batch = 1, .height = SMALL, .width = SMALL });
+    if (!t) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
+    return t;
+}
+
+START_TEST(steady_training_asks_for_no_memory)
+{
+    const animation *a = _i ? &face : &dance;
+    pn_ctx *ctx = pn_test_ctx();
+    pn_model *m = model_of(ctx, a, NULL);
+    pn_training *t = small_training(m);
+    small_chunk *c = small_chunk_make();
+    small_step(t, c, a->channels, true);
+    const uint64_t requests = pn_alloc_requests(ctx);
+    const unsigned long mallocs = pn_test_mallocs();
+    for (int i = 0; i < 3; i++) small_step(t, c, a->channels, i == 2);
+    const unsigned long mallocs_after = pn_test_mallocs();
+    ck_assert_uint_eq(pn_alloc_requests(ctx), requests);
+    ck_assert_uint_eq(mallocs_after, mallocs);
+    pn_training_free(t);
+    pn_model_free(m);
+    free(c);
+}
+END_TEST
+
+/* Without learning: the chunk that begins is the same whatever went before, the chunk after it is not. */
+START_TEST(a_chunk_goes_on_from_the_last_one_until_one_begins)
+{
+    pn_model *m = model_of(pn_test_ctx(), &face, "lambda_adversarial=0"); /* what is looked at is drawn anew */
+    pn_training *t = small_training(m);
+    small_chunk *c = small_chunk_make();
+    pn_training_scale_lr(t, 0);
+    const double first = small_step(t, c, face.channels, false);        /* nothing goes before: as if it began */
+    const double second = small_step(t, c, face.channels, false), again = small_step(t, c, face.channels, true);
+    ck_assert(first == again);
+    ck_assert(first != second);
+    pn_training_free(t);
+    pn_model_free(m);
+    free(c);
+}
+END_TEST
+
 /* ---- Counts, options, foreign files ---------------------------------------------------------------------------------------------- */
 
 START_TEST(published_widths_have_the_published_counts)
@@ -388,8 +479,10 @@ END_TEST
 START_TEST(a_chunk_shorter_than_the_window_is_refused)
 {
     const char *set = "frames=5";
-    ck_assert_ptr_null(pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = "gfla", .task = "dance", .set = &set, .n_set = 1 }));
-    ck_assert_msg(strstr(pn_ctx_message(pn_test_ctx()), "frames=5 is less than the 6 frames"), "%s", pn_ctx_message(pn_test_ctx()));
+    ck_assert_ptr_null(
+        pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = "gfla", .task = "dance", .set = &set, .n_set = 1 }));
+    ck_assert_msg(strstr(pn_ctx_message(pn_test_ctx()), "frames=5 is less than the 6 frames"), "%s",
+                  pn_ctx_message(pn_test_ctx()));
 }
 END_TEST
 
@@ -398,7 +491,8 @@ START_TEST(a_foreign_file_is_known_by_its_names)
 {
     static const animation *const tasks[] = { &dance, &face };
     char path[512];
-    snprintf(path, sizeof path, "%s/pn_frames_%d.safetensors", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (int)getpid());
+    snprintf(path, sizeof path, "%s/pn_frames_%d.safetensors", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp",
+             (int)getpid());
     pn_model *made = model_of(pn_test_ctx(), tasks[_i], NULL);
     pn_part parts[4];
     pn_model_parts(made, parts);
@@ -431,6 +525,8 @@ TCase *gfla_frames_cases(void)
     tcase_add_test(tc, frames_of_a_face_one_at_a_time_match_torch);
     tcase_add_test(tc, a_frame_before_that_is_handed_in_takes_the_place_of_the_last_one);
     tcase_add_test(tc, thirty_frames_take_the_memory_of_one);
+    tcase_add_loop_test(tc, steady_training_asks_for_no_memory, 0, 2);
+    tcase_add_test(tc, a_chunk_goes_on_from_the_last_one_until_one_begins);
     tcase_add_loop_test(tc, published_widths_have_the_published_counts, 0, 2);
     tcase_add_test(tc, a_chunk_shorter_than_the_window_is_refused);
     tcase_add_loop_test(tc, a_foreign_file_is_known_by_its_names, 0, 2);

@@ -113,8 +113,9 @@ enum { BATCH = 4, FRAMES = 8, LENGTH = FRAMES + MARGINS };
 static pn_model *model_with(const char *a, const char *b)
 {
     const char *const set[] = { "frames=8", a, b };
-    pn_model *m = pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = "gfla", .task = "keypoint", .preset = "tiny", .set = set, .n_set = 3,
-                                                               .seed = 5 });
+    pn_model *m = pn_model_new(
+        pn_test_ctx(),
+        &(pn_model_opt){ .name = "gfla", .task = "keypoint", .preset = "tiny", .set = set, .n_set = 3, .seed = 5 });
     if (!m) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
     return m;
 }
@@ -140,7 +141,8 @@ static void make_tracks(uint64_t seed, pn_real *noisy, pn_real *clean)
         for (int t = 0; t < LENGTH; t++) {
             const double v = 0.5 * sin(phase + speed * t);
             noisy[row * LENGTH + t] = (pn_real)(v + 0.1 * pn_rng_normal(&rng));
-            if (t >= GFLA_POINT_MARGIN && t < GFLA_POINT_MARGIN + FRAMES) clean[row * FRAMES + t - GFLA_POINT_MARGIN] = (pn_real)v;
+            if (t >= GFLA_POINT_MARGIN && t < GFLA_POINT_MARGIN + FRAMES)
+                clean[row * FRAMES + t - GFLA_POINT_MARGIN] = (pn_real)v;
         }
     }
 }
@@ -178,7 +180,8 @@ END_TEST
 START_TEST(training_cleans_tracks_and_asks_for_no_memory)
 {
     enum { STEPS = 60 };
-    static pn_real noisy[BATCH * GFLA_POINTS * LENGTH], clean[BATCH * GFLA_POINTS * FRAMES], made[BATCH * GFLA_POINTS * FRAMES];
+    static pn_real noisy[BATCH * GFLA_POINTS * LENGTH], clean[BATCH * GFLA_POINTS * FRAMES],
+        made[BATCH * GFLA_POINTS * FRAMES];
     pn_ctx *ctx = pn_test_ctx();
     pn_model *m = model_with("points_width=32", "points_drop=0.15");
     pn_training *t = pn_training_new(m, &(pn_training_opt){ .batch = BATCH, .height = 32, .width = 32 });
@@ -199,8 +202,9 @@ START_TEST(training_cleans_tracks_and_asks_for_no_memory)
     ck_assert_msg(gen != NULL, "%s", pn_ctx_message(ctx));
     ck_assert_int_eq(pn_generation_run(gen, &in, made), PN_OK);
     double squares = 0;
-    for (int i = 0; i < BATCH * GFLA_POINTS * FRAMES; i++) squares += ((double)made[i] - (double)clean[i]) * ((double)made[i] - (double)clean[i]);
-    ck_assert_double_lt(squares / (BATCH * GFLA_POINTS * FRAMES), loss);        /* no dropout: better than in training */
+    for (int i = 0; i < BATCH * GFLA_POINTS * FRAMES; i++)
+        squares += ((double)made[i] - (double)clean[i]) * ((double)made[i] - (double)clean[i]);
+    ck_assert_double_lt(squares / (BATCH * GFLA_POINTS * FRAMES), loss); /* no dropout: better than in training */
     pn_generation_free(gen);
     pn_model_free(m);
 }
@@ -209,8 +213,10 @@ END_TEST
 START_TEST(a_dropout_of_all_is_refused)
 {
     const char *set = "points_drop=1";
-    ck_assert_ptr_null(pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = "gfla", .task = "keypoint", .set = &set, .n_set = 1 }));
-    ck_assert_msg(strstr(pn_ctx_message(pn_test_ctx()), "points_drop=1 is not in [0, 1)"), "%s", pn_ctx_message(pn_test_ctx()));
+    ck_assert_ptr_null(
+        pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = "gfla", .task = "keypoint", .set = &set, .n_set = 1 }));
+    ck_assert_msg(strstr(pn_ctx_message(pn_test_ctx()), "points_drop=1 is not in [0, 1)"), "%s",
+                  pn_ctx_message(pn_test_ctx()));
 }
 END_TEST
 

@@ -12,7 +12,8 @@ static const char *data_of(int task) { return world(task == 1 ? "faces" : "dance
 
 static result train(int task, const char *name, const char *more)
 {
-    return run("posenet-train --model gfla --task %s " NARROW " --set points_width=8 --set frames=6 --size 32x32 --batch 2 --seed 3 "
+    return run("posenet-train --model gfla --task %s " NARROW
+               " --set points_width=8 --set frames=6 --size 32x32 --batch 2 --seed 3 "
                "--steps %d --save-every 1 --sample-every 4 --log-every 1 --data %s --out %s %s",
                tasks[task], STEPS, data_of(task), world("%s", name), more);
 }
@@ -20,12 +21,19 @@ static result train(int task, const char *name, const char *more)
 static void tasks_make(void)
 {
     world_make();
-    exits(run("posenet-data synth --kind dance --people 6 --views 12 --size 64x48 --seed 4 --quiet --out %s", world("dances")), 0);
-    exits(run("posenet-data synth --kind face --people 6 --views 12 --size 64x64 --seed 4 --quiet --out %s", world("faces")), 0);
+    exits(run("posenet-data synth --kind dance --people 6 --views 12 --size 64x48 --seed 4 --quiet --out %s",
+              world("dances")),
+          0);
+    exits(run("posenet-data synth --kind face --people 6 --views 12 --size 64x64 --seed 4 --quiet --out %s",
+              world("faces")),
+          0);
     for (int i = 0; i < 3; i++) exits(train(i, tasks[i], "--threads 2"), 0);
 }
 
-static const char *checkpoint(const char *folder, int step) { return world("%s/checkpoints/step_%07d.safetensors", folder, step); }
+static const char *checkpoint(const char *folder, int step)
+{
+    return world("%s/checkpoints/step_%07d.safetensors", folder, step);
+}
 
 /* A sample of a clip is two chunks: after every odd step the frame before comes from the checkpoint. */
 START_TEST(a_run_is_the_same_with_other_threads_and_after_each_cut)
@@ -55,12 +63,15 @@ START_TEST(a_run_leaves_its_own_losses_and_sheets)
     const char *name = tasks[_i];
     says(slurp(world("%s/train.csv", name), NULL), columns[_i] ? columns[_i] : columns[0]);
     says(slurp(world("%s/train.csv", name), NULL), "\n5,full,");
-    says(slurp(world("%s/config.ini", name), NULL), _i == 0 ? "task = dance\n" : _i == 1 ? "task = face\n" : "task = keypoint\n");
+    says(slurp(world("%s/config.ini", name), NULL), _i == 0   ? "task = dance\n"
+                                                    : _i == 1 ? "task = face\n"
+                                                              : "task = keypoint\n");
     says(slurp(world("%s/report.html", name), NULL), "data:image/png;base64,");
     ck_assert(there(world("%s/samples/step_0000004.png", name)));
     ck_assert(there(world("%s/samples/step_0000005.png", name)));
-    explains(run("posenet-generate --weights %s --data %s --out %s", checkpoint(name, STEPS), PEOPLE, world("not_made")), 2,
-             "which does not read pairs of pictures");
+    explains(
+        run("posenet-generate --weights %s --data %s --out %s", checkpoint(name, STEPS), PEOPLE, world("not_made")), 2,
+        "which does not read pairs of pictures");
     ck_assert(!there(world("not_made")));
 }
 END_TEST
@@ -72,7 +83,8 @@ START_TEST(a_dry_run_counts_the_published_parameters)
         { "generator: 16906667 parameters\n", "D/: 664577 parameters\n", "D_V/: 665537 parameters\n" },
         { "generator: 1834786 parameters\n", "stage full, steps 1 to 1000\n", "MiB for all values" },
     };
-    const result r = run("posenet-train --model gfla --task %s --set vgg_narrow=16 --size 32x32 --batch 1 --dry-run", tasks[_i]);
+    const result r = run("posenet-train --model gfla --task %s --set vgg_narrow=16 --size 32x32 --batch 1 --dry-run",
+                         tasks[_i]);
     exits(r, 0);
     for (int i = 0; i < 3; i++) says(r.out, counts[_i][i]);
     says_not(r.out, "stage flow");
@@ -94,8 +106,8 @@ END_TEST
 /* The model says what it reads, so a folder of something else is explained. */
 START_TEST(a_data_set_of_another_task_is_refused)
 {
-    const result r = run("posenet-train --model gfla --task dance " NARROW " --size 32x32 --batch 1 --data %s --out %s", PEOPLE,
-                         world("lost"));
+    const result r = run("posenet-train --model gfla --task dance " NARROW " --size 32x32 --batch 1 --data %s --out %s",
+                         PEOPLE, world("lost"));
     explains(r, 3, "train_256");
     ck_assert(!there(world("lost")));
 }
