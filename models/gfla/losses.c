@@ -92,23 +92,24 @@ gfla_losses gfla_full_losses(pn_graph *g, const gfla_config *c, const pn_vgg19 *
     return l;
 }
 
+pn_vgg19_tap gfla_correctness_tap(int level) { return correctness_tap[level]; }
+
 gfla_frame_losses gfla_judge_frame(pn_graph *g, const gfla_config *c, const pn_vgg19 *vgg,
-                                   const gfla_judged see[GFLA_ORIGINS], pn_tensor *mask, gfla_weights w)
+                                   const gfla_judged see[GFLA_ORIGINS], const pn_vgg19_features known[GFLA_ORIGINS],
+                                   pn_tensor *mask, gfla_weights w)
 {
     enum { CONTENT = sizeof content_taps / sizeof *content_taps, STYLE = sizeof style_taps / sizeof *style_taps };
     const gfla_judged *previous = &see[GFLA_PREVIOUS], *reference = &see[GFLA_REFERENCE];
     gfla_frame_losses l = { 0 };
     pn_block(g, "vgg");
-    const pn_vgg19_features target = pn_vgg19_call(g, vgg, reference->target, PN_RELU5_2);
-    const pn_vgg19_features before = pn_vgg19_call(g, vgg, previous->source, PN_RELU4_1);
-    const pn_vgg19_features source = pn_vgg19_call(g, vgg, reference->source, PN_RELU4_1);
-    const pn_vgg19_features made = pn_vgg19_call(g, vgg, reference->image, PN_RELU5_2);
+    l.target = pn_vgg19_call(g, vgg, reference->target, PN_RELU5_2);
+    l.made = pn_vgg19_call(g, vgg, reference->image, PN_RELU5_2);
     pn_block(g, "losses");
     l.term[GFLA_FRAME_L1] = pn_l1_loss(g, reference->image, reference->target);
-    l.term[GFLA_FRAME_CONTENT] = pn_content_loss(g, &made, &target, content_taps, CONTENT);
-    l.term[GFLA_FRAME_STYLE] = pn_style_loss(g, &made, &target, style_taps, STYLE);
-    l.term[GFLA_FRAME_CORRECTNESS_P] = correctness(g, previous, &before, &target, mask);
-    l.term[GFLA_FRAME_CORRECTNESS_R] = correctness(g, reference, &source, &target, mask);
+    l.term[GFLA_FRAME_CONTENT] = pn_content_loss(g, &l.made, &l.target, content_taps, CONTENT);
+    l.term[GFLA_FRAME_STYLE] = pn_style_loss(g, &l.made, &l.target, style_taps, STYLE);
+    l.term[GFLA_FRAME_CORRECTNESS_P] = correctness(g, previous, &known[GFLA_PREVIOUS], &l.target, mask);
+    l.term[GFLA_FRAME_CORRECTNESS_R] = correctness(g, reference, &known[GFLA_REFERENCE], &l.target, mask);
     l.term[GFLA_FRAME_REGULARISATION_P] = regularisation(g, c, previous);
     l.term[GFLA_FRAME_REGULARISATION_R] = regularisation(g, c, reference);
     const double weight[GFLA_FRAME_TERMS] = { w.l1,          w.content,        w.style,         w.correctness,

@@ -66,11 +66,13 @@ enum {
     GFLA_FRAME_L1, GFLA_FRAME_CONTENT, GFLA_FRAME_STYLE, GFLA_FRAME_CORRECTNESS_P, GFLA_FRAME_CORRECTNESS_R,
     GFLA_FRAME_REGULARISATION_P, GFLA_FRAME_REGULARISATION_R, GFLA_FRAME_TERMS
 };
-typedef struct { pn_tensor *term[GFLA_FRAME_TERMS], *total; } gfla_frame_losses;
-/* see: by origin its picture as source, its flows; of the last one the image and the target. mask [N,1,H,W] or NULL: flows are
- * judged everywhere */
+typedef struct { pn_tensor *term[GFLA_FRAME_TERMS], *total; pn_vgg19_features target, made; } gfla_frame_losses;
+/* Where flow of a level is judged. */
+pn_vgg19_tap gfla_correctness_tap(int level);
+/* see: flows by origin; of the reference also image and target. known: features by origin, at the taps of the flows' levels.
+ * mask [N,1,H,W] or NULL: flows are judged everywhere */
 gfla_frame_losses gfla_judge_frame(pn_graph *g, const gfla_config *c, const pn_vgg19 *vgg, const gfla_judged see[GFLA_ORIGINS],
-                                   pn_tensor *mask, gfla_weights w);
+                                   const pn_vgg19_features known[GFLA_ORIGINS], pn_tensor *mask, gfla_weights w);
 
 /* ---- Training (recurrent_training.c) ------------------------------------------------------------------------------------------- */
 
@@ -80,8 +82,8 @@ typedef struct { ptrdiff_t frame, window; } gfla_look;
 typedef struct {
     pn_training base;
     gfla_sight sight;
-    pn_graph *gen_graph, *dis_graph, *vid_graph, *crit_graph, *adv_graph;
-    pn_plan *gen, *dis, *vid, *crit, *adv;
+    pn_graph *gen_graph, *dis_graph, *vid_graph, *look_graph, *crit_graph, *adv_graph;
+    pn_plan *gen, *dis, *vid, *look, *crit, *adv;
 
     gfla_before before;             /* leaves of gen */
     pn_tensor *structure[GFLA_MAX_FRAMES];
@@ -89,6 +91,8 @@ typedef struct {
 
     pn_tensor *real, *fake, *d_loss;                    /* of dis */
     pn_tensor *true_window[GFLA_WINDOW], *made_window[GFLA_WINDOW], *v_loss;    /* of vid */
+    pn_tensor *picture;             /* of look: what the first frame comes from, and the reference */
+    pn_vgg19_features features, known[GFLA_ORIGINS];    /* of look and, as leaves, of crit */
     gfla_judged see[GFLA_ORIGINS];                      /* of crit: one frame at a time */
     pn_tensor *mask;
     gfla_frame_losses losses;

@@ -1,8 +1,9 @@
 /* models/gfla/recurrent_training.c - one chunk of frames, one step: the generator unrolled over it, judged frame by frame
  *
- * Five graphs: the frames made one after the other; the discriminators of a frame and of a window of frames, each in its own turn;
- * the losses of one frame, run once for each; what both discriminators say of the frames made. Gradients at a frame's picture
- * come from several of them and are added up here.
+ * Six graphs: the frames made one after the other; the discriminators of a frame and of a window of frames, each in its own turn;
+ * VGG19's look at what goes before the frames; the losses of one frame, run once for each, whose features of a frame are what the
+ * next one's flow is judged by; what both discriminators say of the frames made. Gradients at a frame's picture come from several
+ * of them and are added up here.
  */
 #include "recurrent.h"
 
@@ -76,6 +77,26 @@ static void describe_discriminators(gfla_animation_training *t, pn_shape picture
     pn_loss(v, t->v_loss);
 }
 
+/* The taps of the flows' levels are outputs. */
+static void output_taps(pn_graph *g, const gfla_output *made, const pn_vgg19_features *f)
+{
+    for (int i = 0; i < made->flows; i++) pn_output(g, f->tap[gfla_correctness_tap(made->level[i])], PN_CONST);
+}
+
+static void describe_features(gfla_animation_training *t, pn_shape picture)
+{
+    static const char *const names[GFLA_ORIGINS] = { "features_previous", "features_reference" };
+    const gfla_output *made = &t->frame[0].from[0];
+    t->picture = pn_input(t->look_graph, "picture", picture, PN_CONST);
+    t->features = pn_vgg19_call(t->look_graph, &t->sight.vgg, t->picture, PN_RELU4_1);
+    output_taps(t->look_graph, made, &t->features);
+    for (int k = 0; k < GFLA_ORIGINS; k++)
+        for (int i = 0; i < made->flows; i++) {
+            const pn_vgg19_tap tap = gfla_correctness_tap(made->level[i]);
+            t->known[k].tap[tap] = leaf(t->crit_graph, names[k], i, pn_tensor_shape(t->features.tap[tap]), PN_CONST);
+        }
+}
+
 static void describe_critics(gfla_animation_training *t, pn_shape picture)
 {
     static const char *const names[GFLA_ORIGINS] = { "flow_previous", "flow_reference" };
@@ -84,8 +105,6 @@ static void describe_critics(gfla_animation_training *t, pn_shape picture)
     gfla_judged *see = t->see;
     see[GFLA_REFERENCE].image = pn_input(g, "image", picture, PN_GRAD);
     see[GFLA_REFERENCE].target = pn_input(g, "target", picture, PN_CONST);
-    see[GFLA_REFERENCE].source = pn_input(g, "reference", picture, PN_CONST);
-    see[GFLA_PREVIOUS].source = pn_input(g, "previous", picture, PN_CONST);
     t->mask = pn_input(g, "mask", pn_shape4(picture.dim[0], 1, picture.dim[2], picture.dim[3]), PN_CONST);
     for (int k = 0; k < GFLA_ORIGINS; k++) {
         const gfla_output *made = &t->frame[0].from[k];
@@ -95,7 +114,8 @@ static void describe_critics(gfla_animation_training *t, pn_shape picture)
             see[k].level[i] = made->level[i];
         }
     }
-    t->losses = gfla_judge_frame(g, &m->common.config, &t->sight.vgg, see, t->mask, m->common.full);
+    t->losses = gfla_judge_frame(g, &m->common.config, &t->sight.vgg, see, t->known, t->mask, m->common.full);
+    output_taps(g, &t->frame[0].from[0], m->dance ? &t->losses.target : &t->losses.made);
     pn_loss(g, t->losses.total);
 
     t->looked_at = pn_input(a, "frame", picture, PN_GRAD);
@@ -118,10 +138,12 @@ static pn_status make_plans(gfla_animation_training *t)
     const pn_plan_opt learn_d = { .mode = PN_TRAIN, .learn = part[GFLA_PART_D].params, .guest = true };
     const pn_plan_opt learn_v = { .mode = PN_TRAIN, .learn = part[GFLA_PART_V].params, .guest = true };
     const pn_plan_opt frozen = { .mode = PN_TRAIN, .guest = true };
+    const pn_plan_opt look = { .mode = PN_INFER, .seldom = true, .guest = true };
     const pn_plan_opt once = { .mode = PN_TRAIN, .seldom = true, .guest = true };
     pn_status status = pn_training_plan(base, &t->gen, t->gen_graph, learn);
     if (!status) status = pn_training_plan(base, &t->dis, t->dis_graph, learn_d);
     if (!status) status = pn_training_plan(base, &t->vid, t->vid_graph, learn_v);
+    if (!status) status = pn_training_plan(base, &t->look, t->look_graph, look);
     if (!status) status = pn_training_plan(base, &t->adv, t->adv_graph, once);
     return status ? status : pn_training_plan(base, &t->crit, t->crit_graph, frozen);
 }
@@ -152,13 +174,15 @@ pn_status gfla_animation_train(pn_training *base)
     const pn_shape picture = pn_shape4(base->opt.batch, 3, base->opt.height, base->opt.width);
     const pn_shape structure = pn_shape4(base->opt.batch, m->common.config.structure, base->opt.height,
                                          base->opt.width);
-    pn_graph **const graphs[] = { &t->gen_graph, &t->dis_graph, &t->vid_graph, &t->crit_graph, &t->adv_graph };
+    pn_graph **const graphs[] = { &t->gen_graph,  &t->dis_graph,  &t->vid_graph,
+                                  &t->look_graph, &t->crit_graph, &t->adv_graph };
     pn_status status = gfla_sight_open(base, &t->sight);
     for (size_t i = 0; !status && i < sizeof graphs / sizeof *graphs; i++)
         if (!(*graphs[i] = pn_graph_new(base->model->ctx))) status = PN_ERR_NOMEM;
     if (status) return status;
     describe_frames(t, picture, structure);
     describe_discriminators(t, picture);
+    describe_features(t, picture);
     describe_critics(t, picture);
     if (!(status = make_plans(t))) status = make_state(t, picture, structure);
     if (!status) status = pn_training_optimisers(base, "lr", GFLA_PART_G, GFLA_PART_D);
@@ -170,10 +194,10 @@ pn_status gfla_animation_train(pn_training *base)
 void gfla_animation_train_free(pn_training *base)
 {
     gfla_animation_training *t = (gfla_animation_training *)base;
-    pn_plan *const plans[] = { t->gen, t->dis, t->vid, t->crit, t->adv };
-    pn_graph *const graphs[] = { t->gen_graph, t->dis_graph, t->vid_graph, t->crit_graph, t->adv_graph };
-    for (int i = 0; i < 5; i++) pn_plan_free(plans[i]);
-    for (int i = 0; i < 5; i++) pn_graph_free(graphs[i]);
+    pn_plan *const plans[] = { t->gen, t->dis, t->vid, t->look, t->crit, t->adv };
+    pn_graph *const graphs[] = { t->gen_graph, t->dis_graph, t->vid_graph, t->look_graph, t->crit_graph, t->adv_graph };
+    for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) pn_plan_free(plans[i]);
+    for (size_t i = 0; i < sizeof graphs / sizeof *graphs; i++) pn_graph_free(graphs[i]);
     pn_ctx_release(base->model->ctx, t->gradient);
     pn_ctx_release(base->model->ctx, t->seed);
     pn_ctx_release(base->model->ctx, t->last);
@@ -256,21 +280,35 @@ static pn_status ask_discriminators(gfla_animation_training *t, gfla_look look, 
     return PN_OK;
 }
 
+/* Features of a picture, or of the last frame judged, to where flow from `origin` is judged by. */
+static void know(gfla_animation_training *t, int origin, const pn_plan *from, const pn_vgg19_features *features)
+{
+    for (int i = 0; i < t->see[origin].flows; i++) {
+        const pn_vgg19_tap tap = gfla_correctness_tap(t->see[origin].level[i]);
+        pn_copy(t->crit, t->known[origin].tap[tap], from, features->tap[tap]);
+    }
+}
+
 /* Dance: flows from the frame before are judged by the true one, where nothing goes before by the reference; face: by the picture
  * that was given as such. */
-static void set_previous(gfla_animation_training *t, const pn_model_input *in, int i)
+static pn_status look_before(gfla_animation_training *t, const pn_model_input *in)
 {
-    const pn_tensor *to = t->see[GFLA_PREVIOUS].source;
-    const bool dance = model_of(t)->dance;
-    if (dance && i == 0) pn_set(t->crit, to, begins(t, in) ? in->source : pn_param_data(t->true_previous));
-    if (dance && i > 0) pn_set(t->crit, to, true_frame(t, in, i - 1));
-    if (!dance) pn_copy(t->crit, to, t->gen, i ? t->frame[i - 1].image : t->before.picture[GFLA_PREVIOUS]);
+    pn_status status = pn_set(t->look, t->picture, in->source);
+    if (!status) status = pn_forward(t->look);
+    if (status) return status;
+    know(t, GFLA_REFERENCE, t->look, &t->features);
+    if (!begins(t, in)) {
+        status = pn_set(t->look, t->picture, pn_param_data(model_of(t)->dance ? t->true_previous : t->previous));
+        if (!status) status = pn_forward(t->look);
+    }
+    if (!status) know(t, GFLA_PREVIOUS, t->look, &t->features);
+    return status;
 }
 
 static pn_status judge_frame(gfla_animation_training *t, const pn_model_input *in, int i, double losses[])
 {
     const gfla_frame *frame = &t->frame[i];
-    set_previous(t, in, i);
+    if (i > 0) know(t, GFLA_PREVIOUS, t->crit, model_of(t)->dance ? &t->losses.target : &t->losses.made);
     pn_copy(t->crit, t->see[GFLA_REFERENCE].image, t->gen, frame->image);
     pn_set(t->crit, t->see[GFLA_REFERENCE].target, true_frame(t, in, i));
     for (int k = 0; k < GFLA_ORIGINS; k++)
@@ -309,7 +347,7 @@ pn_status gfla_animation_learn(pn_training *base, const pn_model_input *in, cons
     pn_status status = make_frames(t, in);
     if (!status) status = learn_to_judge(t, in, look[0], losses);
     if (!status) status = ask_discriminators(t, look[1], losses);       /* as they are now */
-    if (!status) status = pn_set(t->crit, t->see[GFLA_REFERENCE].source, in->source);
+    if (!status) status = look_before(t, in);
     for (int i = 0; i < frames && !status; i++) status = judge_frame(t, in, i, losses);
     for (int i = LOSSES - 1; i >= 0 && !status; i--)
         status = pn_training_finite(base, gfla_animation_losses[i], losses[i]);
