@@ -1,9 +1,8 @@
-/* examples/pictures.c - sheets of pictures, and what lies inside a model made visible */
-#include "pictures.h"
+/* examples/pictures.c - sheets of pictures, and what they are made from */
+#include "figures.h"
 
 #include "posenet/clips.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,7 +16,7 @@ pn_status sheet_new(pn_ctx *ctx, int rows, int columns, ptrdiff_t height, ptrdif
     return status;
 }
 
-static void paste(pn_image *sheet, int row, int column, const pn_image *tile)
+void sheet_paste(pn_image *sheet, int row, int column, const pn_image *tile)
 {
     for (ptrdiff_t y = 0; y < tile->height; y++) {
         const ptrdiff_t at = (row * (tile->height + GAP) + y) * sheet->width + column * (tile->width + GAP);
@@ -42,7 +41,7 @@ void sheet_put_pose(pn_ctx *ctx, pn_image *sheet, int row, int column, ptrdiff_t
     pn_image tile;
     if (pn_image_new(ctx, height, width, 3, &tile)) return;
     pn_pose_draw(pose, &tile);
-    paste(sheet, row, column, &tile);
+    sheet_paste(sheet, row, column, &tile);
     pn_image_free(ctx, &tile);
 }
 
@@ -119,11 +118,15 @@ void painter_heatmaps(const painter *p, const pn_pose *pose, ptrdiff_t grid_heig
     pn_pose_maps(&scaled, p->height, p->width, p->needs.sigma, p->needs.limbs, heatmaps);
 }
 
-static pn_status load_person(const painter *p, const pn_person *person, float *picture, float *heatmaps)
+void painter_target(painter *p, const pn_pose *pose, ptrdiff_t grid_height, ptrdiff_t grid_width)
 {
-    const pn_status status = pn_person_load(p->ctx, person, p->height, p->width, p->needs.filter, picture, NULL);
-    if (!status) painter_heatmaps(p, &person->pose, person->grid_height, person->grid_width, heatmaps);
-    return status;
+    p->pose = pn_pose_scale(pose, (double)grid_height, (double)grid_width, (double)p->height, (double)p->width);
+    painter_heatmaps(p, pose, grid_height, grid_width, p->pose_target);
+}
+
+static pn_status load_picture(const painter *p, const pn_person *person, float *picture)
+{
+    return pn_person_load(p->ctx, person, p->height, p->width, p->needs.filter, picture, NULL);
 }
 
 pn_status painter_run(painter *p)
@@ -136,38 +139,55 @@ pn_status painter_run(painter *p)
 
 pn_status painter_paint(painter *p, const pn_pair *pair)
 {
-    pn_status status = load_person(p, pair->source, p->source, p->pose_source);
-    if (!status) status = load_person(p, pair->target, p->target, p->pose_target);
-    if (!status && p->parsing) status = pn_person_parsing(p->ctx, pair->source, &p->merge, p->height, p->width, p->parsing);
-    p->knows_target = p->parsing && pair->target->parsing;
+    const pn_person *from = pair->source, *to = pair->target;
+    pn_status status = load_picture(p, from, p->source);
+    if (!status) status = load_picture(p, to, p->target);
+    if (status) return status;
+    painter_heatmaps(p, &from->pose, from->grid_height, from->grid_width, p->pose_source);
+    painter_target(p, &to->pose, to->grid_height, to->grid_width);
+    if (p->parsing) status = pn_person_parsing(p->ctx, from, &p->merge, p->height, p->width, p->parsing);
+    p->knows_target = p->parsing && to->parsing;
     if (!status && p->knows_target)
-        status = pn_person_parsing(p->ctx, pair->target, &p->merge, p->height, p->width, p->parsing_target);
+        status = pn_person_parsing(p->ctx, to, &p->merge, p->height, p->width, p->parsing_target);
     return status ? status : painter_run(p);
 }
 
-static pn_status paint_row(painter *p, const pn_pair *pair, pn_image *sheet, int row)
+static void put_row(const painter *p, pn_image *sheet, int row)
 {
-    const pn_status status = painter_paint(p, pair);
-    if (status) return status;
-    const pn_person *t = pair->target;
-    const pn_pose pose = pn_pose_scale(&t->pose, (double)t->grid_height, (double)t->grid_width, (double)p->height, (double)p->width);
     sheet_put(sheet, row, 0, p->height, p->width, p->source);
-    sheet_put_pose(p->ctx, sheet, row, 1, p->height, p->width, &pose);
+    sheet_put_pose(p->ctx, sheet, row, 1, p->height, p->width, &p->pose);
     sheet_put(sheet, row, 2, p->height, p->width, p->image);
     sheet_put(sheet, row, 3, p->height, p->width, p->target);
-    return PN_OK;
+}
+
+enum { COLUMNS = 4 };
+static pn_status paint_rows(painter *p, const pn_dataset *d, int rows, const figure_set *inside, pn_image *sheet)
+{
+    const ptrdiff_t pairs = pn_dataset_pairs(d);
+    pn_status status = PN_OK;
+    put_row(p, sheet, 0);
+    for (int r = 1; !status && r < rows; r++) {
+        status = painter_paint(p, pn_dataset_pair(d, r * pairs / rows));
+        if (!status) put_row(p, sheet, r);
+    }
+    for (int i = 0; i < inside->count; i++) sheet_paste(sheet, rows + i / COLUMNS, i % COLUMNS, &inside->item[i].image);
+    return status;
 }
 
 pn_status paint_sheet(painter *p, const pn_dataset *d, int rows, const char *path)
 {
     const ptrdiff_t pairs = pn_dataset_pairs(d);
+    figure_set inside = { 0 };
+    pn_image sheet = { 0 };
     if (pairs < rows) rows = (int)pairs;
-    pn_image sheet;
-    pn_status status = sheet_new(p->ctx, rows, 4, p->height, p->width, &sheet);
-    if (status) return status;
-    for (int r = 0; !status && r < rows; r++) status = paint_row(p, pn_dataset_pair(d, r * pairs / rows), &sheet, r);
+    pn_status status = painter_paint(p, pn_dataset_pair(d, 0));
+    if (!status) status = figures_make(p, &(figure_opt){ .size = FIGURES_TILES }, &inside);
+    const int below = (inside.count + COLUMNS - 1) / COLUMNS;
+    if (!status) status = sheet_new(p->ctx, rows + below, COLUMNS, p->height, p->width, &sheet);
+    if (!status) status = paint_rows(p, d, rows, &inside, &sheet);
     if (!status) status = pn_image_write(p->ctx, path, &sheet);
     pn_image_free(p->ctx, &sheet);
+    figures_free(p->ctx, &inside);
     return status;
 }
 
@@ -195,69 +215,4 @@ bool picture_kind(const char *path)
     for (size_t i = 0; dot && i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(dot, kinds[i]) == 0) return true;
     return false;
-}
-
-/* ---- Views --------------------------------------------------------------------------------------------------------------- */
-
-static void hue(double angle, double strength, uint8_t rgb[3])
-{
-    for (int c = 0; c < 3; c++) {
-        const double lobe = 0.5 + 0.5 * cos(angle - c * 2.0943951023931953);
-        rgb[c] = (uint8_t)(255 * (1 - strength * (1 - lobe)));
-    }
-}
-
-static void flow_pixels(const float *flow, ptrdiff_t count, pn_image *out)
-{
-    double longest = 1e-6;
-    for (ptrdiff_t i = 0; i < count; i++) {
-        const double length = hypot((double)flow[i], (double)flow[count + i]);
-        if (isfinite(length) && length > longest) longest = length;
-    }
-    for (ptrdiff_t i = 0; i < count; i++) {
-        const double u = (double)flow[i], v = (double)flow[count + i], strength = hypot(u, v) / longest;
-        hue(atan2(v, u), isfinite(strength) ? strength : 0, out->pixels + 3 * i);
-    }
-}
-
-static uint8_t grey(double v) { return (uint8_t)(v > 0 ? v < 1 ? 255 * v : 255 : 0); }
-
-/* The class of the largest weight, in a hue of its own; the first, the background, in grey. */
-static void parsing_pixels(const float *weights, ptrdiff_t classes, ptrdiff_t count, pn_image *out)
-{
-    for (ptrdiff_t i = 0; i < count; i++) {
-        ptrdiff_t k = 0;
-        for (ptrdiff_t c = 1; c < classes; c++)
-            if (weights[c * count + i] > weights[k * count + i]) k = c;
-        hue(6.283185307179586 * (double)(k - 1) / (double)(classes - 1), 1, out->pixels + 3 * i);
-        if (k == 0) memset(out->pixels + 3 * i, 64, 3);
-    }
-}
-
-pn_status view_picture(pn_ctx *ctx, const pn_view *view, const float *values, pn_image *out)
-{
-    const ptrdiff_t h = view->shape.dim[2], w = view->shape.dim[3], taps = view->shape.dim[1];
-    ptrdiff_t k = 1;
-    while (view->kind == PN_VIEW_ATTENTION && k * k < taps) k++;
-    const pn_status status = pn_image_new(ctx, k * h, k * w, 3, out);
-    if (status) return status;
-    if (view->kind == PN_VIEW_FLOW) {
-        flow_pixels(values, h * w, out);
-        return PN_OK;
-    }
-    if (view->kind == PN_VIEW_PARSING) {
-        parsing_pixels(values, taps, h * w, out);
-        return PN_OK;
-    }
-    if (view->kind == PN_VIEW_PICTURE) {
-        pn_image_from_floats(values, out);
-        return PN_OK;
-    }
-    for (ptrdiff_t y = 0; y < k * h; y++)               /* attention: one tile a tap, as it lies around the flow */
-        for (ptrdiff_t x = 0; x < k * w; x++) {
-            const ptrdiff_t tap = y / h * k + x / w;
-            const uint8_t v = grey((double)values[(tap * h + y % h) * w + x % w]);
-            memset(out->pixels + 3 * (y * k * w + x), v, 3);
-        }
-    return PN_OK;
 }

@@ -1,4 +1,4 @@
-/* pictures.h - sheets of pictures that programs write: tiles in rows, flows and masks in colours */
+/* pictures.h - sheets of pictures that programs write, and what makes one picture after the other */
 #ifndef PICTURES_H
 #define PICTURES_H
 
@@ -8,6 +8,7 @@
 
 /* A white sheet of rows x columns tiles. */
 pn_status sheet_new(pn_ctx *ctx, int rows, int columns, ptrdiff_t height, ptrdiff_t width, pn_image *out);
+void sheet_paste(pn_image *sheet, int row, int column, const pn_image *tile);
 /* values: [3,height,width] in [-1,1]. */
 void sheet_put(pn_image *sheet, int row, int column, ptrdiff_t height, ptrdiff_t width, const float *values);
 void sheet_put_pose(pn_ctx *ctx, pn_image *sheet, int row, int column, ptrdiff_t height, ptrdiff_t width, const pn_pose *pose);
@@ -21,6 +22,7 @@ typedef struct {
     pn_merge merge;                 /* of label maps; needs.classes 0: none */
     float *source, *target, *pose_source, *pose_target, *image, *parsing, *parsing_target;
     bool begins;                    /* of tasks that make frame after frame: a new reference */
+    pn_pose pose;                   /* the target's, in pixels of the picture */
     bool knows_target;              /* parsing_target holds the target's label map: a pair's, where it has one */
     float *hole;                    /* NULL: nothing is missing; else taken by whoever fills it, released with the rest */
 } painter;
@@ -33,12 +35,13 @@ void painter_free(painter *p);
 /* Label maps are of this labelling, where the model's options do not say otherwise; "": lip20. */
 pn_status painter_labelling(painter *p, const char *labelling);
 /* Heat maps of a pose in a grid, and the generated picture of what the painter's arrays hold. */
+void painter_target(painter *p, const pn_pose *pose, ptrdiff_t grid_height, ptrdiff_t grid_width);  /* pose and pose_target */
 void painter_heatmaps(const painter *p, const pn_pose *pose, ptrdiff_t grid_height, ptrdiff_t grid_width, float *heatmaps);
 pn_status painter_run(painter *p);
 /* Fill source and poses from the pair, and the picture from the model; truth too, where the target has a picture. */
 pn_status painter_paint(painter *p, const pn_pair *pair);
 
-/* Write rows of source, target pose, generated, truth for pairs spread over d. */
+/* Write rows of source, target pose, generated, truth for pairs spread over d; below them what lies inside of the first. */
 pn_status paint_sheet(painter *p, const pn_dataset *d, int rows, const char *path);
 
 /* Make a folder and those above it; NULL: none. They may exist; anything else is the next write's error to explain. */
@@ -47,9 +50,5 @@ void make_folder(const char *path);
 int stem_length(const char *name);
 /* Whether a name ends in .png, .jpg, .jpeg or .npy. */
 bool picture_kind(const char *path);
-
-/* One view as a picture: flow by direction (hue) and length (saturation), mask in grey, attention as its k x k tiles,
- * parsing by the colours of its classes. */
-pn_status view_picture(pn_ctx *ctx, const pn_view *view, const float *values, pn_image *out);
 
 #endif

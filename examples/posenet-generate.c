@@ -1,15 +1,16 @@
 /* examples/posenet-generate.c - people in new poses: a list of pairs, or one picture; and what the model looked at */
 #include "cli.h"
-#include "pictures.h"
+#include "figures.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 typedef struct {
     const char *weights, *model, *data, *pairs, *out, *source, *source_pose, *target_pose, *source_parsing, *dump;
     cli_size size, kp_size;
-    cli_list set;
+    cli_list set, points;
     cli_common common;
 } request;
 
@@ -19,9 +20,14 @@ static const char usage[] =
     "\n"
     "KP is a file.json as OpenPose writes it, or file.csv:image-name, a row of an annotation file. Key points are in\n"
     "pixels of the picture they belong to; the target's share the source picture's frame unless --kp-size says otherwise.\n"
-    "An .npy file gets the raw float32 [3,H,W] in [-1,1].\n";
+    "An .npy file gets the raw float32 [3,H,W] in [-1,1].\n"
+    "\n"
+    "--dump: NAME.npy and pictures of what the model looked at. A flow's hue is its direction (right red, down yellow-green,\n"
+    "left cyan, up violet), its saturation the length, full at the number below the wheel, in cells of its map. White in a mask:\n"
+    "taken from the source. Beside the generated picture (_reads) lies the source, with the k x k places that each numbered\n"
+    "point reads: a disc's area is the weight; a ring instead of a dot is a point whose mask is below one half.\n";
 
-enum { OPTIONS = 14 };
+enum { OPTIONS = 15 };
 static void fill_options(request *r, cli_option o[OPTIONS])
 {
     int n = 0;
@@ -36,7 +42,8 @@ static void fill_options(request *r, cli_option o[OPTIONS])
     o[n++] = (cli_option){ "source-parsing", "PNG", "label map of the source, for models that read one", CLI_TEXT, { .text = &r->source_parsing } };
     o[n++] = (cli_option){ "size", "HxW", "of the result (what the weights were trained at)", CLI_SIZE, { .size = &r->size } };
     o[n++] = (cli_option){ "kp-size", "HxW", "grid the key points refer to", CLI_SIZE, { .size = &r->kp_size } };
-    o[n++] = (cli_option){ "dump", "DIR", "also write flow, mask and attention", CLI_TEXT, { .text = &r->dump } };
+    o[n++] = (cli_option){ "dump", "DIR", "also write flow, mask, attention, parsing: pictures and .npy", CLI_TEXT, { .text = &r->dump } };
+    o[n++] = (cli_option){ "point", "X,Y", "pixel of the result whose reads to show; may be repeated (joints)", CLI_LIST, { .list = &r->points } };
     o[n++] = (cli_option){ "set", "KEY=VALUE", "an option of the model; may be repeated", CLI_LIST, { .list = &r->set } };
     o[n] = (cli_option){ .kind = CLI_END };
 }
@@ -48,8 +55,38 @@ typedef struct {
     pn_model *model;
     cli_size size;
     painter painter;
+    pn_point point[FIGURE_POINTS];
+    int points;
     bool no_data; /* the data set could not be opened */
 } session;
+
+/* ---- Points ---------------------------------------------------------------------------------------------------------------- */
+
+static int read_points(session *s)
+{
+    const cli_list *asked = &s->ask->points;
+    if (asked->count && !s->ask->dump) return cli_usage(s->program, "--point is of --dump: name the folder to draw to");
+    if (asked->count > FIGURE_POINTS)
+        return cli_usage(s->program, "--point was given %d times, expected at most %d", asked->count, FIGURE_POINTS);
+    for (int i = 0; i < asked->count; i++) {
+        pn_point *p = &s->point[s->points++];
+        int used = 0;
+        if (sscanf(asked->item[i], "%lf,%lf%n", &p->x, &p->y, &used) != 2 || asked->item[i][used] || !(fabs(p->x) + fabs(p->y) < 1e6))
+            return cli_usage(s->program, "--point is '%s', expected X,Y in pixels of the result, like 40,25", asked->item[i]);
+    }
+    return CLI_GO_ON;
+}
+
+static pn_status check_points(session *s)
+{
+    for (int i = 0; i < s->points; i++) {
+        const pn_point p = s->point[i];
+        if (p.y < 0 || p.x < 0 || p.y >= (double)s->size.height || p.x >= (double)s->size.width)
+            return pn_ctx_fail(s->ctx, PN_ERR_ARG, "--point %s lies outside the result, which is %td high and %td wide",
+                               s->ask->points.item[i], s->size.height, s->size.width);
+    }
+    return PN_OK;
+}
 
 /* ---- The model ------------------------------------------------------------------------------------------------------------- */
 
@@ -70,6 +107,7 @@ static pn_status open_model(session *s)
     if (r->source && !r->source_parsing && reads_labels)
         return pn_ctx_fail(s->ctx, PN_ERR_ARG, "%s reads a label map of the source; name it with --source-parsing",
                            pn_model_kind_of(s->model)->name);
+    if (check_points(s)) return pn_ctx_status(s->ctx);
     const paint_use use = r->source ? PAINT_ONCE : PAINT_MANY;
     const pn_status planned = painter_new(&s->painter, s->model, s->size.height, s->size.width, use);
     if (!planned && !r->common.quiet)
@@ -80,20 +118,15 @@ static pn_status open_model(session *s)
 
 /* ---- What lies inside ----------------------------------------------------------------------------------------------------- */
 
-static pn_status dump_view(session *s, int i, const char *stem)
+static pn_status dump_numbers(session *s, int i, const char *stem)
 {
     const pn_view view = pn_generation_view(s->painter.generation, i);
     char path[4096];
     float *values = pn_ctx_alloc(s->ctx, (size_t)pn_shape_count(view.shape) * sizeof *values);
     if (!values) return PN_ERR_NOMEM;
-    pn_image picture = { 0 };
     pn_status status = pn_generation_get(s->painter.generation, i, values);
     snprintf(path, sizeof path, "%s/%s%s%s.npy", s->ask->dump, stem, *stem ? "_" : "", view.name);
     if (!status) status = pn_npy_write(s->ctx, path, view.shape, values);
-    if (!status) status = view_picture(s->ctx, &view, values, &picture);
-    snprintf(path, sizeof path, "%s/%s%s%s.png", s->ask->dump, stem, *stem ? "_" : "", view.name);
-    if (!status) status = pn_image_write(s->ctx, path, &picture);
-    pn_image_free(s->ctx, &picture);
     pn_ctx_release(s->ctx, values);
     return status;
 }
@@ -102,7 +135,16 @@ static pn_status dump(session *s, const char *stem)
 {
     pn_status status = PN_OK;
     if (!s->ask->dump) return status;
-    for (int i = 0; !status && i < pn_generation_views(s->painter.generation); i++) status = dump_view(s, i, stem);
+    for (int i = 0; !status && i < pn_generation_views(s->painter.generation); i++) status = dump_numbers(s, i, stem);
+    figure_set set = { 0 };
+    const figure_opt opt = { .size = FIGURES_LARGE, .points = s->points ? s->point : NULL, .count = s->points };
+    if (!status) status = figures_make(&s->painter, &opt, &set);
+    for (int i = 0; !status && i < set.count; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%s%s%s.png", s->ask->dump, stem, *stem ? "_" : "", set.item[i].name);
+        status = pn_image_write(s->ctx, path, &set.item[i].image);
+    }
+    figures_free(s->ctx, &set);
     return status;
 }
 
@@ -122,16 +164,24 @@ static pn_status write_result(session *s, const char *path)
     return status;
 }
 
-static pn_status read_pose(session *s, const char *kp, const pn_image *frame, float *heatmaps)
+static pn_status read_pose(session *s, const char *kp, const pn_image *frame, pn_pose *pose, cli_size *grid)
 {
-    pn_pose pose;
-    ptrdiff_t grid[2];
-    const pn_status status = pn_pose_read(s->ctx, kp, &pose, grid);
+    ptrdiff_t found[2];
+    const pn_status status = pn_pose_read(s->ctx, kp, pose, found);
+    const cli_size said = s->ask->kp_size, own = { frame->height, frame->width };
+    *grid = said.height ? said : !status && found[0] ? (cli_size){ found[0], found[1] } : own;
+    return status;
+}
+
+static pn_status read_poses(session *s, const pn_image *frame)
+{
+    pn_pose from, to;
+    cli_size from_grid, to_grid;
+    pn_status status = read_pose(s, s->ask->source_pose, frame, &from, &from_grid);
+    if (!status) status = read_pose(s, s->ask->target_pose, frame, &to, &to_grid);
     if (status) return status;
-    const cli_size said = s->ask->kp_size;
-    const ptrdiff_t h = said.height ? said.height : grid[0] ? grid[0] : frame->height;
-    const ptrdiff_t w = said.height ? said.width : grid[0] ? grid[1] : frame->width;
-    painter_heatmaps(&s->painter, &pose, h, w, heatmaps);
+    painter_heatmaps(&s->painter, &from, from_grid.height, from_grid.width, s->painter.pose_source);
+    painter_target(&s->painter, &to, to_grid.height, to_grid.width);
     return PN_OK;
 }
 
@@ -148,8 +198,7 @@ static pn_status one_picture(session *s)
     pn_image picture = { 0 }, resized = { 0 };
     pn_status status = pn_image_read(s->ctx, r->source, &picture);
     if (!status) status = pn_image_resize(s->ctx, &picture, s->size.height, s->size.width, s->painter.needs.filter, &resized);
-    if (!status) status = read_pose(s, r->source_pose, &picture, s->painter.pose_source);
-    if (!status) status = read_pose(s, r->target_pose, &picture, s->painter.pose_target);
+    if (!status) status = read_poses(s, &picture);
     if (!status) pn_image_to_floats(&resized, s->painter.source);
     if (!status) status = read_parsing(s);
     if (!status) status = painter_run(&s->painter);
@@ -223,6 +272,11 @@ int main(int argc, char **argv)
     if (code != CLI_GO_ON) return code;
     session s = { .program = &program, .ask = &r, .ctx = cli_context(&program) };
     if (!s.ctx) return CLI_FAILED;
+    code = read_points(&s);
+    if (code != CLI_GO_ON) {
+        pn_ctx_free(s.ctx);
+        return code;
+    }
     const pn_status status = open_model(&s) ? pn_ctx_status(s.ctx) : r.source ? one_picture(&s) : list_of_pairs(&s);
     code = !status ? CLI_OK : s.no_data ? cli_bad_data(&program, s.ctx) : cli_failed(&program, s.ctx);
     painter_free(&s.painter);

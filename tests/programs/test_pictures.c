@@ -110,10 +110,48 @@ START_TEST(a_dump_shows_flow_mask_and_attention)
             ck_assert_double_eq_tol(sum, 1, 1e-5);
         }
         pn_npy_free(scratch_ctx(), values);
-        ptrdiff_t k = 1;
-        while (views[i].channels > 2 && k * k < views[i].channels) k++;
-        has_size(world("dump/%s.png", views[i].name), k * views[i].side, k * views[i].side);
     }
+    has_size(world("dump/flow1.png"), 512, 512 + 128);  /* beside it the wheel */
+    has_size(world("dump/attention0.png"), 3 * 4, 3 * 4);
+    has_size(world("dump/attention1.png"), 5 * 8, 5 * 8);
+    static const char *const large[] = { "mask0", "mask1", "flow0_arrows", "flow1_arrows", "flow0_warped", "flow1_warped" };
+    for (size_t i = 0; i < sizeof large / sizeof *large; i++) has_size(world("dump/%s.png", large[i]), 512, 512);
+    for (int i = 0; i < 2; i++) has_size(world("dump/attention%d_reads.png", i), 512, 512 + 4 + 512);
+}
+END_TEST
+
+static const char *dump_to(const char *folder, const char *points)
+{
+    static char line[400];
+    snprintf(line, sizeof line, "--dump %s %s", folder, points);
+    return line;
+}
+
+START_TEST(points_are_shown_where_they_were_asked_for)
+{
+    exits(one(world("asked.png"), dump_to(world("asked"), "--point 4,20 --point 28.5,3")), 0);
+    pn_image image;
+    assert_works(pn_image_read(scratch_ctx(), world("asked/attention1_reads.png"), &image));
+    /* sixteen times as large, and 4 pixels right of the middle, where a ring and a disc both have ink */
+    const uint8_t *first = image.pixels + 3 * (327 * image.width + 75), *second = image.pixels + 3 * (55 * image.width + 467);
+    if (abs(first[0] - 230) + abs(first[1] - 25) + abs(first[2] - 40) > 30 ||
+        abs(second[0] - 30) + abs(second[1] - 110) + abs(second[2] - 255) > 30)
+        ck_abort_msg("the points are %d %d %d and %d %d %d", first[0], first[1], first[2], second[0], second[1], second[2]);
+    pn_image_free(scratch_ctx(), &image);
+    explains(one(world("no.png"), "--point 4,20"), 2, "--point is of --dump");
+    explains(one(world("no.png"), dump_to(world("no"), "--point 4;20")), 2,
+             "--point is '4;20', expected X,Y in pixels of the result, like 40,25");
+    explains(one(world("no.png"), dump_to(world("no"), "--point 4,nan")), 2, "--point is '4,nan', expected X,Y");
+    explains(one(world("no.png"), dump_to(world("no"), "--point 4,32")), 2,
+             "--point 4,32 lies outside the result, which is 32 high and 32 wide");
+    ck_assert(!there(world("no.png")));
+}
+END_TEST
+
+START_TEST(a_sample_sheet_shows_what_lies_inside_below_its_rows)
+{
+    /* six rows of pairs; a row of each flow with arrows, mask, warped source; a row of points and both reads */
+    has_size(world("run/samples/step_0000010.png"), 9 * 34 - 2, 4 * 34 - 2);
 }
 END_TEST
 
@@ -135,6 +173,8 @@ TCase *program_pictures_cases(void)
     tcase_add_test(tc, one_picture_is_written_as_png_jpeg_and_numbers);
     tcase_add_test(tc, a_list_and_one_picture_agree);
     tcase_add_test(tc, a_dump_shows_flow_mask_and_attention);
+    tcase_add_test(tc, points_are_shown_where_they_were_asked_for);
+    tcase_add_test(tc, a_sample_sheet_shows_what_lies_inside_below_its_rows);
     tcase_add_test(tc, the_shortest_program_makes_the_same_picture);
     return tc;
 }
