@@ -86,6 +86,19 @@ PN_API void pn_pose_clear(pn_pose *pose);
  * Errors:   a message that names the file, and for a missing row the nearest thing to do.
  */
 PN_API pn_status pn_pose_read(pn_ctx *ctx, const char *kp, pn_pose *pose, ptrdiff_t grid[2]);
+/**
+ * Key points of a sequence, a pose for each frame: the .json files of a folder in the order of their names, each read as
+ * pn_pose_read does, or the rows of an annotation file (.csv) in its order.
+ *
+ * returns NULL and pn_ctx_message: neither of them, a folder without .json, a bad row, no row
+ */
+typedef struct pn_poses pn_poses;
+PN_API pn_poses *pn_poses_open(pn_ctx *ctx, const char *path);
+PN_API void pn_poses_free(pn_poses *p);
+PN_API ptrdiff_t pn_poses_count(const pn_poses *p);
+PN_API const char *pn_poses_name(const pn_poses *p, ptrdiff_t i);       /* of its file or row */
+/* The pose of frame i, and its grid as pn_pose_read's. A frame in which nobody was found: every joint is missing. */
+PN_API pn_status pn_poses_get(const pn_poses *p, ptrdiff_t i, pn_pose *pose, ptrdiff_t grid[2]);
 /* name:keypoints_y:keypoints_x from JSON files and folders of them: each file name, without its _keypoints.json,
  * plus ".jpg" is a row, unless the file names its pictures itself. Coordinates are truncated to whole pixels.
  * Atomic. */

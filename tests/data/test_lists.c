@@ -219,6 +219,56 @@ START_TEST(json_becomes_rows_and_a_row_is_found_by_name)
 }
 END_TEST
 
+/* A folder of frames, and the same as a list, in the order of their names; then every request for memory refused in turn. */
+START_TEST(a_sequence_is_a_folder_or_a_list)
+{
+    char points[1024], json[1200], folder[512], csv[512];
+    pn_pose pose;
+    ptrdiff_t grid[2];
+    size_t rows;
+    snprintf(folder, sizeof folder, "%s", scratch_path("steps"));
+    snprintf(csv, sizeof csv, "%s", scratch_path("steps.csv"));
+    assert_works(pn_folder_make(scratch_ctx(), folder));
+    person(points, sizeof points, 18, -1);
+    snprintf(json, sizeof json, "{\"people\":[{\"pose_keypoints_2d\":%s}]}", points);
+    assert_fails(pn_poses_open(scratch_ctx(), folder) ? PN_OK : pn_ctx_status(scratch_ctx()), PN_ERR_FORMAT, "steps holds no .json file");
+    scratch_write("steps/b_keypoints.json", json);
+    scratch_write("steps/a_keypoints.json", "{\"people\":[]}");
+    scratch_write("steps/aa.txt", "");
+    scratch_write("steps/c_keypoints.json", "{\"people\":[{}]}");
+    pn_poses *p = pn_poses_open(scratch_ctx(), folder);
+    ck_assert_ptr_nonnull(p);
+    ck_assert_int_eq(pn_poses_count(p), 3);
+    ck_assert_str_eq(pn_poses_name(p, 1), "b_keypoints.json");
+    assert_works(pn_poses_get(p, 0, &pose, grid));
+    for (int j = 0; j < PN_JOINTS; j++) ck_assert(!pn_pose_has(&pose, j));
+    assert_works(pn_poses_get(p, 1, &pose, grid));
+    ck_assert_int_eq((int)pose.x[3], 31);
+    ck_assert_int_eq((int)grid[0], 0);
+    assert_fails(pn_poses_get(p, 2, &pose, grid), PN_ERR_FORMAT, "steps/c_keypoints.json");
+    assert_fails(pn_poses_get(p, 3, &pose, grid), PN_ERR_ARG, "there is no frame 3 of 3");
+    pn_poses_free(p);
+    scratch_write("steps/c_keypoints.json", json);
+    assert_works(pn_pose_json_to_csv(scratch_ctx(), (const char *const[]){ folder }, 1, csv, &rows));
+    for (long k = 1;; k++) {
+        const size_t before = scratch_live();
+        scratch_fail_at(k);
+        p = pn_poses_open(scratch_ctx(), k % 2 ? csv : folder);
+        const bool there = p && pn_poses_get(p, 2, &pose, grid) == PN_OK;
+        const bool refused = scratch_fail_at(0) <= 0;
+        if (there) ck_assert_int_eq((int)pose.x[3], 31);
+        else ck_assert_int_eq(pn_ctx_status(scratch_ctx()), PN_ERR_NOMEM);
+        pn_poses_free(p);
+        ck_assert_uint_eq(scratch_live(), before);
+        if (!refused && k > 60) break;
+    }
+    assert_fails(pn_poses_open(scratch_ctx(), "x.json") ? PN_OK : pn_ctx_status(scratch_ctx()), PN_ERR_ARG,
+                 "'x.json': expected a folder of .json files, or an annotation file.csv; posenet-data keypoints makes one");
+    scratch_write("steps.csv", "name:keypoints_y:keypoints_x\n");
+    assert_fails(pn_poses_open(scratch_ctx(), csv) ? PN_OK : pn_ctx_status(scratch_ctx()), PN_ERR_FORMAT, "steps.csv has no row");
+}
+END_TEST
+
 START_TEST(deepfashion_paths_are_flattened_in_both_spellings)
 {
     char name[PN_FLAT_NAME];
@@ -273,6 +323,7 @@ TCase *lists_cases(void)
     tcase_add_test(tc, the_surest_person_is_taken_and_zero_zero_is_nobody);
     tcase_add_test(tc, json_that_is_something_else_is_refused_with_advice);
     tcase_add_test(tc, json_becomes_rows_and_a_row_is_found_by_name);
+    tcase_add_test(tc, a_sequence_is_a_folder_or_a_list);
     tcase_add_test(tc, deepfashion_paths_are_flattened_in_both_spellings);
     tcase_add_test(tc, prepare_copies_what_the_lists_name_and_can_go_on);
     return tc;
