@@ -124,6 +124,37 @@ void painter_target(painter *p, const pn_pose *pose, ptrdiff_t grid_height, ptrd
     painter_heatmaps(p, pose, grid_height, grid_width, p->pose_target);
 }
 
+pn_status painter_check_parsing(const pn_model *model, const char *parsing)
+{
+    const char *name = pn_model_kind_of(model)->name;
+    const bool reads = pn_model_needs_at(model, pn_model_kind_of(model)->height).classes > 0;
+    if (parsing && !reads) pn_ctx_warn(pn_model_ctx(model), "%s reads no label map; --source-parsing is not used", name);
+    if (parsing || !reads) return PN_OK;
+    return pn_ctx_fail(pn_model_ctx(model), PN_ERR_ARG, "%s reads a label map of the source; name it with --source-parsing", name);
+}
+
+pn_status painter_source(painter *p, const painter_person *who, ptrdiff_t frame[2])
+{
+    pn_image picture = { 0 }, resized = { 0 };
+    pn_pose pose;
+    ptrdiff_t grid[2];
+    pn_status status = pn_image_read(p->ctx, who->image, &picture);
+    if (!status) status = pn_image_resize(p->ctx, &picture, p->height, p->width, p->needs.filter, &resized);
+    if (!status) status = pn_pose_read(p->ctx, who->pose, &pose, grid);
+    if (!status) {
+        frame[0] = picture.height;
+        frame[1] = picture.width;
+        const ptrdiff_t *const of = who->grid[0] ? who->grid : grid[0] ? grid : frame;
+        pn_image_to_floats(&resized, p->source);
+        painter_heatmaps(p, &pose, of[0], of[1], p->pose_source);
+    }
+    const pn_person person = { .name = who->image, .parsing = who->parsing };
+    if (!status && p->parsing) status = pn_person_parsing(p->ctx, &person, &p->merge, p->height, p->width, p->parsing);
+    pn_image_free(p->ctx, &picture);
+    pn_image_free(p->ctx, &resized);
+    return status;
+}
+
 static pn_status load_picture(const painter *p, const pn_person *person, float *picture)
 {
     return pn_person_load(p->ctx, person, p->height, p->width, p->needs.filter, picture, NULL);
@@ -150,6 +181,20 @@ pn_status painter_paint(painter *p, const pn_pair *pair)
     if (!status && p->knows_target)
         status = pn_person_parsing(p->ctx, to, &p->merge, p->height, p->width, p->parsing_target);
     return status ? status : painter_run(p);
+}
+
+pn_status painter_write(const painter *p, const char *path)
+{
+    const size_t n = strlen(path);
+    if (n > 4 && strcmp(path + n - 4, ".npy") == 0)
+        return pn_npy_write(p->ctx, path, pn_shape3(3, p->height, p->width), p->image);
+    pn_image picture;
+    pn_status status = pn_image_new(p->ctx, p->height, p->width, 3, &picture);
+    if (status) return status;
+    pn_image_from_floats(p->image, &picture);
+    status = pn_image_write(p->ctx, path, &picture);
+    pn_image_free(p->ctx, &picture);
+    return status;
 }
 
 static void put_row(const painter *p, pn_image *sheet, int row)

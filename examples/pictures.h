@@ -38,9 +38,17 @@ pn_status painter_labelling(painter *p, const char *labelling);
 void painter_target(painter *p, const pn_pose *pose, ptrdiff_t grid_height, ptrdiff_t grid_width);  /* pose and pose_target */
 void painter_heatmaps(const painter *p, const pn_pose *pose, ptrdiff_t grid_height, ptrdiff_t grid_width, float *heatmaps);
 pn_status painter_run(painter *p);
+/* The person that is to be shown in other poses, from files: source, pose_source and, for models that read one, parsing.
+ * grid [2]: of key points, 0: their file's own, else the picture's. frame: the picture's size as it is in its file. */
+typedef struct { const char *image, *pose, *parsing; ptrdiff_t grid[2]; } painter_person;
+pn_status painter_source(painter *p, const painter_person *who, ptrdiff_t frame[2]);
+/* Whether a model reads label maps and got one, before anything is planned. */
+pn_status painter_check_parsing(const pn_model *model, const char *parsing);
 /* Fill source and poses from the pair, and the picture from the model; truth too, where the target has a picture. */
 pn_status painter_paint(painter *p, const pn_pair *pair);
 
+/* As a picture file by the ending of path, or .npy: the raw float32 [3,H,W]. */
+pn_status painter_write(const painter *p, const char *path);
 /* Write rows of source, target pose, generated, truth for pairs spread over d; below them what lies inside of the first. */
 pn_status paint_sheet(painter *p, const pn_dataset *d, int rows, const char *path);
 

@@ -97,16 +97,10 @@ static pn_status open_model(session *s)
     s->size = r->size;
     s->model = painter_model(s->ctx, r->weights, opt, &s->size.height, &s->size.width);
     if (!s->model) return pn_ctx_status(s->ctx);
-    const pn_model_needs needs = pn_model_needs_at(s->model, s->size.height);
-    if (needs.reads != PN_READS_PAIRS)
+    if (pn_model_needs_at(s->model, s->size.height).reads != PN_READS_PAIRS)
         return pn_ctx_fail(s->ctx, PN_ERR_ARG, "%s holds weights of the task %s, which does not read pairs of pictures", r->weights,
                            pn_model_task_of(s->model));
-    const bool reads_labels = needs.classes > 0;
-    if (r->source_parsing && !reads_labels)
-        pn_ctx_warn(s->ctx, "%s reads no label map; --source-parsing is not used", pn_model_kind_of(s->model)->name);
-    if (r->source && !r->source_parsing && reads_labels)
-        return pn_ctx_fail(s->ctx, PN_ERR_ARG, "%s reads a label map of the source; name it with --source-parsing",
-                           pn_model_kind_of(s->model)->name);
+    if ((r->source || r->source_parsing) && painter_check_parsing(s->model, r->source_parsing)) return pn_ctx_status(s->ctx);
     if (check_points(s)) return pn_ctx_status(s->ctx);
     const paint_use use = r->source ? PAINT_ONCE : PAINT_MANY;
     const pn_status planned = painter_new(&s->painter, s->model, s->size.height, s->size.width, use);
@@ -150,63 +144,30 @@ static pn_status dump(session *s, const char *stem)
 
 /* ---- One picture ------------------------------------------------------------------------------------------------------------- */
 
-static pn_status write_result(session *s, const char *path)
+static pn_status target_pose(session *s, const ptrdiff_t frame[2])
 {
-    const size_t n = strlen(path);
-    if (n > 4 && strcmp(path + n - 4, ".npy") == 0)
-        return pn_npy_write(s->ctx, path, pn_shape3(3, s->size.height, s->size.width), s->painter.image);
-    pn_image picture;
-    pn_status status = pn_image_new(s->ctx, s->size.height, s->size.width, 3, &picture);
+    pn_pose pose;
+    ptrdiff_t grid[2];
+    const pn_status status = pn_pose_read(s->ctx, s->ask->target_pose, &pose, grid);
+    const cli_size said = s->ask->kp_size;
     if (status) return status;
-    pn_image_from_floats(s->painter.image, &picture);
-    status = pn_image_write(s->ctx, path, &picture);
-    pn_image_free(s->ctx, &picture);
-    return status;
-}
-
-static pn_status read_pose(session *s, const char *kp, const pn_image *frame, pn_pose *pose, cli_size *grid)
-{
-    ptrdiff_t found[2];
-    const pn_status status = pn_pose_read(s->ctx, kp, pose, found);
-    const cli_size said = s->ask->kp_size, own = { frame->height, frame->width };
-    *grid = said.height ? said : !status && found[0] ? (cli_size){ found[0], found[1] } : own;
-    return status;
-}
-
-static pn_status read_poses(session *s, const pn_image *frame)
-{
-    pn_pose from, to;
-    cli_size from_grid, to_grid;
-    pn_status status = read_pose(s, s->ask->source_pose, frame, &from, &from_grid);
-    if (!status) status = read_pose(s, s->ask->target_pose, frame, &to, &to_grid);
-    if (status) return status;
-    painter_heatmaps(&s->painter, &from, from_grid.height, from_grid.width, s->painter.pose_source);
-    painter_target(&s->painter, &to, to_grid.height, to_grid.width);
+    if (said.height) painter_target(&s->painter, &pose, said.height, said.width);
+    else if (grid[0]) painter_target(&s->painter, &pose, grid[0], grid[1]);
+    else painter_target(&s->painter, &pose, frame[0], frame[1]);
     return PN_OK;
-}
-
-static pn_status read_parsing(session *s)
-{
-    painter *p = &s->painter;
-    const pn_person source = { .name = s->ask->source, .parsing = s->ask->source_parsing };
-    return p->parsing ? pn_person_parsing(s->ctx, &source, &p->merge, p->height, p->width, p->parsing) : PN_OK;
 }
 
 static pn_status one_picture(session *s)
 {
     const request *r = s->ask;
-    pn_image picture = { 0 }, resized = { 0 };
-    pn_status status = pn_image_read(s->ctx, r->source, &picture);
-    if (!status) status = pn_image_resize(s->ctx, &picture, s->size.height, s->size.width, s->painter.needs.filter, &resized);
-    if (!status) status = read_poses(s, &picture);
-    if (!status) pn_image_to_floats(&resized, s->painter.source);
-    if (!status) status = read_parsing(s);
+    const painter_person who = { r->source, r->source_pose, r->source_parsing, { r->kp_size.height, r->kp_size.width } };
+    ptrdiff_t frame[2];
+    pn_status status = painter_source(&s->painter, &who, frame);
+    if (!status) status = target_pose(s, frame);
     if (!status) status = painter_run(&s->painter);
-    if (!status) status = write_result(s, r->out);
+    if (!status) status = painter_write(&s->painter, r->out);
     make_folder(r->dump);
     if (!status) status = dump(s, "");
-    pn_image_free(s->ctx, &picture);
-    pn_image_free(s->ctx, &resized);
     if (!status) printf("%s\n", r->out);
     return status;
 }
@@ -220,7 +181,7 @@ static pn_status one_pair(session *s, const pn_pair *pair)
     snprintf(stem, sizeof stem, "%.*s_2_%.*s", stem_length(from), from, stem_length(to), to);
     snprintf(path, sizeof path, "%s/%s_vis.png", s->ask->out, stem);
     pn_status status = painter_paint(&s->painter, pair);
-    if (!status) status = write_result(s, path);
+    if (!status) status = painter_write(&s->painter, path);
     return status ? status : dump(s, stem);
 }
 
