@@ -112,7 +112,7 @@ static pn_status flow_arrows(board *b, const pn_view *v, const float *flow)
     pn_image *out;
     const pn_status status = figure_of_size(b, v->name, "_arrows", &out);
     if (status) return status;
-    const double apart = (double)(b->height > b->width ? b->height : b->width) / 32;
+    const double finest = (double)(b->height > b->width ? b->height : b->width) / 32, apart = finest > 10 ? finest : 10;
     copy_faded(&b->made, out);
     pn_flow_arrows(flow, mask_of(b, v), v->shape.dim[2], v->shape.dim[3], apart, out);
     return PN_OK;
@@ -271,12 +271,13 @@ static pn_status draw_views(board *b)
 
 static void begin(board *b, const painter *p, const figure_opt *opt, figure_set *out)
 {
-    enum { JOINTS_SHOWN = 8 };
+    enum { ROOMY = 200 };
     const ptrdiff_t side = p->height > p->width ? p->height : p->width;
     const ptrdiff_t factor = opt->size == FIGURES_TILES || side >= LARGE_SIDE ? 1 : (LARGE_SIDE + side - 1) / side;
     *out = (figure_set){ 0 };
     *b = (board){ .painter = p, .ctx = p->ctx, .out = out, .size = opt->size, .height = factor * p->height, .width = factor * p->width };
-    if (!opt->points) b->points = pn_points_of_pose(&p->pose, p->height, p->width, b->point, JOINTS_SHOWN);
+    const int most = factor * side >= ROOMY ? 8 : 4;
+    if (!opt->points) b->points = pn_points_of_pose(&p->pose, p->height, p->width, b->point, most);
     for (int i = 0; opt->points && i < opt->count && i < FIGURE_POINTS; i++) b->point[b->points++] = opt->points[i];
 }
 

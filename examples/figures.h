@@ -18,7 +18,7 @@ typedef struct { figure item[FIGURES]; int count; } figure_set;
 typedef enum { FIGURES_TILES, FIGURES_LARGE } figure_size;
 typedef struct {
     figure_size size;
-    const pn_point *points;         /* of the generated picture; NULL: joints of the target's pose, at most 8 */
+    const pn_point *points;         /* of the generated picture; NULL: some joints of the target's pose */
     int count;                      /* at most FIGURE_POINTS */
 } figure_opt;
 

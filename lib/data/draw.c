@@ -66,10 +66,10 @@ void pn_draw_arrow(pn_image *image, pn_point from, pn_point to, double width, pn
 {
     const double dy = to.y - from.y, dx = to.x - from.x, length = hypot(dy, dx);
     if (length < 1) {
-        pn_draw_disc(image, from, width, ink);
+        pn_draw_disc(image, from, 0.7 * width, ink);
         return;
     }
-    const double head = fmin(0.45 * length, 2.5 + 2 * width), ay = dy / length * head, ax = dx / length * head;
+    const double head = fmin(0.45 * length, 2 + 2 * width), ay = dy / length * head, ax = dx / length * head;
     pn_draw_line(image, from, to, width, ink);
     pn_draw_line(image, to, (pn_point){ to.y - 0.87 * ay - 0.5 * ax, to.x - 0.87 * ax + 0.5 * ay }, width, ink);
     pn_draw_line(image, to, (pn_point){ to.y - 0.87 * ay + 0.5 * ax, to.x - 0.87 * ax - 0.5 * ay }, width, ink);

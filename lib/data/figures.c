@@ -70,11 +70,11 @@ void pn_flow_colours(const float *flow, ptrdiff_t height, ptrdiff_t width, doubl
     }
 }
 
-/* Readable over anything: in black, wider, then in the ink itself. */
-static void label(pn_image *image, pn_point at, double height, const char *text, pn_ink ink)
+/* Readable over anything: wider in the ink around it first. */
+static void label(pn_image *image, pn_point at, double height, const char *text, pn_ink ink, pn_ink around)
 {
     const double width = fmax(1, height / 6);
-    pn_draw_digits(image, at, height, width + fmax(2, height / 5), text, black);
+    pn_draw_digits(image, at, height, width + fmax(2, height / 5), text, around);
     pn_draw_digits(image, at, height, width, text, ink);
 }
 
@@ -87,7 +87,7 @@ void pn_flow_wheel(pn_image *image, pn_point centre, double radius, double full)
     }
     pn_draw_ring(image, centre, radius, fmax(1, radius / 16), (pn_ink){ { 64, 64, 64 }, 1 });
     snprintf(text, sizeof text, "%g", full);
-    label(image, (pn_point){ centre.y + 1.45 * radius, centre.x }, 0.5 * radius, text, white);
+    label(image, (pn_point){ centre.y + 1.45 * radius, centre.x }, 0.5 * radius, text, black, white);
 }
 
 /* ---- Arrows, warping ------------------------------------------------------------------------------------------------ */
@@ -105,8 +105,8 @@ void pn_flow_arrows(const float *flow, const float *mask, ptrdiff_t height, ptrd
             const pn_point to = { from.y + v * sy, from.x + u * sx };
             pn_ink ink = { .opacity = mask ? fmin(1, fmax(0, (double)mask[y * width + x])) : 1 }, edge = black;
             pn_flow_colour(u, v, full, ink.rgb);
-            edge.opacity = 0.6 * ink.opacity;
-            pn_draw_arrow(over, from, to, fmax(2.6, apart / 6), edge);
+            edge.opacity = 0.45 * ink.opacity;
+            pn_draw_arrow(over, from, to, fmax(2.4, apart / 6), edge);
             pn_draw_arrow(over, from, to, fmax(1.2, apart / 12), ink);
         }
 }
@@ -157,18 +157,32 @@ static pn_point enlarged(pn_point p, const pn_reading *r, const pn_image *image)
     return (pn_point){ middle(p.y, r->height_full, image->height), middle(p.x, r->width_full, image->width) };
 }
 
+/* The square that the taps span, half a cell beyond the outer ones. */
+static void frame_taps(pn_image *source, const pn_reading *r, pn_point target, double width, pn_ink ink)
+{
+    const pn_point first = enlarged(pn_reading_tap(r, target, 0).at, r, source);
+    const pn_point last = enlarged(pn_reading_tap(r, target, r->k * r->k - 1).at, r, source);
+    const double y = 0.5 * (double)source->height / (double)r->height, x = 0.5 * (double)source->width / (double)r->width;
+    const pn_point corner[4] = { { first.y - y, first.x - x }, { first.y - y, last.x + x }, { last.y + y, last.x + x },
+                                 { last.y + y, first.x - x } };
+    for (int i = 0; i < 4; i++) pn_draw_line(source, corner[i], corner[(i + 1) % 4], width, ink);
+}
+
 static void draw_taps(pn_image *source, const pn_reading *r, pn_point target, pn_ink ink)
 {
     const double gap = fmin((double)source->height / (double)r->height, (double)source->width / (double)r->width);
+    const double edge = fmax(0.6, 0.06 * gap);
+    frame_taps(source, r, target, 3 * edge, (pn_ink){ { 0, 0, 0 }, 0.5 });
+    frame_taps(source, r, target, 1.5 * edge, ink);
     for (int tap = 0; tap < r->k * r->k; tap++) {
         const pn_tap t = pn_reading_tap(r, target, tap);
         const pn_point at = enlarged(t.at, r, source);
-        const double radius = 0.4 * gap * sqrt(fmax(0, t.weight) * r->k * r->k);
-        pn_draw_disc(source, at, radius + fmax(0.8, 0.06 * gap), (pn_ink){ { 0, 0, 0 }, 0.55 });
-        pn_draw_disc(source, at, radius, (pn_ink){ { ink.rgb[0], ink.rgb[1], ink.rgb[2] }, 0.85 });
+        const double radius = 0.85 * gap * sqrt(fmin(1, fmax(0, t.weight)));
+        pn_draw_disc(source, at, radius + edge, (pn_ink){ { 0, 0, 0 }, 0.5 });
+        pn_draw_disc(source, at, radius, (pn_ink){ { ink.rgb[0], ink.rgb[1], ink.rgb[2] }, 0.8 });
     }
     for (int tap = 0; tap < r->k * r->k; tap++)
-        pn_draw_disc(source, enlarged(pn_reading_tap(r, target, tap).at, r, source), fmax(0.7, 0.07 * gap), white);
+        pn_draw_disc(source, enlarged(pn_reading_tap(r, target, tap).at, r, source), edge, white);
 }
 
 /* Beside a place, on the side where the picture has more room. */
@@ -177,7 +191,7 @@ static void number(pn_image *image, pn_point at, double away, double height, int
     char text[16];
     snprintf(text, sizeof text, "%d", i + 1);
     const double right = at.x < 0.8 * (double)image->width ? 1 : -1;
-    label(image, (pn_point){ at.y, at.x + right * (away + 0.6 * height) }, height, text, ink);
+    label(image, (pn_point){ at.y, at.x + right * (away + 0.6 * height) }, height, text, ink, black);
 }
 
 void pn_draw_reads(pn_image *target, pn_image *source, const pn_reading *r, const pn_point *points, int count)
@@ -195,7 +209,7 @@ void pn_draw_reads(pn_image *target, pn_image *source, const pn_reading *r, cons
         else pn_draw_ring(target, at, radius * 0.75, radius * 0.5, ink);
         number(target, at, 1.5 * radius, height, i, ink);
         const pn_tap centre = pn_reading_tap(r, points[i], r->k * r->k / 2);
-        number(source, enlarged(centre.at, r, source), gap * (r->k / 2 + 0.7), height, i, ink);
+        number(source, enlarged(centre.at, r, source), gap * (r->k / 2 + 0.6), height, i, ink);
     }
 }
 

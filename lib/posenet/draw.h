@@ -68,8 +68,8 @@ typedef struct {
 typedef struct { pn_point at; double weight; } pn_tap;
 PN_API pn_tap pn_reading_tap(const pn_reading *r, pn_point target, int tap);
 /**
- * Numbered points over the target, and in the same colours what they read over the source: a dot at each tap, in a disc whose
- * area is its weight, and the point's number beside them. A point whose mask is below 0.5 is a ring, not a disc: what it
+ * Numbered points over the target, and in the same colours what they read over the source: a square about the taps, a dot at
+ * each, in a disc whose area is its weight, and the point's number beside it. A point whose mask is below 0.5 is a ring, not a disc: what it
  * reads hardly counts.
  *
  * target, source  pictures of one size, any multiple of the full one; points refer to the full one

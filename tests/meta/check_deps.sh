@@ -17,7 +17,7 @@ lib/train       posenet.h posenet/ core/ io/ graph/params.h train/
 lib/posenet     posenet.h posenet/
 lib             posenet/
 models          posenet.h posenet/ model.h face.h ../face.h
-examples        posenet.h posenet/ cli.h pictures.h figures.h
+examples        posenet.h posenet/ cli.h pictures.h figures.h video.h
 '
 # Headers of the system and of other libraries, and the only folders that know them.
 foreign='
