@@ -47,6 +47,7 @@ bool there(const char *path);
 int count_files(const char *folder);         /* 0 if there is no such folder */
 char *slurp(const char *path, size_t *size); /* size may be NULL; ends with a zero; kept */
 void spill(const char *path, const char *text);
+void write_pose(const char *path, int shift); /* OpenPose's JSON of somebody, so far to the right */
 void copy_file(const char *from, const char *to, size_t most);
 void copy_folder(const char *from, const char *to); /* a data set or a run: folders one below the other */
 void same_bytes(const char *a, const char *b);

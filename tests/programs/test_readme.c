@@ -132,16 +132,6 @@ static void check_page(const char *file, found *f)
 
 /* ---- Where they are run ------------------------------------------------------------------------------------------ */
 
-static void write_pose(const char *path, int shift)
-{
-    char text[1024];
-    int n = snprintf(text, sizeof text, "{\"people\":[{\"pose_keypoints_2d\":[");
-    for (int i = 0; i < 18; i++)
-        n += snprintf(text + n, sizeof text - (size_t)n, "%s%d,%d,1", i ? "," : "", 10 + i % 5 * 6 + shift, 4 + i * 3);
-    snprintf(text + n, sizeof text - (size_t)n, "]}]}");
-    spill(path, text);
-}
-
 /* Of the published widths, but random: nobody may hand out the published numbers. */
 static void write_vgg19(const char *path)
 {

@@ -1,0 +1,211 @@
+/* tests/programs/test_animate.c - posenet-animate: frames in order, their video, what can go wrong
+ *
+ * No test needs ffmpeg: scripts stand in for it, one that keeps what it is given, and some that fail.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "programs/programs.h"
+#include "data/scratch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+static const char *weights(void) { return world("run/checkpoints/step_%07d.safetensors", RUN_STEPS); }
+
+/* A folder of n poses, each a pixel further to the right, and the person: the first of the test pictures, too. */
+static const char *walk(const char *name, int n)
+{
+    const char *folder = world("%s", name);
+    if (mkdir(folder, 0777)) ck_abort_msg("cannot make %s", folder);
+    for (int i = 0; i < n; i++) write_pose(world("%s/%012d_keypoints.json", name, i), i);
+    if (there(world("me.json"))) return folder;
+    char *pairs = slurp(world("people/fasion-resize-pairs-test.csv"), NULL);
+    strtok(pairs, ",\n");
+    strtok(NULL, ",\n");
+    copy_file(world("people/test/%s", strtok(NULL, ",\n")), world("me.jpg"), (size_t)-1);
+    write_pose(world("me.json"), 0);
+    return folder;
+}
+
+static result animate(const char *poses, const char *out, const char *more)
+{
+    return run("posenet-animate --weights %s --source %s --source-pose %s --poses %s --out %s %s", weights(), world("me.jpg"),
+               world("me.json"), poses, out, more);
+}
+
+static const char *frame(const char *out, int i) { return world("%s/frame_%06d.png", out, i); }
+
+START_TEST(every_frame_is_what_generate_makes_of_its_pose)
+{
+    const result r = animate(walk("walk", 4), world("walked"), "--threads 2");
+    exits(r, 0);
+    says(r.out, "4 frames in ");
+    ck_assert_int_eq(count_files(world("walked")), 4);
+    for (int i = 0; i < 4; i++) {
+        exits(run("posenet-generate --weights %s --source %s --source-pose %s --target-pose %s --out %s --threads 1", weights(),
+                  world("me.jpg"), world("me.json"), world("walk/%012d_keypoints.json", i), world("alone.png")), 0);
+        same_bytes(world("alone.png"), frame("walked", i + 1));
+    }
+}
+END_TEST
+
+START_TEST(a_list_gives_the_same_frames_as_its_folder)
+{
+    const char *folder = walk("steps", 3);
+    exits(run("posenet-data keypoints %s --out %s", folder, world("steps.csv")), 0);
+    exits(animate(folder, world("of_folder"), ""), 0);
+    exits(animate(world("steps.csv"), world("of_list"), ""), 0);
+    for (int i = 1; i <= 3; i++) same_bytes(frame("of_folder", i), frame("of_list", i));
+}
+END_TEST
+
+START_TEST(where_nobody_was_found_the_pose_before_stays)
+{
+    const char *folder = walk("gap", 3);
+    spill(world("gap/%012d_keypoints.json", 1), "{\"people\":[]}");
+    const result r = animate(folder, world("bridged"), "");
+    exits(r, 0);
+    says(r.err, "warning: ");
+    says(r.err, "gap: 000000000001_keypoints.json has no key point; the pose before it stays");
+    same_bytes(frame("bridged", 1), frame("bridged", 2));
+    spill(world("gap/%012d_keypoints.json", 0), "{\"people\":[]}");
+    explains(animate(folder, world("nobody"), ""), 3,
+             "gap: 000000000000_keypoints.json has no key point, and no pose comes before it; leave it out");
+}
+END_TEST
+
+/* ---- Video --------------------------------------------------------------------------------------------------------- */
+
+/* A script in a folder of its own that is all there is to find; the shell names its commands in full. */
+static void stand_in(const char *name, const char *script)
+{
+    if (mkdir(world("%s", name), 0777)) ck_abort_msg("cannot make %s", name);
+    if (script) {
+        spill(world("%s/ffmpeg", name), script);
+        chmod(world("%s/ffmpeg", name), 0755);
+    }
+    setenv("PATH", world("%s", name), 1);
+}
+
+static const char keeps[] = "#!/bin/sh\nfor last; do :; done\necho \"$@\" > \"${last#file:}.said\"\n/bin/cat > \"${last#file:}\"\n";
+
+START_TEST(ffmpeg_is_given_every_frame)
+{
+    const char *folder = walk("filmed", 5);
+    size_t size;
+    stand_in("kept", keeps);
+    exits(run("posenet-animate --weights %s --source %s --source-pose %s --poses %s --out %s --video %s --fps 24", weights(),
+              world("me.jpg"), world("me.json"), folder, world("film"), world("film.mp4")), 0);
+    const char *bytes = slurp(world("film.mp4"), &size);
+    ck_assert_uint_eq(size, 5 * 3 * 32 * 32);
+    pn_image last;
+    assert_works(pn_image_read(scratch_ctx(), frame("film", 5), &last));
+    ck_assert_int_eq(memcmp(bytes + 4 * 3 * 32 * 32, last.pixels, 3 * 32 * 32), 0);
+    pn_image_free(scratch_ctx(), &last);
+    const char *said = slurp(world("film.mp4.part.said"), NULL);
+    says(said, "-f rawvideo -pix_fmt rgb24 -s 32x32 -r 24 -i pipe:0 ");
+    says(said, "-f mp4 file:");
+    ck_assert(!there(world("film.mp4.part")));
+}
+END_TEST
+
+static const struct { const char *name, *script, *message; } failures[] = {
+    { "absent", NULL, "the program ffmpeg was not found; install it (Debian: apt-get install ffmpeg)" },
+    { "refuses", "#!/bin/sh\nexit 3\n", "ffmpeg failed with exit status 3; its own message stands above" },
+    { "dies", "#!/bin/sh\nkill -9 $$\n", "ffmpeg was ended by signal 9" },
+    { "writes_nothing", "#!/bin/sh\n/bin/cat > /dev/null\n", ".part cannot be renamed to " },
+    { "leaves", "#!/bin/sh\nexit 0\n", NULL },          /* a broken pipe, or nothing to rename: which came first */
+};
+
+START_TEST(without_a_video_the_frames_are_there)
+{
+    char name[32];
+    snprintf(name, sizeof name, "unfilmed%d", _i);
+    const char *folder = walk(name, 40), *film = world("old.mp4");
+    spill(film, "an older one");
+    stand_in(failures[_i].name, failures[_i].script);
+    const result r = run("posenet-animate --weights %s --source %s --source-pose %s --poses %s --out %s --video %s --quiet", weights(),
+                         world("me.jpg"), world("me.json"), folder, world("frames"), film);
+    exits(r, 1);
+    says(r.out, "40 frames in ");
+    says(r.err, "old.mp4 was not made: ");
+    if (failures[_i].message) says(r.err, failures[_i].message);
+    says(r.err, "from the frames: ffmpeg -framerate 15 -i ");
+    ck_assert_int_eq(count_files(world("frames")), 40);
+    ck_assert_str_eq(slurp(film, NULL), "an older one");
+    ck_assert(!there(world("old.mp4.part")));
+}
+END_TEST
+
+START_TEST(a_run_that_stops_leaves_no_half_video)
+{
+    const char *folder = walk("broken", 6);
+    spill(world("broken/%012d_keypoints.json", 4), "{\"people\":");
+    stand_in("half", keeps);
+    explains(run("posenet-animate --weights %s --source %s --source-pose %s --poses %s --out %s --video %s", weights(), world("me.jpg"),
+                 world("me.json"), folder, world("half_frames"), world("half.mp4")),
+             3, "broken/000000000004_keypoints.json: not JSON");
+    ck_assert_int_eq(count_files(world("half_frames")), 4);
+    ck_assert(!there(world("half.mp4")) && !there(world("half.mp4.part")));
+}
+END_TEST
+
+/* ---- Memory, mistakes ------------------------------------------------------------------------------------------------ */
+
+/* The largest child so far: a few frames first, then very many. */
+static long peak_kib(void)
+{
+    struct rusage use;
+    getrusage(RUSAGE_CHILDREN, &use);
+    return use.ru_maxrss;
+}
+
+START_TEST(memory_stays_flat_over_hundreds_of_frames)
+{
+    const char *few = walk("few", 10), *many = walk("many", 200);
+    exits(animate(few, world("few_frames"), "--threads 1"), 0);
+    const long before = peak_kib();
+    exits(animate(many, world("many_frames"), "--threads 1"), 0);
+    ck_assert_int_eq(count_files(world("many_frames")), 200);
+    if (peak_kib() > before + 1024) ck_abort_msg("10 frames took %ld KiB, 200 frames %ld KiB", before, peak_kib());
+}
+END_TEST
+
+START_TEST(every_mistake_is_named)
+{
+    const char *poses = walk("right", 1), *none = world("none");
+    explains(run("posenet-animate --out x"), 2, "--weights is missing: the model's file");
+    explains(run("posenet-animate --weights w --source s --source-pose p --out x"), 2, "--poses is missing: a folder of JSON files, or a CSV");
+    explains(run("posenet-animate --pose x"), 2, "unknown option --pose; did you mean --poses?");
+    explains(animate(poses, none, "--video a.avi"), 2, "--video is 'a.avi', expected a name that ends in .mp4");
+    explains(animate(poses, none, "--fps 1000"), 2, "--fps is 1000, expected at most 240");
+    explains(animate(poses, none, "--size 33x32"), 2, "the size is 33x32, but gfla needs sides that are multiples of 32");
+    explains(animate(poses, none, "--source nobody.jpg"), 1, "cannot open nobody.jpg: No such file");
+    explains(animate(poses, none, "--source-pose me.txt"), 2, "key points 'me.txt': expected file.json or file.csv:image-name");
+    explains(animate(world("nowhere"), none, ""), 2, "nowhere': expected a folder of .json files, or an annotation file.csv");
+    explains(animate(world("me.json"), none, ""), 2, "me.json': expected a folder of .json files, or an annotation file.csv; posenet-data "
+                                                     "keypoints makes one");
+    explains(animate(world("nowhere.csv"), none, ""), 1, "nowhere.csv: No such file");
+    explains(animate(world("run/samples"), none, ""), 3, "run/samples holds no .json file; expected one of key points for each frame");
+    spill(world("bad.csv"), "name:keypoints_y:keypoints_x\na.jpg: [1, 2]: [3, 4]\n");
+    explains(animate(world("bad.csv"), none, ""), 3, "bad.csv:2: keypoints_y has 2 points, expected 18");
+    ck_assert(!there(none));
+}
+END_TEST
+
+TCase *animate_cases(void)
+{
+    TCase *tc = tcase_create("animate");
+    tcase_add_unchecked_fixture(tc, world_make, NULL);
+    tcase_add_test(tc, every_frame_is_what_generate_makes_of_its_pose);
+    tcase_add_test(tc, a_list_gives_the_same_frames_as_its_folder);
+    tcase_add_test(tc, where_nobody_was_found_the_pose_before_stays);
+    tcase_add_test(tc, ffmpeg_is_given_every_frame);
+    tcase_add_loop_test(tc, without_a_video_the_frames_are_there, 0, sizeof failures / sizeof *failures);
+    tcase_add_test(tc, a_run_that_stops_leaves_no_half_video);
+    tcase_add_test(tc, memory_stays_flat_over_hundreds_of_frames);
+    tcase_add_test(tc, every_mistake_is_named);
+    return tc;
+}
