@@ -80,6 +80,8 @@ pn_status pn_folder_make(pn_ctx *ctx, const char *path);                /* and i
 /* Names in a folder, sorted by bytes, without "." and ".."; free with pn_names_free. */
 typedef struct { char **name; size_t count; } pn_names;
 pn_status pn_folder_list(pn_ctx *ctx, const char *path, pn_names *out);
+/* The same, only names with one of the endings, as in ".png .jpg": programs leave files of their own there. */
+pn_status pn_folder_files(pn_ctx *ctx, const char *path, const char *endings, pn_names *out);
 void pn_names_free(pn_ctx *ctx, pn_names *names);
 
 uint64_t pn_hash(const void *bytes, size_t size);       /* FNV-1a 64 */

@@ -274,6 +274,26 @@ pn_status pn_folder_list(pn_ctx *ctx, const char *path, pn_names *out)
     return PN_OK;
 }
 
+static bool ends_as(const char *name, const char *endings)
+{
+    const char *dot = strrchr(name, '.'), *at = dot ? strstr(endings, dot) : NULL;
+    const size_t n = dot ? strlen(dot) : 0;
+    return at && n > 1 && (at[n] == ' ' || at[n] == 0);
+}
+
+pn_status pn_folder_files(pn_ctx *ctx, const char *path, const char *endings, pn_names *out)
+{
+    const pn_status status = pn_folder_list(ctx, path, out);
+    if (status) return status;
+    size_t kept = 0;
+    for (size_t i = 0; i < out->count; i++) {
+        if (ends_as(out->name[i], endings)) out->name[kept++] = out->name[i];
+        else pn_free(ctx, out->name[i]);
+    }
+    out->count = kept;
+    return PN_OK;
+}
+
 void pn_names_free(pn_ctx *ctx, pn_names *names)
 {
     for (size_t i = 0; i < names->count; i++) pn_free(ctx, names->name[i]);

@@ -18,27 +18,6 @@ static const part_layout layouts[][PN_PARTS] = {
     [PN_CLIPS_FACE] = { { "%s_data", ".png .jpg .jpeg", true, NULL }, { "%s_keypoints", ".txt", true, "%s_keypoint" } },
 };
 
-static bool ends_as(const char *name, const char *endings)
-{
-    const char *dot = strrchr(name, '.'), *at = dot ? strstr(endings, dot) : NULL;
-    const size_t n = dot ? strlen(dot) : 0;
-    return at && n > 1 && (at[n] == ' ' || at[n] == 0);
-}
-
-/* The files of a part in a clip's folder, others left out: programs leave their own there. */
-static pn_status list_files(pn_ctx *ctx, const char *folder, const char *endings, pn_names *out)
-{
-    const pn_status status = pn_folder_list(ctx, folder, out);
-    if (status) return status;
-    size_t kept = 0;
-    for (size_t i = 0; i < out->count; i++) {
-        if (ends_as(out->name[i], endings)) out->name[kept++] = out->name[i];
-        else pn_free(ctx, out->name[i]);
-    }
-    out->count = kept;
-    return PN_OK;
-}
-
 static pn_status part_folder(pn_clips *c, const char *root, const char *split, const part_layout *layout, char **out)
 {
     for (int i = 0; i < (layout->also ? 2 : 1); i++) {
@@ -71,7 +50,7 @@ static pn_status open_part(pn_clips *c, const char *root, const part_layout *lay
         return status;
     }
     files->folder[part] = pn_arena_strdup(&c->arena, path);
-    pn_status status = files->folder[part] ? list_files(c->ctx, path, layout->endings, &files->file[part]) : PN_ERR_NOMEM;
+    pn_status status = files->folder[part] ? pn_folder_files(c->ctx, path, layout->endings, &files->file[part]) : PN_ERR_NOMEM;
     if (!status && part == PN_PART_FRAMES) c->clip[clip].frames = (ptrdiff_t)files->file[part].count;
     if (!status && c->clip[clip].frames == 0)
         status = pn_fail(c->ctx, PN_ERR_FORMAT, "%s has no frame (%s)", path, layout->endings);

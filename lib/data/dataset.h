@@ -67,6 +67,10 @@ void pn_table_free(pn_ctx *ctx, pn_table *t);
 typedef struct { ptrdiff_t height, width; const char *why; } pn_kp_grid;       /* height 0: undecided, why says so */
 /* By the share of present x beyond 175: the only two grids that fashion files come in. */
 pn_kp_grid pn_grid_detect(const pn_annotations *a);
+/* The grid of the file at path: dataset.ini beside it, else the detection; 0, 0: neither says. */
+pn_status pn_annotations_grid(pn_ctx *ctx, const char *path, const pn_annotations *a, ptrdiff_t grid[2]);
+/* The surest person of a JSON file; joints that are not sure are missing. */
+pn_status pn_pose_from_json(pn_ctx *ctx, const char *path, pn_pose *pose);
 /* kp_size and parsing of dataset.ini in folder; zero and "" where it does not say. PN_OK when there is no such file. */
 typedef struct { ptrdiff_t kp_height, kp_width; char parsing[32]; } pn_dataset_ini;
 pn_status pn_dataset_ini_read(pn_ctx *ctx, const char *folder, pn_dataset_ini *out);

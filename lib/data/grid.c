@@ -1,4 +1,4 @@
-/* lib/data/grid.c - which pixels an annotation file's numbers refer to; key points from files, one or a sequence */
+/* lib/data/grid.c - which pixels an annotation file's numbers refer to; single key points from files */
 #include "data/dataset.h"
 
 #include <ini.h>
@@ -89,7 +89,7 @@ static bool is_json(const char *name)
     return n > SUFFIX_MAX && strcmp(name + n - SUFFIX_MAX, ".json") == 0;
 }
 
-static pn_status pose_from_json(pn_ctx *ctx, const char *path, pn_pose *pose)
+pn_status pn_pose_from_json(pn_ctx *ctx, const char *path, pn_pose *pose)
 {
     pn_bytes file;
     pn_status status = pn_file_read(ctx, path, &file);
@@ -105,7 +105,7 @@ static char *folder_of(pn_ctx *ctx, const char *path)
     return slash ? pn_format(ctx, "%.*s", (int)(slash - path), path) : pn_strdup(ctx, ".");
 }
 
-static pn_status grid_of(pn_ctx *ctx, const char *path, const pn_annotations *a, ptrdiff_t grid[2])
+pn_status pn_annotations_grid(pn_ctx *ctx, const char *path, const pn_annotations *a, ptrdiff_t grid[2])
 {
     char *folder = folder_of(ctx, path);
     if (!folder) return PN_ERR_NOMEM;
@@ -137,7 +137,7 @@ static pn_status pose_from_csv(pn_ctx *ctx, const char *path, const char *image,
                          "%s has no row for '%s' among its %zu; names are written as in the file, e.g. '%s'", path,
                          image, a.count, a.count ? a.rows[0].name : "a.jpg");
     else *pose = a.rows[i].pose;
-    if (!status) status = grid_of(ctx, path, &a, grid);
+    if (!status) status = pn_annotations_grid(ctx, path, &a, grid);
     pn_annotations_free(&a);
     return status;
 }
@@ -145,7 +145,7 @@ static pn_status pose_from_csv(pn_ctx *ctx, const char *path, const char *image,
 pn_status pn_pose_read(pn_ctx *ctx, const char *kp, pn_pose *pose, ptrdiff_t grid[2])
 {
     grid[0] = grid[1] = 0;
-    if (is_json(kp)) return pose_from_json(ctx, kp, pose);
+    if (is_json(kp)) return pn_pose_from_json(ctx, kp, pose);
     const char *split = strstr(kp, ".csv:");
     if (!split)
         return pn_fail(ctx, PN_ERR_ARG, "key points '%s': expected file.json or file.csv:image-name", kp);
@@ -153,91 +153,6 @@ pn_status pn_pose_read(pn_ctx *ctx, const char *kp, pn_pose *pose, ptrdiff_t gri
     if (!path) return PN_ERR_NOMEM;
     const pn_status status = pose_from_csv(ctx, path, split + 5, pose, grid);
     pn_free(ctx, path);
-    return status;
-}
-
-/* ---- Sequences -------------------------------------------------------------------------------------------------- */
-
-struct pn_poses {
-    pn_ctx *ctx;
-    char *path;
-    pn_names files;                                     /* of a folder */
-    pn_annotations rows;                                /* of a file */
-    ptrdiff_t grid[2];
-};
-
-static pn_status list_json(pn_poses *p)
-{
-    pn_status status = pn_folder_list(p->ctx, p->path, &p->files);
-    size_t kept = 0;
-    for (size_t i = 0; !status && i < p->files.count; i++) {
-        char *name = p->files.name[i];
-        if (!is_json(name)) continue;
-        p->files.name[i] = p->files.name[kept];         /* changed places: the list is freed whole */
-        p->files.name[kept++] = name;
-    }
-    for (size_t i = kept; i < p->files.count; i++) pn_free(p->ctx, p->files.name[i]);
-    p->files.count = kept;
-    if (!status && !kept)
-        status = pn_fail(p->ctx, PN_ERR_FORMAT, "%s holds no .json file; expected one of key points for each frame", p->path);
-    return status;
-}
-
-static pn_status read_rows(pn_poses *p)
-{
-    pn_bytes file;
-    pn_status status = pn_file_read(p->ctx, p->path, &file);
-    if (status) return status;
-    status = pn_annotations_parse(p->ctx, p->path, &file, NULL, &p->rows);
-    pn_free(p->ctx, file.bytes);
-    if (!status && !p->rows.count) status = pn_fail(p->ctx, PN_ERR_FORMAT, "%s has no row of key points", p->path);
-    return status ? status : grid_of(p->ctx, p->path, &p->rows, p->grid);
-}
-
-pn_poses *pn_poses_open(pn_ctx *ctx, const char *path)
-{
-    const size_t n = strlen(path);
-    pn_poses *p = pn_alloc(ctx, 1, sizeof *p);
-    if (!p) return NULL;
-    p->ctx = ctx;
-    p->path = pn_strdup(ctx, path);
-    pn_status status = PN_ERR_NOMEM;
-    if (p->path && pn_folder_exists(ctx, path)) status = list_json(p);
-    else if (p->path && n > 4 && strcmp(path + n - 4, ".csv") == 0) status = read_rows(p);
-    else if (p->path)
-        status = pn_fail(ctx, PN_ERR_ARG, "key points '%s': expected a folder of .json files, or an annotation file.csv%s", path,
-                         is_json(path) ? "; posenet-data keypoints makes one" : "");
-    if (!status) return p;
-    pn_poses_free(p);
-    return NULL;
-}
-
-void pn_poses_free(pn_poses *p)
-{
-    if (!p) return;
-    pn_names_free(p->ctx, &p->files);
-    pn_annotations_free(&p->rows);
-    pn_free(p->ctx, p->path);
-    pn_free(p->ctx, p);
-}
-
-ptrdiff_t pn_poses_count(const pn_poses *p) { return (ptrdiff_t)(p->rows.count + p->files.count); }
-
-const char *pn_poses_name(const pn_poses *p, ptrdiff_t i) { return p->rows.count ? p->rows.rows[i].name : p->files.name[i]; }
-
-pn_status pn_poses_get(const pn_poses *p, ptrdiff_t i, pn_pose *pose, ptrdiff_t grid[2])
-{
-    grid[0] = p->grid[0];
-    grid[1] = p->grid[1];
-    if (i < 0 || i >= pn_poses_count(p))
-        return pn_fail(p->ctx, PN_ERR_ARG, "pn_poses_get: there is no frame %td of %td", i, pn_poses_count(p));
-    if (p->rows.count) {
-        *pose = p->rows.rows[i].pose;
-        return PN_OK;
-    }
-    char *file = pn_format(p->ctx, "%s/%s", p->path, p->files.name[i]);
-    const pn_status status = file ? pose_from_json(p->ctx, file, pose) : PN_ERR_NOMEM;
-    pn_free(p->ctx, file);
     return status;
 }
 
@@ -298,10 +213,9 @@ static pn_status put_path(pn_ctx *ctx, pn_writer *w, const char *path, size_t *r
 {
     if (!pn_folder_exists(ctx, path)) return put_file(ctx, w, path, rows);
     pn_names names;
-    pn_status status = pn_folder_list(ctx, path, &names);
+    pn_status status = pn_folder_files(ctx, path, ".json", &names);
     if (status) return status;
     for (size_t i = 0; !status && i < names.count; i++) {
-        if (!is_json(names.name[i])) continue;
         char *file = pn_format(ctx, "%s/%s", path, names.name[i]);
         status = file ? put_file(ctx, w, file, rows) : PN_ERR_NOMEM;
         pn_free(ctx, file);

@@ -20,6 +20,37 @@ pn_pose17 pn_pose17_from_18(const pn_pose *pose)
     return out;
 }
 
+/* joint = a + t (b - a), where both are there */
+static void between(pn_pose17 *pose, int joint, int a, int b, double t)
+{
+    pose->x[joint] = pose->y[joint] = -1.0;
+    if (!pn_pose17_has(pose, a) || !pn_pose17_has(pose, b)) return;
+    pose->x[joint] = pn_pose_present(pose->x[a] + t * (pose->x[b] - pose->x[a]));
+    pose->y[joint] = pn_pose_present(pose->y[a] + t * (pose->y[b] - pose->y[a]));
+}
+
+pn_pose17 pn_pose17_h36m_from_18(const pn_pose *pose)
+{
+    static const struct { signed char to, from; } same[] = {
+        { PN_H36M_R_HIP, PN_R_HIP },           { PN_H36M_R_KNEE, PN_R_KNEE },   { PN_H36M_R_ANKLE, PN_R_ANKLE },
+        { PN_H36M_L_HIP, PN_L_HIP },           { PN_H36M_L_KNEE, PN_L_KNEE },   { PN_H36M_L_ANKLE, PN_L_ANKLE },
+        { PN_H36M_L_SHOULDER, PN_L_SHOULDER }, { PN_H36M_L_ELBOW, PN_L_ELBOW }, { PN_H36M_L_WRIST, PN_L_WRIST },
+        { PN_H36M_R_SHOULDER, PN_R_SHOULDER }, { PN_H36M_R_ELBOW, PN_R_ELBOW }, { PN_H36M_R_WRIST, PN_R_WRIST },
+        { PN_H36M_NOSE, PN_NOSE },
+    };
+    pn_pose17 out;
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        const bool has = pn_pose_has(pose, same[i].from);
+        out.x[same[i].to] = has ? pose->x[same[i].from] : -1.0;
+        out.y[same[i].to] = has ? pose->y[same[i].from] : -1.0;
+    }
+    between(&out, PN_H36M_HIP, PN_H36M_R_HIP, PN_H36M_L_HIP, 0.5);
+    between(&out, PN_H36M_THORAX, PN_H36M_R_SHOULDER, PN_H36M_L_SHOULDER, 0.5);
+    between(&out, PN_H36M_SPINE, PN_H36M_HIP, PN_H36M_THORAX, 0.5);
+    between(&out, PN_H36M_HEAD, PN_H36M_THORAX, PN_H36M_NOSE, 1.7);
+    return out;
+}
+
 pn_pose17 pn_pose17_scale(const pn_pose17 *pose, double from_h, double from_w, double to_h, double to_w)
 {
     pn_pose17 out;

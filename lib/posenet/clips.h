@@ -23,7 +23,15 @@ typedef struct { double x[PN_JOINTS17], y[PN_JOINTS17]; } pn_pose17;
 
 PN_API bool pn_pose17_has(const pn_pose17 *pose, int joint);
 PN_API pn_pose17 pn_pose17_from_18(const pn_pose *pose);        /* OpenPose's without the neck, in COCO's order */
+/* OpenPose's as Human3.6M's, for those who have no cleaned ones. Hip, thorax and spine are middles of hips, shoulders, and of
+ * these two; the head's top lies beyond the nose by 0.7 of the way from thorax to nose (ours). What is made of a missing joint
+ * is missing. */
+PN_API pn_pose17 pn_pose17_h36m_from_18(const pn_pose *pose);
 PN_API pn_pose17 pn_pose17_scale(const pn_pose17 *pose, double from_h, double from_w, double to_h, double to_w);
+
+/* What drives frame i of a dance: 17 points of a JSON file are Human3.6M's, as the cleaning network gives them; any others
+ * are OpenPose's, pn_pose17_h36m_from_18. grid and errors as pn_poses_get. */
+PN_API pn_status pn_poses_driving(const pn_poses *p, ptrdiff_t i, pn_pose17 *out, ptrdiff_t grid[2]);
 
 enum { PN_DANCE_CHANNELS = PN_JOINTS17 + 3 };
 /**
@@ -44,6 +52,8 @@ typedef struct { double x[PN_LANDMARKS], y[PN_LANDMARKS]; } pn_landmarks;
 
 /* A file of 68 lines x,y. Errors: file, line, what stands there. */
 PN_API pn_status pn_landmarks_read(pn_ctx *ctx, const char *path, pn_landmarks *out);
+/* Those of frame i of a sequence, a folder of such files. */
+PN_API pn_status pn_poses_landmarks(const pn_poses *p, ptrdiff_t i, pn_landmarks *out);
 PN_API pn_landmarks pn_landmarks_scale(const pn_landmarks *l, double from_h, double from_w, double to_h, double to_w);
 
 enum { PN_FACE_CHANNELS = 16 };

@@ -88,9 +88,10 @@ PN_API void pn_pose_clear(pn_pose *pose);
 PN_API pn_status pn_pose_read(pn_ctx *ctx, const char *kp, pn_pose *pose, ptrdiff_t grid[2]);
 /**
  * Key points of a sequence, a pose for each frame: the .json files of a folder in the order of their names, each read as
- * pn_pose_read does, or the rows of an annotation file (.csv) in its order.
+ * pn_pose_read does, or the rows of an annotation file (.csv) in its order. A folder without .json may hold landmarks of a
+ * face, .txt (posenet/clips.h).
  *
- * returns NULL and pn_ctx_message: neither of them, a folder without .json, a bad row, no row
+ * returns NULL and pn_ctx_message: neither of them, a folder without such files, a bad row, no row
  */
 typedef struct pn_poses pn_poses;
 PN_API pn_poses *pn_poses_open(pn_ctx *ctx, const char *path);

@@ -161,6 +161,56 @@ START_TEST(the_set_is_read_back_as_it_was_drawn)
 }
 END_TEST
 
+/* The noisy points of a set as those that drive it, and the clean ones as they are. */
+START_TEST(a_dance_follows_clean_points_or_openpose_turned_into_such)
+{
+    char folder[512];
+    ptrdiff_t grid[2];
+    pn_pose17 clean, driving;
+    write_set(scratch_ctx(), "steps");
+    pn_clips *c = pn_clips_open(scratch_ctx(), scratch_path("steps"), "test", &(pn_clips_opt){ .kind = PN_CLIPS_DANCE });
+    for (int noisy = 0; noisy < 2; noisy++) {
+        snprintf(folder, sizeof folder, "%s/test_256/%s/dance00003", scratch_path("steps"), noisy ? "train_alphapose" : "train_video2d");
+        pn_poses *p = pn_poses_open(scratch_ctx(), folder);
+        ck_assert_int_eq(pn_poses_count(p), 7);
+        int far_off = 0, there = 0;
+        for (int f = 0; f < 7; f++) {
+            assert_works(pn_clips_clean(c, 0, f, &clean));
+            assert_works(pn_poses_driving(p, f, &driving, grid));
+            for (int j = 0; j < PN_JOINTS17; j++) {
+                if (!pn_pose17_has(&driving, j)) continue;
+                there++;
+                far_off += apart(&clean, &driving, j) > (noisy ? 0.09 * 48 : 0);
+            }
+        }
+        ck_assert_msg(noisy ? far_off < there / 10 : !far_off, "%d of %d points are far off", far_off, there);
+        ck_assert_int_gt(there, noisy ? 80 : 7 * PN_JOINTS17 - 1);
+        pn_landmarks marks;
+        assert_fails(pn_poses_landmarks(p, 0, &marks), PN_ERR_FORMAT, "holds key points of a body, and landmarks of a face are asked for");
+        pn_poses_free(p);
+    }
+    pn_clips_free(c);
+}
+END_TEST
+
+START_TEST(what_is_made_of_a_missing_joint_is_missing)
+{
+    pn_pose pose;
+    pn_pose_clear(&pose);
+    for (int j = 0; j < PN_JOINTS; j++) pose.x[j] = 10 + j, pose.y[j] = 20;
+    pose.y[PN_NOSE] = 10;
+    pose.x[PN_NOSE] = 13.5;
+    pn_pose17 out = pn_pose17_h36m_from_18(&pose);
+    ck_assert(out.x[PN_H36M_HIP] == 10 + (PN_R_HIP + PN_L_HIP) / 2.0);
+    ck_assert(out.x[PN_H36M_THORAX] == 13.5 && out.y[PN_H36M_SPINE] == 20);
+    ck_assert_double_eq_tol(out.y[PN_H36M_HEAD], 3, 1e-9);
+    pose.x[PN_L_SHOULDER] = -1;
+    out = pn_pose17_h36m_from_18(&pose);
+    for (int j = 0; j < PN_JOINTS17; j++)
+        ck_assert(pn_pose17_has(&out, j) == (j != PN_H36M_THORAX && j != PN_H36M_SPINE && j != PN_H36M_HEAD && j != PN_H36M_L_SHOULDER));
+}
+END_TEST
+
 START_TEST(a_set_without_enough_frames_is_refused)
 {
     pn_synth_opt o = { .out = scratch_path("none"), .people = 2, .views = 5, .height = 48, .width = 40 };
@@ -181,6 +231,8 @@ TCase *dance_cases(void)
     tcase_add_test(tc, clean_points_lie_on_the_person_and_noisy_ones_about_them);
     tcase_add_test(tc, one_thread_and_three_write_the_same_clips);
     tcase_add_test(tc, the_set_is_read_back_as_it_was_drawn);
+    tcase_add_test(tc, a_dance_follows_clean_points_or_openpose_turned_into_such);
+    tcase_add_test(tc, what_is_made_of_a_missing_joint_is_missing);
     tcase_add_test(tc, a_set_without_enough_frames_is_refused);
     return tc;
 }

@@ -134,6 +134,14 @@ START_TEST(a_file_of_landmarks_is_read_and_a_bad_line_is_named)
         assert_fails(pn_landmarks_read(scratch_ctx(), scratch_path("b.txt"), &l), PN_ERR_FORMAT, bad[i].message);
     }
     assert_fails(pn_landmarks_read(scratch_ctx(), scratch_path("none.txt"), &l), PN_ERR_IO, "none.txt");
+    pn_poses *sequence = pn_poses_open(scratch_ctx(), scratch_path("."));       /* a.txt, and b.txt, which is bad */
+    ck_assert_int_eq(pn_poses_count(sequence), 2);
+    assert_works(pn_poses_landmarks(sequence, 0, &l));
+    assert_fails(pn_poses_landmarks(sequence, 1, &l), PN_ERR_FORMAT, "b.txt");
+    pn_pose pose;
+    ptrdiff_t grid[2];
+    assert_fails(pn_poses_get(sequence, 0, &pose, grid), PN_ERR_FORMAT, "holds landmarks of a face, and key points of a body are asked");
+    pn_poses_free(sequence);
 }
 END_TEST
 

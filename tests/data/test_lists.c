@@ -231,7 +231,7 @@ START_TEST(a_sequence_is_a_folder_or_a_list)
     assert_works(pn_folder_make(scratch_ctx(), folder));
     person(points, sizeof points, 18, -1);
     snprintf(json, sizeof json, "{\"people\":[{\"pose_keypoints_2d\":%s}]}", points);
-    assert_fails(pn_poses_open(scratch_ctx(), folder) ? PN_OK : pn_ctx_status(scratch_ctx()), PN_ERR_FORMAT, "steps holds no .json file");
+    assert_fails(pn_poses_open(scratch_ctx(), folder) ? PN_OK : pn_ctx_status(scratch_ctx()), PN_ERR_FORMAT, "steps holds no .json file of key points, and no .txt file of landmarks");
     scratch_write("steps/b_keypoints.json", json);
     scratch_write("steps/a_keypoints.json", "{\"people\":[]}");
     scratch_write("steps/aa.txt", "");
