@@ -133,25 +133,45 @@ pn_status painter_check_parsing(const pn_model *model, const char *parsing)
     return pn_ctx_fail(pn_model_ctx(model), PN_ERR_ARG, "%s reads a label map of the source; name it with --source-parsing", name);
 }
 
-pn_status painter_source(painter *p, const painter_person *who, ptrdiff_t frame[2])
+static pn_status source_structure(painter *p, const painter_person *who, const pn_image *picture, const ptrdiff_t frame[2])
 {
-    pn_image picture = { 0 }, resized = { 0 };
+    const double h = (double)p->height, w = (double)p->width;
     pn_pose pose;
     ptrdiff_t grid[2];
+    if (p->needs.reads == PN_READS_FACES) {
+        pn_landmarks marks;
+        const pn_status status = pn_landmarks_read(p->ctx, who->pose, &marks);
+        const ptrdiff_t *of = who->grid[0] ? who->grid : frame;
+        if (status) return status;
+        marks = pn_landmarks_scale(&marks, (double)of[0], (double)of[1], h, w);
+        return pn_face_maps(p->ctx, &marks, picture, p->pose_source);
+    }
+    const pn_status status = pn_pose_read(p->ctx, who->pose, &pose, grid);
+    const ptrdiff_t *of = who->grid[0] ? who->grid : grid[0] ? grid : frame;
+    if (status) return status;
+    if (p->needs.reads == PN_READS_DANCES) {
+        pn_pose17 noisy = pn_pose17_from_18(&pose);
+        noisy = pn_pose17_scale(&noisy, (double)of[0], (double)of[1], h, w);
+        return pn_pose17_maps(p->ctx, &noisy, PN_COCO17, p->height, p->width, 6, p->pose_source);
+    }
+    painter_heatmaps(p, &pose, of[0], of[1], p->pose_source);
+    return PN_OK;
+}
+
+pn_status painter_source(painter *p, const painter_person *who, ptrdiff_t frame[2], pn_image *resized)
+{
+    pn_image picture = { 0 };
     pn_status status = pn_image_read(p->ctx, who->image, &picture);
-    if (!status) status = pn_image_resize(p->ctx, &picture, p->height, p->width, p->needs.filter, &resized);
-    if (!status) status = pn_pose_read(p->ctx, who->pose, &pose, grid);
+    if (!status) status = pn_image_resize(p->ctx, &picture, p->height, p->width, p->needs.filter, resized);
     if (!status) {
         frame[0] = picture.height;
         frame[1] = picture.width;
-        const ptrdiff_t *const of = who->grid[0] ? who->grid : grid[0] ? grid : frame;
-        pn_image_to_floats(&resized, p->source);
-        painter_heatmaps(p, &pose, of[0], of[1], p->pose_source);
+        pn_image_to_floats(resized, p->source);
+        status = source_structure(p, who, resized, frame);
     }
     const pn_person person = { .name = who->image, .parsing = who->parsing };
     if (!status && p->parsing) status = pn_person_parsing(p->ctx, &person, &p->merge, p->height, p->width, p->parsing);
     pn_image_free(p->ctx, &picture);
-    pn_image_free(p->ctx, &resized);
     return status;
 }
 

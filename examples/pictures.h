@@ -38,10 +38,11 @@ pn_status painter_labelling(painter *p, const char *labelling);
 void painter_target(painter *p, const pn_pose *pose, ptrdiff_t grid_height, ptrdiff_t grid_width);  /* pose and pose_target */
 void painter_heatmaps(const painter *p, const pn_pose *pose, ptrdiff_t grid_height, ptrdiff_t grid_width, float *heatmaps);
 pn_status painter_run(painter *p);
-/* The person that is to be shown in other poses, from files: source, pose_source and, for models that read one, parsing.
- * grid [2]: of key points, 0: their file's own, else the picture's. frame: the picture's size as it is in its file. */
+/* The person that is to be shown in other poses, from files: source, pose_source and, for models that read one, parsing. pose
+ * is a KP, of faces a file of landmarks. grid [2]: what they refer to, 0: as their file says, else the picture. frame: the
+ * picture's size as it is in its file; resized: at the painter's, starts empty, pn_image_free. */
 typedef struct { const char *image, *pose, *parsing; ptrdiff_t grid[2]; } painter_person;
-pn_status painter_source(painter *p, const painter_person *who, ptrdiff_t frame[2]);
+pn_status painter_source(painter *p, const painter_person *who, ptrdiff_t frame[2], pn_image *resized);
 /* Whether a model reads label maps and got one, before anything is planned. */
 pn_status painter_check_parsing(const pn_model *model, const char *parsing);
 /* Fill source and poses from the pair, and the picture from the model; truth too, where the target has a picture. */

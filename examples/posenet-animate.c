@@ -3,6 +3,8 @@
 #include "pictures.h"
 #include "video.h"
 
+#include "posenet/clips.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -21,6 +23,8 @@ static const char usage[] =
     "JSON files, taken in the order of their names, or an annotation file, row by row. Each of them becomes a picture\n"
     "DIR/frame_000001.png and so on. Where nobody was found the pose before stays. Key points are in pixels of the picture they\n"
     "belong to; those of --poses share the source picture's frame unless --kp-size or their file says otherwise.\n"
+    "Weights of the tasks dance and face make each frame from the one before it, too. Dances follow the 17 points of the\n"
+    "key-point cleaning network, or OpenPose's, turned into such; faces follow landmarks: a folder of .txt files, 68 lines x,y.\n"
     "--video hands the frames to the program ffmpeg, too.\n";
 
 enum { OPTIONS = 13, RATE = 15 };
@@ -30,9 +34,9 @@ static void fill_options(request *r, cli_option o[OPTIONS])
     o[n++] = (cli_option){ "weights", "FILE", "a checkpoint, or weights under the published names (.pth, too)", CLI_TEXT, { .text = &r->weights } };
     o[n++] = (cli_option){ "model", "NAME", "whose weights these are, when they do not say", CLI_TEXT, { .text = &r->model } };
     o[n++] = (cli_option){ "source", "IMG", "JPEG or PNG of the person", CLI_TEXT, { .text = &r->source } };
-    o[n++] = (cli_option){ "source-pose", "KP", "its key points", CLI_TEXT, { .text = &r->source_pose } };
+    o[n++] = (cli_option){ "source-pose", "KP", "its key points (a face's: .txt)", CLI_TEXT, { .text = &r->source_pose } };
     o[n++] = (cli_option){ "source-parsing", "PNG", "label map of the source, for models that read one", CLI_TEXT, { .text = &r->source_parsing } };
-    o[n++] = (cli_option){ "poses", "PATH", "the poses to show: a folder of JSON files, or a CSV", CLI_TEXT, { .text = &r->poses } };
+    o[n++] = (cli_option){ "poses", "PATH", "the poses to show: a folder of JSON files (faces: .txt), or a CSV", CLI_TEXT, { .text = &r->poses } };
     o[n++] = (cli_option){ "out", "DIR", "folder of the frames", CLI_TEXT, { .text = &r->out } };
     o[n++] = (cli_option){ "video", "FILE.mp4", "also a video of them, made by ffmpeg", CLI_TEXT, { .text = &r->video } };
     o[n++] = (cli_option){ "fps", "N", "its frames a second (15)", CLI_COUNT, { .count = &r->rate } };
@@ -49,15 +53,21 @@ typedef struct {
     pn_poses *poses;
     pn_model *model;
     painter painter;
-    ptrdiff_t frame[2]; /* the source picture's size, which poses share */
-    pn_pose pose;       /* the latest */
-    ptrdiff_t grid[2];
-    bool begun;         /* there has been one */
-    pn_image picture;
+    ptrdiff_t frame[2];         /* the source picture's size, which poses share */
+    pn_image source, picture;   /* at the model's size; a frame */
+    bool begun;                 /* there has been a pose */
     video video;
 } session;
 
 /* ---- Before the first frame ------------------------------------------------------------------------------------------ */
+
+static pn_status check_task(const session *s)
+{
+    const pn_model_reads reads = pn_model_needs_at(s->model, pn_model_kind_of(s->model)->height).reads;
+    if (reads == PN_READS_PAIRS || reads == PN_READS_DANCES || reads == PN_READS_FACES) return PN_OK;
+    return pn_ctx_fail(s->ctx, PN_ERR_ARG, "--weights %s are of the task %s, which follows no poses; expected those of a person or a face",
+                       s->ask->weights, pn_model_task_of(s->model));
+}
 
 static pn_status open_model(session *s)
 {
@@ -65,7 +75,7 @@ static pn_status open_model(session *s)
     const pn_model_opt opt = { .name = r->model, .set = r->set.item, .n_set = r->set.count };
     ptrdiff_t height = r->size.height, width = r->size.width;
     s->model = painter_model(s->ctx, r->weights, opt, &height, &width);
-    if (!s->model || painter_check_parsing(s->model, r->source_parsing)) return pn_ctx_status(s->ctx);
+    if (!s->model || check_task(s) || painter_check_parsing(s->model, r->source_parsing)) return pn_ctx_status(s->ctx);
     pn_status status = painter_new(&s->painter, s->model, height, width, PAINT_MANY);
     if (!status) status = pn_image_new(s->ctx, height, width, 3, &s->picture);
     if (!status && !r->common.quiet)
@@ -80,43 +90,84 @@ static pn_status open_all(session *s)
     s->poses = pn_poses_open(s->ctx, r->poses);
     if (!s->poses || open_model(s)) return pn_ctx_status(s->ctx);
     const painter_person who = { r->source, r->source_pose, r->source_parsing, { r->kp_size.height, r->kp_size.width } };
-    return painter_source(&s->painter, &who, s->frame);
+    return painter_source(&s->painter, &who, s->frame, &s->source);
 }
 
 /* ---- Frames -------------------------------------------------------------------------------------------------------------- */
 
-static bool anybody(const pn_pose *pose)
+/* What a frame's numbers refer to. */
+static cli_size grid_of(const session *s, const ptrdiff_t found[2])
 {
-    int there = 0;
-    for (int j = 0; j < PN_JOINTS; j++) there += pn_pose_has(pose, j);
-    return there > 0;
+    const cli_size said = s->ask->kp_size;
+    return said.height ? said : found[0] ? (cli_size){ found[0], found[1] } : (cli_size){ s->frame[0], s->frame[1] };
+}
+
+/* Nobody was found in frame i: what was before stays, which the painter still holds. */
+static pn_status nobody(session *s, ptrdiff_t i)
+{
+    const char *poses = s->ask->poses, *name = pn_poses_name(s->poses, i);
+    if (!s->begun)
+        return pn_ctx_fail(s->ctx, PN_ERR_FORMAT, "%s: %s has no key point, and no pose comes before it; leave it out", poses, name);
+    pn_ctx_warn(s->ctx, "%s: %s has no key point; the pose before it stays", poses, name);
+    return PN_OK;
 }
 
 static pn_status next_pose(session *s, ptrdiff_t i)
 {
-    const cli_size said = s->ask->kp_size;
     pn_pose pose;
     ptrdiff_t grid[2];
+    int there = 0;
     const pn_status status = pn_poses_get(s->poses, i, &pose, grid);
-    if (status) return status;
-    if (!anybody(&pose) && !s->begun)
-        return pn_ctx_fail(s->ctx, PN_ERR_FORMAT, "%s: %s has no key point, and no pose comes before it; leave it out",
-                           s->ask->poses, pn_poses_name(s->poses, i));
-    if (!anybody(&pose)) {
-        pn_ctx_warn(s->ctx, "%s: %s has no key point; the pose before it stays", s->ask->poses, pn_poses_name(s->poses, i));
-        return PN_OK;
-    }
-    const ptrdiff_t *of = grid[0] ? grid : s->frame;
+    for (int j = 0; !status && j < PN_JOINTS; j++) there += pn_pose_has(&pose, j);
+    if (status || !there) return status ? status : nobody(s, i);
+    const cli_size of = grid_of(s, grid);
+    painter_target(&s->painter, &pose, of.height, of.width);
     s->begun = true;
-    painter_target(&s->painter, &pose, said.height ? said.height : of[0], said.height ? said.width : of[1]);
     return PN_OK;
+}
+
+static pn_status next_step(session *s, ptrdiff_t i)
+{
+    const painter *p = &s->painter;
+    pn_pose17 pose;
+    ptrdiff_t grid[2];
+    int there = 0;
+    const pn_status status = pn_poses_driving(s->poses, i, &pose, grid);
+    for (int j = 0; !status && j < PN_JOINTS17; j++) there += pn_pose17_has(&pose, j);
+    if (status || !there) return status ? status : nobody(s, i);
+    const cli_size of = grid_of(s, grid);
+    pose = pn_pose17_scale(&pose, (double)of.height, (double)of.width, (double)p->height, (double)p->width);
+    s->begun = true;
+    return pn_pose17_maps(s->ctx, &pose, PN_H36M17, p->height, p->width, 6, p->pose_target);
+}
+
+/* ours: the edges around the face, which the published structure takes from the driving frame, are the source's. */
+static pn_status next_face(session *s, ptrdiff_t i)
+{
+    const painter *p = &s->painter;
+    pn_landmarks marks;
+    const pn_status status = pn_poses_landmarks(s->poses, i, &marks);
+    if (status) return status;
+    const cli_size of = grid_of(s, (const ptrdiff_t[2]){ 0, 0 });
+    marks = pn_landmarks_scale(&marks, (double)of.height, (double)of.width, (double)p->height, (double)p->width);
+    return pn_face_maps(s->ctx, &marks, &s->source, p->pose_target);
+}
+
+static pn_status next_structure(session *s, ptrdiff_t i)
+{
+    switch (s->painter.needs.reads) {
+    case PN_READS_DANCES: return next_step(s, i);
+    case PN_READS_FACES: return next_face(s, i);
+    default: return next_pose(s, i);
+    }
 }
 
 static pn_status one_frame(session *s, ptrdiff_t i)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/frame_%06td.png", s->ask->out, i + 1);
-    pn_status status = next_pose(s, i);
+    pn_status status = next_structure(s, i);
+    s->painter.begins = i == 0;
     if (!status) status = painter_run(&s->painter);
     if (status) return status;
     pn_image_from_floats(s->painter.image, &s->picture);
@@ -189,6 +240,7 @@ int main(int argc, char **argv)
     s = (session){ .program = &program, .ask = &r, .ctx = cli_context(&program) };
     if (!s.ctx) return CLI_FAILED;
     code = animate(&s);
+    pn_image_free(s.ctx, &s.source);
     pn_image_free(s.ctx, &s.picture);
     painter_free(&s.painter);
     pn_model_free(s.model);

@@ -162,7 +162,9 @@ static pn_status one_picture(session *s)
     const request *r = s->ask;
     const painter_person who = { r->source, r->source_pose, r->source_parsing, { r->kp_size.height, r->kp_size.width } };
     ptrdiff_t frame[2];
-    pn_status status = painter_source(&s->painter, &who, frame);
+    pn_image resized = { 0 };
+    pn_status status = painter_source(&s->painter, &who, frame, &resized);
+    pn_image_free(s->ctx, &resized);
     if (!status) status = target_pose(s, frame);
     if (!status) status = painter_run(&s->painter);
     if (!status) status = painter_write(&s->painter, r->out);

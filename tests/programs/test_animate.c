@@ -188,7 +188,7 @@ START_TEST(every_mistake_is_named)
     explains(animate(world("me.json"), none, ""), 2, "me.json': expected a folder of .json files, or an annotation file.csv; posenet-data "
                                                      "keypoints makes one");
     explains(animate(world("nowhere.csv"), none, ""), 1, "nowhere.csv: No such file");
-    explains(animate(world("run/samples"), none, ""), 3, "run/samples holds no .json file; expected one of key points for each frame");
+    explains(animate(world("run/samples"), none, ""), 3, "run/samples holds no .json file of key points, and no .txt file of landmarks; expected one for each frame");
     spill(world("bad.csv"), "name:keypoints_y:keypoints_x\na.jpg: [1, 2]: [3, 4]\n");
     explains(animate(world("bad.csv"), none, ""), 3, "bad.csv:2: keypoints_y has 2 points, expected 18");
     ck_assert(!there(none));
