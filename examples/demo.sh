@@ -50,7 +50,7 @@ finished "generation and scores"
 cp "$(ls "$OUT"/run/samples/*.png | tail -n 1)" "$OUT/grid.png"
 cp "$OUT/run/report.html" "$OUT/report.html"
 echo
-echo "source, target pose, generated, truth:       $OUT/grid.png"
+echo "source, target pose, generated, truth; inside: $OUT/grid.png"
 [ "$MODEL" != glocal ] || echo "people completed, and what was missing:      $OUT/completed/"
 echo "curves, samples, configuration:              $OUT/report.html"
 echo "scores on people the network never saw:      $OUT/scores.txt"

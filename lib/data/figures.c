@@ -172,13 +172,13 @@ static void draw_taps(pn_image *source, const pn_reading *r, pn_point target, pn
 {
     const double gap = fmin((double)source->height / (double)r->height, (double)source->width / (double)r->width);
     const double edge = fmax(0.6, 0.06 * gap);
-    frame_taps(source, r, target, 3 * edge, (pn_ink){ { 0, 0, 0 }, 0.5 });
+    frame_taps(source, r, target, 3.5 * edge, (pn_ink){ { 255, 255, 255 }, 0.7 });
     frame_taps(source, r, target, 1.5 * edge, ink);
     for (int tap = 0; tap < r->k * r->k; tap++) {
         const pn_tap t = pn_reading_tap(r, target, tap);
         const pn_point at = enlarged(t.at, r, source);
         const double radius = 0.85 * gap * sqrt(fmin(1, fmax(0, t.weight)));
-        pn_draw_disc(source, at, radius + edge, (pn_ink){ { 0, 0, 0 }, 0.5 });
+        pn_draw_disc(source, at, radius + edge, (pn_ink){ { 255, 255, 255 }, 0.7 });
         pn_draw_disc(source, at, radius, (pn_ink){ { ink.rgb[0], ink.rgb[1], ink.rgb[2] }, 0.8 });
     }
     for (int tap = 0; tap < r->k * r->k; tap++)

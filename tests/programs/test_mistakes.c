@@ -84,7 +84,8 @@ END_TEST
 START_TEST(help_and_version_are_results)
 {
     static const char *const programs[] = { "posenet-train", "posenet-generate", "posenet-evaluate", "posenet-data",
-                                            "posenet-data synth", "posenet-inpaint", "posenet-convert" };
+                                            "posenet-data synth", "posenet-inpaint", "posenet-convert",
+                                            "posenet-animate" };
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
         const result r = run("%s --help", programs[i]);
         exits(r, 0);

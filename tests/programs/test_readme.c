@@ -32,6 +32,12 @@ static const struct { const char *written, *run; } stand_ins[] = {
     { "squats/checkpoints/step_0000950.safetensors", "squats/checkpoints/step_0000002.safetensors" },
     { "squats_whole/checkpoints/step_0000300.safetensors", "squats_whole/checkpoints/step_0000002.safetensors" },
     { "--weights FILE", "--weights " TRAINED },
+    { "--out dancing --video dancing.mp4", "--out dancing" },          /* ffmpeg need not be there */
+    { "--out crowd --people 160 --views 6 --size 128x96", "--out crowd --people 6 --views 3 --size 64x48" },
+    { "--size 128x96 --stage auto --set lambda_style=100 --steps 2600 --batch 2", "--size 32x32 --stage auto --steps 2 --batch 1 " NARROW },
+    { "look/checkpoints/step_0002600.safetensors", "look/checkpoints/step_0000002.safetensors" },
+    { "fashionMENSyntheticid0000015001_3back.jpg", "fashionWOMENSyntheticid0000000601_2full.jpg" },
+    { "fashionMENSyntheticid0000015001_1front.jpg", "fashionWOMENSyntheticid0000000601_1front.jpg" },
     { "--people 40 --views 6 --size 256x192", "--people 4 --views 2 --size 64x48" },
     { "--filter '^gfla/'", "--filter '^sigmoid/1x1x64x64/forward'" },       /* seconds, not minutes */
 };
@@ -160,6 +166,8 @@ static void furnish(void)
     write_pose(world("readme/torn_keypoints.json"), 0);
     write_pose(world("readme/me_keypoints.json"), 0);
     write_pose(world("readme/dancer_keypoints.json"), 5);
+    if (mkdir(world("readme/dance_keypoints"), 0777)) ck_abort_msg("cannot furnish %s", world("readme"));
+    for (int i = 0; i < 3; i++) write_pose(world("readme/dance_keypoints/%d_keypoints.json", i), 2 * i);
     write_vgg19(world("readme/vgg19.safetensors"));
     copy_file(PN_TEST_DATA "/io/torch/gfla_net_G.pth", world("readme/latest_net_G.pth"), (size_t)-1);
 }
@@ -182,7 +190,8 @@ START_TEST(every_command_of_the_documents_works_or_is_run_elsewhere)
         if (!f.elsewhere[i]) ck_abort_msg("no command begins '%s' any more", elsewhere[i].begins);
     ck_assert_int_ge(f.commands, 16);
     static const char *const made[] = { "run/report.html", "me_dancing.png", "people", "whole.png", "me_again.png",
-                                         "latest_net_G.safetensors" };
+                                         "latest_net_G.safetensors", "inside/flow1_arrows.png", "dancing/frame_000003.png",
+                                         "looked/attention1_reads.png" };
     for (size_t i = 0; i < sizeof made / sizeof *made; i++) ck_assert(there(world("readme/%s", made[i])));
     ck_assert_int_gt(count_files(world("readme/made")), 0);
 }
