@@ -34,6 +34,8 @@ typedef struct {
 } pn_frame_request;
 /* ctx: errors and memory of the calling thread. */
 pn_status pn_clips_load(const pn_clips *c, pn_ctx *ctx, const pn_frame_request *r);
+/* Takes the file's bytes, which its strings lie in. */
+pn_status pn_clip_list_parse(pn_ctx *ctx, const char *name, pn_bytes *file, pn_clip_list **out);
 /* 68 lines x,y. */
 pn_status pn_landmarks_parse(pn_ctx *ctx, const char *name, pn_bytes *file, pn_landmarks *out);
 /* The points of a frame as the file has them, x, y, score; PN_ERR_ARG when the clip has no such part. */

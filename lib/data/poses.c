@@ -6,7 +6,7 @@
 
 struct pn_poses {
     pn_ctx *ctx;
-    char *path;
+    char *path;                         /* NULL: names are paths */
     pn_names files;                     /* of a folder */
     bool landmarks;                     /* they are .txt */
     pn_annotations rows;                /* of a file */
@@ -61,6 +61,29 @@ pn_poses *pn_poses_open(pn_ctx *ctx, const char *path)
     return NULL;
 }
 
+static pn_status copy_names(pn_poses *p, const char *const *path, ptrdiff_t count)
+{
+    p->files.name = pn_alloc(p->ctx, (size_t)count, sizeof *p->files.name);
+    for (ptrdiff_t i = 0; p->files.name && i < count; i++, p->files.count++)
+        if (!(p->files.name[i] = pn_strdup(p->ctx, path[i]))) return PN_ERR_NOMEM;
+    return p->files.name ? PN_OK : PN_ERR_NOMEM;
+}
+
+pn_poses *pn_poses_of_files(pn_ctx *ctx, const char *const *path, ptrdiff_t count)
+{
+    if (count < 1) {
+        pn_fail(ctx, PN_ERR_ARG, "pn_poses_of_files: %td files, expected one for each frame", count);
+        return NULL;
+    }
+    pn_poses *p = pn_alloc(ctx, 1, sizeof *p);
+    if (!p) return NULL;
+    p->ctx = ctx;
+    p->landmarks = ends_in(path[0], ".txt");
+    if (!copy_names(p, path, count)) return p;
+    pn_poses_free(p);
+    return NULL;
+}
+
 void pn_poses_free(pn_poses *p)
 {
     if (!p) return;
@@ -81,11 +104,12 @@ static char *file_of(const pn_poses *p, ptrdiff_t i, bool landmarks)
         pn_fail(p->ctx, PN_ERR_ARG, "pn_poses: there is no frame %td of %td", i, pn_poses_count(p));
         return NULL;
     }
-    if (p->landmarks == landmarks && p->files.count) return pn_format(p->ctx, "%s/%s", p->path, p->files.name[i]);
+    if (p->landmarks == landmarks && p->files.count)
+        return p->path ? pn_format(p->ctx, "%s/%s", p->path, p->files.name[i]) : pn_strdup(p->ctx, p->files.name[i]);
     pn_fail(p->ctx, PN_ERR_FORMAT,
             landmarks ? "%s holds key points of a body, and landmarks of a face are asked for: a folder of .txt files, 68 lines x,y each"
                       : "%s holds landmarks of a face, and key points of a body are asked for: a folder of .json files",
-            p->path);
+            p->path ? p->path : pn_poses_name(p, i));
     return NULL;
 }
 

@@ -120,6 +120,28 @@ PN_API pn_status pn_clips_clean(const pn_clips *c, ptrdiff_t clip, ptrdiff_t fra
 PN_API pn_status pn_clips_noisy(const pn_clips *c, ptrdiff_t clip, ptrdiff_t frame, pn_pose *out);
 PN_API pn_status pn_clips_landmarks(const pn_clips *c, ptrdiff_t clip, ptrdiff_t frame, pn_landmarks *out);     /* a face's */
 
+/* ---- Lists of clips to make --------------------------------------------------------------------------------------- */
+
+typedef struct { const char *const *path; ptrdiff_t count; } pn_paths;
+typedef struct { pn_paths frames, noisy, clean; } pn_clip_paths;        /* pictures, key points as detected, cleaned ones */
+/* What is to be made, and the reference it is made from. frames and noisy of `made` are as many as clean, or none. */
+typedef struct { pn_clip_paths reference, made; long line; } pn_clip_row;
+
+/**
+ * A test list of GFLA's dances (test_list.csv, val_list.csv): a CSV with the columns A_paths (frames), B_paths_noise and
+ * B_paths_clean, in any place, whose cells are {'ref': ['path', …], 'gen': ['path', …]} as Python prints them.
+ *
+ * folder   of the data. Its lists were written elsewhere: when the first reference frame is not where its path says, the path's
+ *          first folders are left away until it is found in this one, and so for all paths that begin alike
+ * returns  NULL and pn_ctx_message: no such file, another column or cell (file and line), a row without reference or frames, other
+ *          numbers of paths, a first frame that is nowhere
+ */
+typedef struct pn_clip_list pn_clip_list;
+PN_API pn_clip_list *pn_clip_list_open(pn_ctx *ctx, const char *path, const char *folder);
+PN_API void pn_clip_list_free(pn_clip_list *l);
+PN_API ptrdiff_t pn_clip_list_count(const pn_clip_list *l);
+PN_API pn_clip_row pn_clip_list_row(const pn_clip_list *l, ptrdiff_t i);        /* from 0; lives as long as l */
+
 /* ---- Chunks: consecutive frames for recurrent training --------------------------------------------------------- */
 
 /* FASHION: turned by up to 5 degrees, moved by up to 20 (x) and 3 (y) pixels of 256, scaled by 0.98 .. 1.02, white

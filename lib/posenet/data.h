@@ -95,6 +95,8 @@ PN_API pn_status pn_pose_read(pn_ctx *ctx, const char *kp, pn_pose *pose, ptrdif
  */
 typedef struct pn_poses pn_poses;
 PN_API pn_poses *pn_poses_open(pn_ctx *ctx, const char *path);
+/* The same of files by name: count .json, or count .txt of landmarks. */
+PN_API pn_poses *pn_poses_of_files(pn_ctx *ctx, const char *const *path, ptrdiff_t count);
 PN_API void pn_poses_free(pn_poses *p);
 PN_API ptrdiff_t pn_poses_count(const pn_poses *p);
 PN_API const char *pn_poses_name(const pn_poses *p, ptrdiff_t i);       /* of its file or row */

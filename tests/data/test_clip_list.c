@@ -1,0 +1,111 @@
+/* tests/data/test_clip_list.c - lib/data/clip_list.c */
+#include "data/clips.h"
+#include "data/scratch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CELL(a, b) "\"{'ref': [" a "], 'gen': [" b "]}\""
+#define HEAD "A_paths,B_paths_noise,B_paths_clean\n"
+#define ROW(frames, noisy, clean) CELL("'old/set/A/x/0.png'", frames) "," CELL("'old/set/N/x/0.json'", noisy) "," CELL("", clean) "\n"
+
+static pn_clip_list *list_of(const char *text)
+{
+    scratch_write("list.csv", text);
+    return pn_clip_list_open(scratch_ctx(), scratch_path("list.csv"), scratch_path("set"));
+}
+
+static void furnish(void)
+{
+    pn_folder_make(scratch_ctx(), scratch_path("set"));
+    pn_folder_make(scratch_ctx(), scratch_path("set/A"));
+    pn_folder_make(scratch_ctx(), scratch_path("set/A/x"));
+    scratch_write("set/A/x/0.png", "");
+}
+
+START_TEST(rows_give_references_and_frames_where_they_are_now)
+{
+    char expected[512];
+    furnish();
+    pn_clip_list *l = list_of("\xef\xbb\xbf,A_paths,other,B_paths_noise,B_paths_clean\r\n"
+                              "0," CELL("'old/set/A/x/0.png'", "") ",\"a \"\"quoted\"\", cell\non two lines\","
+                              CELL("'old/set/N/x/0.json' , 'old/set/N/x/1.json'", "") ","
+                              "\"{ 'gen' : ['old/set/C/y/0.json', \"\"else/it's.json\"\",'a\\'b'], 'ref':[] }\"\r\n"
+                              "\n"
+                              "1,\"{'ref': ['p'], 'gen': ['q']}\",,\"{'ref': ['r'], 'gen': ['s']}\",\"{'ref': [], 'gen': ['t']}\"");
+    if (!l) ck_abort_msg("%s", pn_ctx_message(scratch_ctx()));
+    ck_assert_int_eq(pn_clip_list_count(l), 2);
+    pn_clip_row row = pn_clip_list_row(l, 0);
+    ck_assert_int_eq(row.line, 2);
+    ck_assert_int_eq(row.reference.frames.count, 1);
+    ck_assert_int_eq(row.reference.noisy.count, 2);
+    ck_assert_int_eq(row.made.frames.count + row.made.noisy.count + row.reference.clean.count, 0);
+    ck_assert_int_eq(row.made.clean.count, 3);
+    snprintf(expected, sizeof expected, "%s/A/x/0.png", scratch_path("set"));
+    ck_assert_str_eq(row.reference.frames.path[0], expected);
+    snprintf(expected, sizeof expected, "%s/C/y/0.json", scratch_path("set"));
+    ck_assert_str_eq(row.made.clean.path[0], expected);
+    ck_assert_str_eq(row.made.clean.path[1], "else/it's.json"); /* begins otherwise: as it is */
+    ck_assert_str_eq(row.made.clean.path[2], "a'b");
+    row = pn_clip_list_row(l, 1);
+    ck_assert_int_eq(row.line, 5);
+    ck_assert_str_eq(row.made.noisy.path[0], "s");
+    pn_clip_list_free(l);
+}
+END_TEST
+
+static const struct { const char *text, *message; } bad[] = {
+    { "", "list.csv:1: no column A_paths; expected A_paths, B_paths_noise and B_paths_clean in the first line" },
+    { "A_paths,B_paths\n", "list.csv:1: no column B_paths_noise" },
+    { HEAD, "list.csv has no row under its first line" },
+    { HEAD ROW("'a'", "'b'", "'c'") "x,y\n", "list.csv:3: 2 columns, expected 3 as in the first line" },
+    { HEAD "x,y,z\n", "list.csv:2: A_paths: 'x', expected {'ref': ['path', …], 'gen': ['path', …]}" },
+    { HEAD "\"{'ref': ['a'\n", "list.csv:2: a quoted cell does not end" },
+    { HEAD CELL("'a'", "'b'") ",\"{'ref': ['a'], 'ref': []}\",z\n", "list.csv:2: B_paths_noise: ': []}', expected" },
+    { HEAD CELL("'a'", "'b'") ",\"{'ref': ['a']}\",z\n", "list.csv:2: B_paths_noise: '', expected" },
+    { HEAD CELL("'a'", "'b' 'c'") ",y,z\n", "list.csv:2: A_paths: ''c']}', expected" },
+    { HEAD CELL("'a'", "'b',") ",y,z\n", "list.csv:2: A_paths: ']}', expected" },
+    { HEAD CELL("'a'", "'b") ",y,z\n", "list.csv:2: A_paths: ''b]}', expected" },
+    { HEAD CELL("", "'b'") "," CELL("'a'", "'b'") "," CELL("", "'b'") "\n", "list.csv:2: no reference; expected a path under 'ref'" },
+    { HEAD ROW("'a'", "'b'", ""), "list.csv:2: no frame to make; expected paths under 'gen' in B_paths_clean" },
+    { HEAD ROW("'a'", "'b','c'", "'c'"), "list.csv:2: B_paths_noise has 2 paths under 'gen', and B_paths_clean 1; expected one for each frame" },
+    { HEAD CELL("'gone/0.png'", "'a'") "," CELL("'n'", "'b'") "," CELL("", "'c'") "\n",
+      "list.csv:2: 'gone/0.png' is there neither as it is written nor in " },
+    { "a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a\n", "list.csv:1: more than 32 columns" },
+};
+
+START_TEST(what_is_wrong_is_named_by_file_and_line)
+{
+    furnish();
+    assert_fails(list_of(bad[_i].text) ? PN_OK : pn_ctx_status(scratch_ctx()), PN_ERR_FORMAT, bad[_i].message);
+}
+END_TEST
+
+START_TEST(refused_memory_leaves_nothing)
+{
+    furnish();
+    scratch_write("list.csv", HEAD ROW("'old/set/A/x/0.png'", "'b'", "'old/set/c'") ROW("'a'", "'b'", "'c'"));
+    char file[512], folder[512];
+    snprintf(file, sizeof file, "%s", scratch_path("list.csv"));
+    snprintf(folder, sizeof folder, "%s", scratch_path("set"));
+    const size_t before = scratch_live();
+    for (long k = 1;; k++) {
+        scratch_fail_at(k);
+        pn_clip_list *l = pn_clip_list_open(scratch_ctx(), file, folder);
+        const bool refused = scratch_fail_at(0) <= 0;
+        if (!l) ck_assert_int_eq(pn_ctx_status(scratch_ctx()), PN_ERR_NOMEM);
+        pn_clip_list_free(l);
+        ck_assert_uint_eq(scratch_live(), before);
+        if (!refused) break;
+    }
+}
+END_TEST
+
+TCase *clip_list_cases(void)
+{
+    TCase *tc = tcase_create("clip_list");
+    tcase_add_test(tc, rows_give_references_and_frames_where_they_are_now);
+    tcase_add_loop_test(tc, what_is_wrong_is_named_by_file_and_line, 0, sizeof bad / sizeof *bad);
+    tcase_add_test(tc, refused_memory_leaves_nothing);
+    return tc;
+}
