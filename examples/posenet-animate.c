@@ -9,7 +9,7 @@
 #include <string.h>
 
 typedef struct {
-    const char *weights, *model, *source, *source_pose, *source_parsing, *poses, *out, *video;
+    const char *weights, *model, *source, *source_pose, *source_parsing, *poses, *data, *pairs, *out, *video;
     int64_t rate;
     cli_size size, kp_size;
     cli_list set;
@@ -18,6 +18,7 @@ typedef struct {
 
 static const char usage[] =
     "  posenet-animate --weights FILE --source IMG --source-pose KP --poses DIR|CSV --out DIR [--video FILE.mp4]\n"
+    "  posenet-animate --weights FILE --data DIR --pairs CSV --out DIR        whole lists: GFLA's test_list.csv\n"
     "\n"
     "KP is a file.json as OpenPose writes it, or file.csv:image-name, a row of an annotation file. --poses is a folder of such\n"
     "JSON files, taken in the order of their names, or an annotation file, row by row. Each of them becomes a picture\n"
@@ -25,9 +26,9 @@ static const char usage[] =
     "belong to; those of --poses share the source picture's frame unless --kp-size or their file says otherwise.\n"
     "Weights of the tasks dance and face make each frame from the one before it, too. Dances follow the 17 points of the\n"
     "key-point cleaning network, or OpenPose's, turned into such; faces follow landmarks: a folder of .txt files, 68 lines x,y.\n"
-    "--video hands the frames to the program ffmpeg, too.\n";
+    "--video hands the frames to the program ffmpeg, too. Of a list each clip has a folder of its own below --out.\n";
 
-enum { OPTIONS = 13, RATE = 15 };
+enum { OPTIONS = 15, RATE = 15 };
 static void fill_options(request *r, cli_option o[OPTIONS])
 {
     int n = 0;
@@ -37,6 +38,8 @@ static void fill_options(request *r, cli_option o[OPTIONS])
     o[n++] = (cli_option){ "source-pose", "KP", "its key points (a face's: .txt)", CLI_TEXT, { .text = &r->source_pose } };
     o[n++] = (cli_option){ "source-parsing", "PNG", "label map of the source, for models that read one", CLI_TEXT, { .text = &r->source_parsing } };
     o[n++] = (cli_option){ "poses", "PATH", "the poses to show: a folder of JSON files (faces: .txt), or a CSV", CLI_TEXT, { .text = &r->poses } };
+    o[n++] = (cli_option){ "data", "DIR", "data set that a list belongs to", CLI_TEXT, { .text = &r->data } };
+    o[n++] = (cli_option){ "pairs", "CSV", "columns A_paths,B_paths_noise,B_paths_clean", CLI_TEXT, { .text = &r->pairs } };
     o[n++] = (cli_option){ "out", "DIR", "folder of the frames", CLI_TEXT, { .text = &r->out } };
     o[n++] = (cli_option){ "video", "FILE.mp4", "also a video of them, made by ffmpeg", CLI_TEXT, { .text = &r->video } };
     o[n++] = (cli_option){ "fps", "N", "its frames a second (15)", CLI_COUNT, { .count = &r->rate } };
@@ -51,6 +54,7 @@ typedef struct {
     const request *ask;
     pn_ctx *ctx;
     pn_poses *poses;
+    const char *poses_name, *out;   /* of the poses, in messages; where frames go */
     pn_model *model;
     painter painter;
     ptrdiff_t frame[2];         /* the source picture's size, which poses share */
@@ -84,15 +88,6 @@ static pn_status open_model(session *s)
     return status;
 }
 
-static pn_status open_all(session *s)
-{
-    const request *r = s->ask;
-    s->poses = pn_poses_open(s->ctx, r->poses);
-    if (!s->poses || open_model(s)) return pn_ctx_status(s->ctx);
-    const painter_person who = { r->source, r->source_pose, r->source_parsing, { r->kp_size.height, r->kp_size.width } };
-    return painter_source(&s->painter, &who, s->frame, &s->source);
-}
-
 /* ---- Frames -------------------------------------------------------------------------------------------------------------- */
 
 /* What a frame's numbers refer to. */
@@ -105,7 +100,7 @@ static cli_size grid_of(const session *s, const ptrdiff_t found[2])
 /* Nobody was found in frame i: what was before stays, which the painter still holds. */
 static pn_status nobody(session *s, ptrdiff_t i)
 {
-    const char *poses = s->ask->poses, *name = pn_poses_name(s->poses, i);
+    const char *poses = s->poses_name, *name = pn_poses_name(s->poses, i);
     if (!s->begun)
         return pn_ctx_fail(s->ctx, PN_ERR_FORMAT, "%s: %s has no key point, and no pose comes before it; leave it out", poses, name);
     pn_ctx_warn(s->ctx, "%s: %s has no key point; the pose before it stays", poses, name);
@@ -165,7 +160,7 @@ static pn_status next_structure(session *s, ptrdiff_t i)
 static pn_status one_frame(session *s, ptrdiff_t i)
 {
     char path[4096];
-    snprintf(path, sizeof path, "%s/frame_%06td.png", s->ask->out, i + 1);
+    snprintf(path, sizeof path, "%s/frame_%06td.png", s->out, i + 1);
     pn_status status = next_structure(s, i);
     s->painter.begins = i == 0;
     if (!status) status = painter_run(&s->painter);
@@ -186,39 +181,126 @@ static int end_video(session *s)
     return CLI_FAILED;
 }
 
+/* From the source every frame of s->poses, to s->out. */
+static pn_status frames(session *s, const painter_person *who, cli_progress *progress, int64_t *done)
+{
+    pn_image_free(s->ctx, &s->source);
+    pn_status status = painter_source(&s->painter, who, s->frame, &s->source);
+    s->begun = false;
+    make_folder(status ? NULL : s->out);
+    for (ptrdiff_t i = 0; !status && i < pn_poses_count(s->poses); i++) {
+        status = one_frame(s, i);
+        cli_progress_show(progress, ++*done, "%s", "");
+    }
+    return status;
+}
+
 static int animate(session *s)
 {
     const request *r = s->ask;
-    if (open_all(s)) return cli_failed(s->program, s->ctx);
-    const ptrdiff_t n = pn_poses_count(s->poses);
-    make_folder(r->out);
+    const painter_person who = { r->source, r->source_pose, r->source_parsing, { r->kp_size.height, r->kp_size.width } };
+    int64_t done = 0;
+    s->poses_name = r->poses;
+    s->out = r->out;
+    s->poses = pn_poses_open(s->ctx, r->poses);
+    if (!s->poses || open_model(s)) return cli_failed(s->program, s->ctx);
     if (r->video) video_begin(&s->video, r->video, s->painter.height, s->painter.width, (int)r->rate);
-    cli_progress progress = cli_progress_begin(s->program, 0, n);
-    pn_status status = PN_OK;
-    for (ptrdiff_t i = 0; !status && i < n; i++) {
-        status = one_frame(s, i);
-        cli_progress_show(&progress, i + 1, "%s", "");
-    }
+    cli_progress progress = cli_progress_begin(s->program, 0, pn_poses_count(s->poses));
+    const pn_status status = frames(s, &who, &progress, &done);
     cli_progress_end(&progress);
     if (status) {
         if (r->video) video_cancel(&s->video);
         return cli_failed(s->program, s->ctx);
     }
-    printf("%td frames in %s\n", n, r->out);
+    printf("%td frames in %s\n", pn_poses_count(s->poses), r->out);
     return r->video ? end_video(s) : CLI_OK;
+}
+
+/* ---- A list of clips ------------------------------------------------------------------------------------------------------ */
+
+/* The name of the folder that a file lies in. */
+static void clip_name(const char *path, char *name, size_t room)
+{
+    const char *end = strrchr(path, '/'), *begin = end ? end : path;
+    while (begin > path && begin[-1] != '/') begin--;
+    snprintf(name, room, "%.*s", end ? (int)(end - begin) : 0, begin);
+}
+
+/* CLIP, or REFERENCE_2_CLIP when the reference is another's; with the row's line where that is taken by a row before. */
+static void folder_of(const session *s, const pn_clip_list *list, ptrdiff_t i, char *path, size_t room)
+{
+    char own[2][256], other[2][256];
+    bool taken = false;
+    const pn_clip_row row = pn_clip_list_row(list, i);
+    clip_name(row.reference.frames.path[0], own[0], sizeof own[0]);
+    clip_name(row.made.clean.path[0], own[1], sizeof own[1]);
+    for (ptrdiff_t k = 0; k < i && !taken; k++) {
+        const pn_clip_row before = pn_clip_list_row(list, k);
+        clip_name(before.reference.frames.path[0], other[0], sizeof other[0]);
+        clip_name(before.made.clean.path[0], other[1], sizeof other[1]);
+        taken = strcmp(own[0], other[0]) == 0 && strcmp(own[1], other[1]) == 0;
+    }
+    const bool same = strcmp(own[0], own[1]) == 0;
+    const int n = snprintf(path, room, "%s/%s%s%s", s->ask->out, same ? "" : own[0], same ? "" : "_2_", own[1]);
+    if (taken && n > 0 && (size_t)n < room) snprintf(path + n, room - (size_t)n, "_%ld", row.line);
+}
+
+static pn_status one_clip(session *s, const pn_clip_list *list, ptrdiff_t i, cli_progress *progress, int64_t *done)
+{
+    const request *r = s->ask;
+    const pn_clip_row row = pn_clip_list_row(list, i);
+    const painter_person who = { row.reference.frames.path[0], row.reference.noisy.path[0], NULL, { r->kp_size.height, r->kp_size.width } };
+    const bool clean = s->painter.needs.reads == PN_READS_DANCES || !row.made.noisy.count;
+    const pn_paths driving = clean ? row.made.clean : row.made.noisy;
+    char folder[4096];
+    folder_of(s, list, i, folder, sizeof folder);
+    pn_poses_free(s->poses);
+    s->poses = pn_poses_of_files(s->ctx, driving.path, driving.count);
+    s->poses_name = r->pairs;
+    s->out = folder;
+    return s->poses ? frames(s, &who, progress, done) : pn_ctx_status(s->ctx);
+}
+
+static int animate_list(session *s)
+{
+    const request *r = s->ask;
+    pn_clip_list *list = pn_clip_list_open(s->ctx, r->pairs, r->data);
+    if (!list) return cli_bad_data(s->program, s->ctx);
+    pn_status status = open_model(s);
+    int64_t total = 0, done = 0;
+    for (ptrdiff_t i = 0; i < pn_clip_list_count(list); i++) total += pn_clip_list_row(list, i).made.clean.count;
+    cli_progress progress = cli_progress_begin(s->program, 0, total);
+    for (ptrdiff_t i = 0; !status && i < pn_clip_list_count(list); i++) status = one_clip(s, list, i, &progress, &done);
+    cli_progress_end(&progress);
+    if (!status) printf("%lld frames of %td clips in %s\n", (long long)done, pn_clip_list_count(list), r->out);
+    pn_clip_list_free(list);
+    return status ? cli_failed(s->program, s->ctx) : CLI_OK;
 }
 
 /* ---- main ---------------------------------------------------------------------------------------------------------------- */
 
+static int check_list(const cli_program *p, const request *r)
+{
+    if (r->source || r->poses) return cli_usage(p, "--data and %s exclude each other: a list, or one person", r->source ? "--source" : "--poses");
+    if (!r->data) return cli_usage(p, "--data is missing: the folder that the list belongs to");
+    if (!r->pairs) return cli_usage(p, "--pairs is missing: the list of clips, as in %s/test_list.csv", r->data);
+    if (r->video) return cli_usage(p, "--video is of one person; of a list, frames are written");
+    return CLI_GO_ON;
+}
+
 static int check(const cli_program *p, const request *r)
 {
-    const struct { const char *value, *name, *what; } needed[] = {
-        { r->weights, "weights", "the model's file" },    { r->source, "source", "a picture of the person" },
-        { r->source_pose, "source-pose", "its key points" }, { r->poses, "poses", "a folder of JSON files, or a CSV" },
-        { r->out, "out", "the folder of the frames" },
+    const bool list = r->data || r->pairs;
+    const struct { const char *value, *name, *what; bool always; } needed[] = {
+        { r->weights, "weights", "the model's file", true },
+        { r->out, "out", "the folder of the frames", true },
+        { r->source, "source", "a picture of the person", false },
+        { r->source_pose, "source-pose", "its key points", false },
+        { r->poses, "poses", "a folder of JSON files, or a CSV", false },
     };
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
-        if (!needed[i].value) return cli_usage(p, "--%s is missing: %s", needed[i].name, needed[i].what);
+        if (!needed[i].value && (needed[i].always || !list)) return cli_usage(p, "--%s is missing: %s", needed[i].name, needed[i].what);
+    if (list) return check_list(p, r);
     const size_t n = r->video ? strlen(r->video) : 0;
     if (r->video && (n < 5 || strcmp(r->video + n - 4, ".mp4") != 0))
         return cli_usage(p, "--video is '%s', expected a name that ends in .mp4", r->video);
@@ -239,7 +321,7 @@ int main(int argc, char **argv)
     static session s;
     s = (session){ .program = &program, .ask = &r, .ctx = cli_context(&program) };
     if (!s.ctx) return CLI_FAILED;
-    code = animate(&s);
+    code = r.pairs ? animate_list(&s) : animate(&s);
     pn_image_free(s.ctx, &s.source);
     pn_image_free(s.ctx, &s.picture);
     painter_free(&s.painter);

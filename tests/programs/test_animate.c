@@ -76,6 +76,39 @@ START_TEST(where_nobody_was_found_the_pose_before_stays)
 }
 END_TEST
 
+/* Two clips of a synthetic dance, written elsewhere; the weights are of the pose task, so OpenPose's points drive. */
+START_TEST(a_list_makes_a_folder_of_frames_for_each_clip)
+{
+    enum { FRAMES = 3 };
+    exits(run("posenet-data synth --kind dance --out %s --people 3 --views 6 --size 64x48 --seed 2", world("dances")), 0);
+    char text[4000] = "A_paths,B_paths_noise,B_paths_clean\n";
+    static const char *const kinds[] = { "train_A", "train_alphapose", "train_video2d" };
+    for (int row = 0; row < 3; row++)                   /* a clip of its own, another's reference, the first once more */
+        for (int c = 0; c < 3; c++) {
+            size_t n = strlen(text);
+            const char *ending = c ? "json" : "png", *split = row == 1 ? "train" : "test";
+            n += (size_t)snprintf(text + n, sizeof text - n, "\"{'ref': ['/data/fashion/%s_256/%s/dance%05d/00000.%s'], 'gen': [", split,
+                                  kinds[c], row == 1 ? 1 : 3, ending);
+            for (int f = 0; f < FRAMES; f++)
+                n += (size_t)snprintf(text + n, sizeof text - n, "%s'/data/fashion/test_256/%s/dance00003/%05d.%s'", f ? ", " : "", kinds[c],
+                                      f + 1, ending);
+            snprintf(text + n, sizeof text - n, "]}\"%s", c < 2 ? "," : "\n");
+        }
+    spill(world("dances/test_list.csv"), text);
+    const result r = run("posenet-animate --weights %s --data %s --pairs %s --out %s", weights(), world("dances"),
+                         world("dances/test_list.csv"), world("danced"));
+    exits(r, 0);
+    says(r.out, "9 frames of 3 clips in ");
+    static const char *const made[] = { "dance00003", "dance00001_2_dance00003", "dance00003_4" };
+    for (int i = 0; i < 3; i++) ck_assert_int_eq(count_files(world("danced/%s", made[i])), FRAMES);
+    same_bytes(world("danced/dance00003/frame_000002.png"), world("danced/dance00003_4/frame_000002.png"));
+    exits(run("posenet-generate --weights %s --source %s --source-pose %s --target-pose %s --out %s", weights(),
+              world("dances/train_256/train_A/dance00001/00000.png"), world("dances/train_256/train_alphapose/dance00001/00000.json"),
+              world("dances/test_256/train_alphapose/dance00003/00003.json"), world("alone.png")), 0);
+    same_bytes(world("alone.png"), world("danced/dance00001_2_dance00003/frame_000003.png"));
+}
+END_TEST
+
 /* ---- Video --------------------------------------------------------------------------------------------------------- */
 
 /* A script in a folder of its own that is all there is to find; the shell names its commands in full. */
@@ -179,6 +212,11 @@ START_TEST(every_mistake_is_named)
     explains(run("posenet-animate --out x"), 2, "--weights is missing: the model's file");
     explains(run("posenet-animate --weights w --source s --source-pose p --out x"), 2, "--poses is missing: a folder of JSON files, or a CSV");
     explains(run("posenet-animate --pose x"), 2, "unknown option --pose; did you mean --poses?");
+    explains(animate(poses, none, "--data d --pairs p"), 2, "--data and --source exclude each other: a list, or one person");
+    explains(run("posenet-animate --weights w --out x --pairs p"), 2, "--data is missing: the folder that the list belongs to");
+    explains(run("posenet-animate --weights w --out x --data d"), 2, "--pairs is missing: the list of clips, as in d/test_list.csv");
+    explains(run("posenet-animate --weights w --out x --data d --pairs p --video v.mp4"), 2, "--video is of one person");
+    explains(run("posenet-animate --weights w --out x --data d --pairs nowhere.csv"), 3, "nowhere.csv: No such file");
     explains(animate(poses, none, "--video a.avi"), 2, "--video is 'a.avi', expected a name that ends in .mp4");
     explains(animate(poses, none, "--fps 1000"), 2, "--fps is 1000, expected at most 240");
     explains(animate(poses, none, "--size 33x32"), 2, "the size is 33x32, but gfla needs sides that are multiples of 32");
@@ -202,6 +240,7 @@ TCase *animate_cases(void)
     tcase_add_test(tc, every_frame_is_what_generate_makes_of_its_pose);
     tcase_add_test(tc, a_list_gives_the_same_frames_as_its_folder);
     tcase_add_test(tc, where_nobody_was_found_the_pose_before_stays);
+    tcase_add_test(tc, a_list_makes_a_folder_of_frames_for_each_clip);
     tcase_add_test(tc, ffmpeg_is_given_every_frame);
     tcase_add_loop_test(tc, without_a_video_the_frames_are_there, 0, sizeof failures / sizeof *failures);
     tcase_add_test(tc, a_run_that_stops_leaves_no_half_video);
