@@ -90,16 +90,22 @@ static pn_status check_points(session *s)
 
 /* ---- The model ------------------------------------------------------------------------------------------------------------- */
 
+static pn_status check_task(const session *s)
+{
+    const pn_model_reads reads = pn_model_needs_at(s->model, pn_model_kind_of(s->model)->height).reads;
+    if (reads == PN_READS_PAIRS) return PN_OK;
+    return pn_ctx_fail(s->ctx, PN_ERR_ARG, "%s holds weights of the task %s, which does not read pairs of pictures%s", s->ask->weights,
+                       pn_model_task_of(s->model),
+                       reads == PN_READS_DANCES || reads == PN_READS_FACES ? "; posenet-animate makes its frames" : "");
+}
+
 static pn_status open_model(session *s)
 {
     const request *r = s->ask;
     const pn_model_opt opt = { .name = r->model, .set = r->set.item, .n_set = r->set.count };
     s->size = r->size;
     s->model = painter_model(s->ctx, r->weights, opt, &s->size.height, &s->size.width);
-    if (!s->model) return pn_ctx_status(s->ctx);
-    if (pn_model_needs_at(s->model, s->size.height).reads != PN_READS_PAIRS)
-        return pn_ctx_fail(s->ctx, PN_ERR_ARG, "%s holds weights of the task %s, which does not read pairs of pictures", r->weights,
-                           pn_model_task_of(s->model));
+    if (!s->model || check_task(s)) return pn_ctx_status(s->ctx);
     if ((r->source || r->source_parsing) && painter_check_parsing(s->model, r->source_parsing)) return pn_ctx_status(s->ctx);
     if (check_points(s)) return pn_ctx_status(s->ctx);
     const paint_use use = r->source ? PAINT_ONCE : PAINT_MANY;

@@ -5,6 +5,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "programs/programs.h"
 #include "data/scratch.h"
+#include "posenet/clips.h"
+#include "posenet/model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +108,85 @@ START_TEST(a_list_makes_a_folder_of_frames_for_each_clip)
               world("dances/train_256/train_A/dance00001/00000.png"), world("dances/train_256/train_alphapose/dance00001/00000.json"),
               world("dances/test_256/train_alphapose/dance00003/00003.json"), world("alone.png")), 0);
     same_bytes(world("alone.png"), world("danced/dance00001_2_dance00003/frame_000003.png"));
+}
+END_TEST
+
+/* ---- Frames made from the frame before --------------------------------------------------------------------------- */
+
+static const char *trained(const char *task, const char *kind)
+{
+    exits(run("posenet-data synth --kind %s --out %s --people 3 --views 6 --size 64x64 --seed 2", kind, world("%ss", task)), 0);
+    exits(run("posenet-train --model gfla --task %s " NARROW " --data %s --out %s --size 64x64 --batch 1 --steps 1 --save-every 1 --seed 1",
+              task, world("%ss", task), world("%s_run", task)), 0);
+    return world("%s_run/checkpoints/step_0000001.safetensors", task);
+}
+
+/* The library's own loop, whose structures come from the data set. */
+static void dance_by_hand(const char *file, int frames)
+{
+    enum { N = 3 * 64 * 64, S = PN_DANCE_CHANNELS * 64 * 64 };
+    static float source[N], made[N], reference[S], driving[S];
+    pn_ctx *ctx = scratch_ctx();
+    pn_clips *c = pn_clips_open(ctx, world("dances"), "test", &(pn_clips_opt){ .kind = PN_CLIPS_DANCE });
+    pn_weights *w = pn_weights_open(ctx, file);
+    pn_model *m = pn_model_new(ctx, &(pn_model_opt){ .weights = w });
+    assert_works(pn_model_load(m, w));
+    pn_generation *gen = pn_generation_new(m, 1, 64, 64);
+    assert_works(pn_clips_frame(c, 0, 0, PN_REFERENCE, 64, 64, source, reference, NULL));
+    pn_image expected, image;
+    assert_works(pn_image_new(ctx, 64, 64, 3, &expected));
+    for (int t = 0; t < frames; t++) {
+        assert_works(pn_clips_frame(c, 0, t, PN_DRIVING, 64, 64, NULL, driving, NULL));
+        assert_works(pn_generation_run(gen, &(pn_model_input){ .source = source, .pose_source = reference, .pose_target = driving,
+                                                               .begins = t == 0 }, made));
+        pn_image_from_floats(made, &expected);
+        assert_works(pn_image_read(ctx, frame("dancing", t + 1), &image));
+        ck_assert_msg(memcmp(image.pixels, expected.pixels, N) == 0, "frame %d differs", t + 1);
+        pn_image_free(ctx, &image);
+    }
+    pn_image_free(ctx, &expected);
+    pn_generation_free(gen);
+    pn_model_free(m);
+    pn_weights_free(w);
+    pn_clips_free(c);
+}
+
+START_TEST(a_dance_is_what_the_library_makes_frame_after_frame)
+{
+    enum { FRAMES = 6 };
+    const char *file = trained("dance", "dance"), *test = world("dances/test_256");
+    exits(run("posenet-animate --weights %s --source %s/train_A/dance00003/00000.png --source-pose %s/train_alphapose/dance00003/00000.json "
+              "--poses %s/train_video2d/dance00003 --out %s", file, test, test, test, world("dancing")), 0);
+    ck_assert_int_eq(count_files(world("dancing")), FRAMES);
+    dance_by_hand(file, FRAMES);
+    exits(run("posenet-animate --weights %s --source %s/train_A/dance00003/00000.png --source-pose %s/train_alphapose/dance00003/00000.json "
+              "--poses %s/train_alphapose/dance00003 --out %s", file, test, test, test, world("openpose")), 0);
+    ck_assert_int_eq(count_files(world("openpose")), FRAMES);
+    explains(run("posenet-generate --weights %s --data %s --out %s", file, PEOPLE, world("none")), 2,
+             "holds weights of the task dance, which does not read pairs of pictures; posenet-animate makes its frames");
+}
+END_TEST
+
+START_TEST(a_face_follows_landmarks_from_the_frame_before)
+{
+    const char *file = trained("face", "face"), *picture = world("faces/test_data/face00003/00000.png");
+    const char *marks = world("faces/test_keypoints/face00003");
+    exits(run("posenet-animate --weights %s --source %s --source-pose %s/00000.txt --poses %s --out %s", file, picture, marks, marks,
+              world("talking")), 0);
+    ck_assert_int_eq(count_files(world("talking")), 6);
+    mkdir(world("second"), 0777);
+    copy_file(world("faces/test_keypoints/face00003/00001.txt"), world("second/00001.txt"), (size_t)-1);
+    exits(run("posenet-animate --weights %s --source %s --source-pose %s/00000.txt --poses %s --out %s", file, picture, marks,
+              world("second"), world("at_once")), 0);
+    size_t a, b;
+    const char *after = slurp(frame("talking", 2), &a), *alone = slurp(frame("at_once", 1), &b);
+    ck_assert_msg(a != b || memcmp(after, alone, a) != 0, "the frame before makes no difference");
+    explains(run("posenet-animate --weights %s --source %s --source-pose %s/00000.txt --poses %s --out %s", file, picture, marks,
+                 walk("no_face", 1), world("faceless")),
+             3, "no_face holds key points of a body, and landmarks of a face are asked for");
+    explains(run("posenet-animate --weights %s --source %s --source-pose %s --poses %s --out %s", file, picture, world("me.json"), marks,
+                 world("faceless")),
+             3, "me.json:1: '{");
 }
 END_TEST
 
@@ -241,6 +322,8 @@ TCase *animate_cases(void)
     tcase_add_test(tc, a_list_gives_the_same_frames_as_its_folder);
     tcase_add_test(tc, where_nobody_was_found_the_pose_before_stays);
     tcase_add_test(tc, a_list_makes_a_folder_of_frames_for_each_clip);
+    tcase_add_test(tc, a_dance_is_what_the_library_makes_frame_after_frame);
+    tcase_add_test(tc, a_face_follows_landmarks_from_the_frame_before);
     tcase_add_test(tc, ffmpeg_is_given_every_frame);
     tcase_add_loop_test(tc, without_a_video_the_frames_are_there, 0, sizeof failures / sizeof *failures);
     tcase_add_test(tc, a_run_that_stops_leaves_no_half_video);
