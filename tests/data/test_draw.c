@@ -221,9 +221,8 @@ START_TEST(arrows_lead_to_where_a_cell_reads)
 }
 END_TEST
 
-/* Runs g's plan on the inputs' values; the result's into `out`, what `saved` holds into `also`, where it is not NULL. */
-static void run(pn_graph *g, pn_tensor *const in[], pn_real *const values[], int n, pn_tensor *y, pn_real *out, pn_tensor *saved,
-                pn_real *also)
+/* g's plan, which has run on the inputs' values; saved may be NULL. */
+static pn_plan *run(pn_graph *g, pn_tensor *const in[], pn_real *const values[], int n, pn_tensor *y, pn_tensor *saved)
 {
     pn_output(g, y, PN_CONST);
     if (saved) pn_output(g, saved, PN_CONST);
@@ -231,9 +230,7 @@ static void run(pn_graph *g, pn_tensor *const in[], pn_real *const values[], int
     if (!plan) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
     for (int i = 0; i < n; i++) pn_set(plan, in[i], values[i]);
     ck_assert_int_eq(pn_forward(plan), PN_OK);
-    pn_get(plan, y, out);
-    if (saved) pn_get(plan, saved, also);
-    pn_plan_free(plan);
+    return plan;
 }
 
 static void same_numbers(const char *stream, double scale, pn_real *values, float *floats, int n)
@@ -253,7 +250,9 @@ START_TEST(warping_agrees_with_the_op)
     pn_graph *g = pn_test_graph();
     pn_tensor *in[] = { pn_test_zeros(g, pn_shape4(1, 3, H, W)), pn_test_zeros(g, pn_shape4(1, 2, H, W)) };
     pn_tensor *y = pn_flow_sample(g, in[0], in[1], PN_BORDER_REPLICATE);
-    run(g, in, (pn_real *[]){ source_real, flow_real }, 2, y, expected, NULL, NULL);
+    pn_plan *plan = run(g, in, (pn_real *[]){ source_real, flow_real }, 2, y, NULL);
+    pn_get(plan, y, expected);
+    pn_plan_free(plan);
     pn_flow_warp(flow, H, W, source, H, W, out);
     for (int i = 0; i < 3 * N; i++) ck_assert_double_eq_tol((double)out[i], (double)expected[i], 1e-5);
     pn_graph_free(g);
@@ -306,8 +305,11 @@ START_TEST(taps_explain_what_attention_gives)
         in[i] = pn_test_zeros(g, shapes[i]);
         same_numbers((const char *[]){ "s", "sh", "th", "f", "w", "b" }[i], i == 3 ? 2 : 1, values[i], floats[i], (int)pn_shape_count(shapes[i]));
     }
-    pn_tensor *y = pn_local_attention(g, in[0], in[1], in[2], in[3], in[4], in[5]);
-    run(g, in, (pn_real *[]){ values[0], values[1], values[2], values[3], values[4], values[5] }, 6, y, out, pn_saved_of(g, y, 0), saved);
+    pn_tensor *y = pn_local_attention(g, in[0], in[1], in[2], in[3], in[4], in[5]), *a = pn_saved_of(g, y, 0);
+    pn_plan *plan = run(g, in, (pn_real *[]){ values[0], values[1], values[2], values[3], values[4], values[5] }, 6, y, a);
+    pn_get(plan, y, out);
+    pn_get(plan, a, saved);
+    pn_plan_free(plan);
     for (int i = 0; i < TAPS * AT; i++) attention[i] = (float)saved[i];
     const pn_reading r = { .height = H, .width = W, .height_full = SCALE * H, .width_full = SCALE * W, .k = K, .flow = floats[3],
                            .attention = attention };

@@ -122,29 +122,46 @@ static const char *trained(const char *task, const char *kind)
 }
 
 /* The library's own loop, whose structures come from the data set. */
+enum { PIXELS = 3 * 64 * 64, STRUCTURE = PN_DANCE_CHANNELS * 64 * 64 };
+typedef struct { pn_real source[PIXELS], made[PIXELS], reference[STRUCTURE], driving[STRUCTURE]; } arrays;
+
+static void load(const pn_clips *c, int t, pn_frame_role role, pn_real *picture, pn_real *structure)
+{
+    static float values[PIXELS], maps[STRUCTURE];
+    assert_works(pn_clips_frame(c, 0, t, role, 64, 64, values, maps, NULL));
+    for (int i = 0; i < PIXELS; i++) picture[i] = values[i];
+    for (int i = 0; i < STRUCTURE; i++) structure[i] = maps[i];
+}
+
+static void same_frame(const char *path, const pn_real *made)
+{
+    static float values[PIXELS];
+    pn_image expected, image;
+    for (int i = 0; i < PIXELS; i++) values[i] = (float)made[i];
+    assert_works(pn_image_new(scratch_ctx(), 64, 64, 3, &expected));
+    pn_image_from_floats(values, &expected);
+    assert_works(pn_image_read(scratch_ctx(), path, &image));
+    ck_assert_msg(memcmp(image.pixels, expected.pixels, PIXELS) == 0, "%s differs", path);
+    pn_image_free(scratch_ctx(), &image);
+    pn_image_free(scratch_ctx(), &expected);
+}
+
 static void dance_by_hand(const char *file, int frames)
 {
-    enum { N = 3 * 64 * 64, S = PN_DANCE_CHANNELS * 64 * 64 };
-    static float source[N], made[N], reference[S], driving[S];
+    static arrays a;
     pn_ctx *ctx = scratch_ctx();
     pn_clips *c = pn_clips_open(ctx, world("dances"), "test", &(pn_clips_opt){ .kind = PN_CLIPS_DANCE });
     pn_weights *w = pn_weights_open(ctx, file);
     pn_model *m = pn_model_new(ctx, &(pn_model_opt){ .weights = w });
     assert_works(pn_model_load(m, w));
     pn_generation *gen = pn_generation_new(m, 1, 64, 64);
-    assert_works(pn_clips_frame(c, 0, 0, PN_REFERENCE, 64, 64, source, reference, NULL));
-    pn_image expected, image;
-    assert_works(pn_image_new(ctx, 64, 64, 3, &expected));
     for (int t = 0; t < frames; t++) {
-        assert_works(pn_clips_frame(c, 0, t, PN_DRIVING, 64, 64, NULL, driving, NULL));
-        assert_works(pn_generation_run(gen, &(pn_model_input){ .source = source, .pose_source = reference, .pose_target = driving,
-                                                               .begins = t == 0 }, made));
-        pn_image_from_floats(made, &expected);
-        assert_works(pn_image_read(ctx, frame("dancing", t + 1), &image));
-        ck_assert_msg(memcmp(image.pixels, expected.pixels, N) == 0, "frame %d differs", t + 1);
-        pn_image_free(ctx, &image);
+        load(c, t, PN_DRIVING, a.source, a.driving);
+        load(c, 0, PN_REFERENCE, a.source, a.reference);
+        assert_works(pn_generation_run(gen, &(pn_model_input){ .source = a.source, .pose_source = a.reference, .pose_target = a.driving,
+                                                               .begins = t == 0 }, a.made));
+        same_frame(frame("dancing", t + 1), a.made);
     }
-    pn_image_free(ctx, &expected);
     pn_generation_free(gen);
     pn_model_free(m);
     pn_weights_free(w);
