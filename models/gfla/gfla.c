@@ -52,10 +52,12 @@ static const pn_model_choice tasks[] = {
     { "pose", "a person in a new pose", 1 },
     { "dance", "a person who moves, frame after frame", 1 },
     { "face", "a face that moves, frame after frame", 1 },
+    { "view", "an object from another side", 1 },
     { "keypoint", "key points over time, cleaned for dance", 1 },
     { 0 },
 };
-static const pn_model_face *const faces[] = { &gfla_pose_face, &gfla_dance_face, &gfla_face_face, &gfla_keypoint_face };     /* of each task */
+static const pn_model_face *const faces[] = { &gfla_pose_face, &gfla_dance_face, &gfla_face_face, &gfla_view_face,
+                                              &gfla_keypoint_face };    /* of each task */
 static const pn_model_choice stages[] = {
     { "flow", "the flow estimator alone: correctness and regularisation", 0.2 },
     { "full", "everything, from the picture's losses", 0.8 },

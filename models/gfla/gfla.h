@@ -68,6 +68,8 @@ typedef struct { gfla_d_block block[GFLA_D_MAX]; pn_conv_layer conv; int layers;
 gfla_generator_net gfla_generator_make(const pn_scope *s, const gfla_config *c);
 gfla_discriminator_net gfla_discriminator_make(const pn_scope *s, const gfla_config *c);
 /* Parts of them, for the networks of other tasks. in: channels they read */
+int gfla_width(int base, int cap, int step);            /* min(base 2^step, cap) */
+pn_up_block gfla_up_make(const pn_scope *s, int in, int hidden, int out);
 gfla_encoder gfla_encoder_make(const pn_scope *s, const gfla_config *c, int in);
 gfla_encoder gfla_source_make(const pn_scope *s, const gfla_config *c);         /* of pictures, as boost_source has it */
 gfla_flow_net gfla_flow_net_make(const pn_scope *s, const gfla_config *c, int in, int sources);

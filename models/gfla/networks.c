@@ -15,7 +15,7 @@ static const pn_conv_opt double3 = { .stride = { 2, 2 }, .pad = { 1, 1 }, .outpu
 
 static const double flow_start = 0.02;                  /* flows start near zero, whatever the rest starts at */
 
-static int width(int base, int cap, int step) { return base << step < cap ? base << step : cap; }
+int gfla_width(int base, int cap, int step) { return base << step < cap ? base << step : cap; }
 
 /* ---- Making ---------------------------------------------------------------------------------------------------------- */
 
@@ -48,7 +48,7 @@ static pn_res_block res_make(const pn_scope *s, int c)
     return b;
 }
 
-static pn_up_block up_make(const pn_scope *s, int in, int hidden, int out)
+pn_up_block gfla_up_make(const pn_scope *s, int in, int hidden, int out)
 {
     pn_up_block b = { .slope = slope };
     b.norm1 = pn_norm_layer_at(s, "model.0", in);
@@ -79,7 +79,7 @@ gfla_encoder gfla_encoder_make(const pn_scope *s, const gfla_config *c, int in)
     gfla_encoder e;
     for (int i = 0; i < GFLA_ENCODER; i++) {
         const pn_scope at = encoder_scope(s, i);
-        const int out = width(c->base, c->cap, i);
+        const int out = gfla_width(c->base, c->cap, i);
         e.block[i] = down_make(&at, in, out, 1);
         in = out;
     }
@@ -102,7 +102,7 @@ gfla_encoder gfla_source_make(const pn_scope *s, const gfla_config *c)
     gfla_encoder e;
     for (int i = 0, in = 3; i < GFLA_ENCODER; i++) {
         const pn_scope at = encoder_scope(s, i);
-        const int out = width(c->base, c->cap, i), k = kernel_at(c, i + 1);
+        const int out = gfla_width(c->base, c->cap, i), k = kernel_at(c, i + 1);
         e.block[i] = down_make(&at, in, out, c->boost_source && k ? k * k : 1);
         in = out;
     }
@@ -114,14 +114,14 @@ gfla_flow_net gfla_flow_net_make(const pn_scope *s, const gfla_config *c, int in
     gfla_flow_net net = { .decoders = GFLA_FLOW_ENCODER - finest_level(c), .sources = sources };
     for (int i = 0; i < GFLA_FLOW_ENCODER; i++) {
         const pn_scope at = encoder_scope(s, i);
-        const int out = width(c->flow_base, c->flow_cap, i);
+        const int out = gfla_width(c->flow_base, c->flow_cap, i);
         net.block[i] = down_make(&at, in, out, 1);
         in = out;
     }
     for (int i = 0; i < net.decoders; i++) {
-        const int level = GFLA_FLOW_ENCODER - 1 - i, out = width(c->flow_base, c->flow_cap, level - 1);
+        const int level = GFLA_FLOW_ENCODER - 1 - i, out = gfla_width(c->flow_base, c->flow_cap, level - 1);
         const pn_scope decoder = pn_scope_in(s, "decoder%d", i), jump = pn_scope_in(s, "jump%d", i);
-        net.decoder[i] = up_make(&decoder, in, out, out);
+        net.decoder[i] = gfla_up_make(&decoder, in, out, out);
         net.jump[i] = mirrored_make(&jump, out, out);
         in = out;
         if (!kernel_at(c, level)) continue;
@@ -151,8 +151,8 @@ gfla_decoder gfla_decoder_make(const pn_scope *s, const gfla_config *c, int sour
     const char *const *names = sources == 1 ? one : two;
     gfla_decoder d = { .sources = sources };
     for (int i = 0; i < GFLA_ENCODER; i++) {
-        const int level = GFLA_ENCODER - i, in = width(c->base, c->cap, level - 1);
-        const int out = width(c->base, c->cap, level > 1 ? level - 2 : 0);
+        const int level = GFLA_ENCODER - i, in = gfla_width(c->base, c->cap, level - 1);
+        const int out = gfla_width(c->base, c->cap, level > 1 ? level - 2 : 0);
         for (int k = 0; k < sources && c->kernel[level]; k++) {
             const pn_scope attn = pn_scope_in(s, names[k], i);
             d.attention[k][i] = attention_make(&attn, in, c->hidden, c->kernel[level]);
@@ -160,10 +160,10 @@ gfla_decoder gfla_decoder_make(const pn_scope *s, const gfla_config *c, int sour
         const pn_scope res = pn_scope_in(s, "decoder%d.0.model.0", i), up = pn_scope_in(s, "decoder%d.1", i);
         d.attends[i] = c->kernel[level] != 0;
         d.res[i] = res_make(&res, in);
-        d.up[i] = up_make(&up, in, in, out);
+        d.up[i] = gfla_up_make(&up, in, in, out);
     }
     const pn_scope outconv = pn_scope_in(s, "outconv");
-    d.outconv = mirrored_make(&outconv, width(c->base, c->cap, 0), 3);
+    d.outconv = mirrored_make(&outconv, gfla_width(c->base, c->cap, 0), 3);
     return d;
 }
 
@@ -339,7 +339,7 @@ gfla_discriminator_net gfla_discriminator_of(const pn_scope *s, const gfla_confi
     gfla_discriminator_net d = { .layers = c->d_layers };
     for (int i = 0; i < d.layers; i++) {
         const pn_scope at = encoder_scope(s, i);
-        const int out = width(c->d_base, c->d_cap, i), hidden = i == 0 ? out : in;
+        const int out = gfla_width(c->d_base, c->d_cap, i), hidden = i == 0 ? out : in;
         d.block[i] = gfla_d_block_make(&at, in, hidden, out);
         in = out;
     }

@@ -10,7 +10,7 @@ static gfla_output generator(pn_graph *g, const gfla_pair_model *m, const gfla_i
 
 static bool recognise(pn_model *m, const pn_weights *w)
 {
-    return pn_weights_have(w, "target.block0.model.2.weight") && gfla_recognise(m, w, "source", "flow_net", "target.attn");
+    return pn_weights_have(w, "target.encoder0.model.2.weight") && gfla_recognise(m, w, "source", "flow_net", "target.attn");
 }
 
 static pn_status make(pn_model *base)

@@ -58,6 +58,6 @@ void gfla_pair_train_free(pn_training *t);
 pn_status gfla_pair_describe(pn_generation *gen, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width);
 pn_status gfla_pair_feed(pn_generation *gen, const pn_model_input *in);
 
-extern const pn_model_face gfla_pose_face, gfla_dance_face, gfla_face_face, gfla_keypoint_face;
+extern const pn_model_face gfla_pose_face, gfla_dance_face, gfla_face_face, gfla_view_face, gfla_keypoint_face;
 
 #endif

@@ -25,6 +25,7 @@ typedef struct {
     double beta1, tol;                  /* relative L2 */
     const char *but;                    /* a parameter with a tolerance of its own, or NULL */
     double its_tol;
+    const char *without;                /* a beginning that the file leaves off names, or NULL */
 } expected_gradients;
 /* Every parameter that the file has; returns how many. */
 int expect_gradients(const pn_safetensors *f, const expected_gradients *e, pn_adam *adam, const pn_params *p);

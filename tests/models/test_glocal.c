@@ -272,7 +272,7 @@ static void check_step(const golden_case *c)
     if (pn_training_step(&t->base, &in, losses)) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
     expect_stages(&f, c->name, t);
     expect_losses(&f, c->name, t, losses);
-    expected_gradients e = { c->name, "g", "", beta1, c->flips ? tol_flips : tol_grad, "ggr.mix", tol_flips };
+    expected_gradients e = { c->name, "g", "", beta1, c->flips ? tol_flips : tol_grad, "ggr.mix", tol_flips, NULL };
     const int compared = expect_gradients(&f, &e, t->base.adam[GLOCAL_PART_G], g);
     ck_assert_int_eq(compared, stored_gradients(&f, c->name, "g"));
     e.part = "d";
