@@ -17,7 +17,8 @@
 #   make clean        remove build/
 #   make help         this page
 #
-# V=1 prints whole commands; BUILD=dir, CC=clang, OPT=-O3, WERROR= do what they say.
+# V=1 prints whole commands; BUILD=dir, CC=clang, OPT=-O3, WERROR= do what they say. HDF5=0 leaves libhdf5 out, which is used
+# where pkg-config knows it: ShapeNet's own files of views need it.
 
 VERSION := 0.1.0
 BUILD   ?= build
@@ -90,7 +91,12 @@ endif
 
 else
 
-PACKAGES   := $(foreach l,$(LIBRARIES),$(firstword $(subst :, ,$(l))))
+# Only where it is found: its folder belongs to the one file that knows it, and to tests.
+HDF5         ?= $(firstword $(foreach p,hdf5 hdf5-serial,$(shell pkg-config --exists $(p) 2>/dev/null && echo $(p))))
+HDF5_PACKAGE := $(filter-out 0,$(HDF5))
+HDF5_CFLAGS  := $(if $(HDF5_PACKAGE),-DPN_HDF5 $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(HDF5_PACKAGE))))
+
+PACKAGES   := $(foreach l,$(LIBRARIES),$(firstword $(subst :, ,$(l)))) $(HDF5_PACKAGE)
 DEP_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 DEP_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 
@@ -136,6 +142,12 @@ $(BUILD)/obj/%.o: %.c | $(MODEL_H)
 $(BUILD)/dbl/%.o: %.c | $(MODEL_H)
 	@mkdir -p $(@D)
 	$(call say,CC) $(CC) $(CFLAGS_ALL) -DPN_REAL_DOUBLE -MMD -MP -c $< -o $@
+# With or without HDF5: these are compiled again when that changes.
+HDF5_OBJ := $(foreach d,obj dbl,$(foreach f,lib/io/hdf5 tests/data/test_hdf5,$(BUILD)/$(d)/$(f).o))
+$(HDF5_OBJ): CFLAGS_ALL += $(HDF5_CFLAGS)
+$(HDF5_OBJ): $(BUILD)/gen/hdf5
+$(BUILD)/gen/hdf5: FORCE
+	@mkdir -p $(@D); echo "$(HDF5_CFLAGS)" > $@.new; cmp -s $@.new $@ || cp $@.new $@
 SIMD_CFLAGS := -O3
 define simd_rule
 $(BUILD)/obj/%.$(1).o: %.c

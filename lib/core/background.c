@@ -27,6 +27,10 @@ void pn_monitor_leave(pn_monitor *m) { pthread_mutex_unlock(&m->lock); }
 void pn_monitor_wait(pn_monitor *m) { pthread_cond_wait(&m->bell, &m->lock); }
 void pn_monitor_ring(pn_monitor *m) { pthread_cond_broadcast(&m->bell); }
 
+static pthread_mutex_t foreign = PTHREAD_MUTEX_INITIALIZER;
+void pn_foreign_enter(void) { pthread_mutex_lock(&foreign); }
+void pn_foreign_leave(void) { pthread_mutex_unlock(&foreign); }
+
 typedef struct { pn_background *owner; pthread_t thread; int index; } helper;
 struct pn_background { pn_background_run *run; void *job; int size; helper helpers[]; };
 

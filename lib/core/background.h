@@ -13,6 +13,10 @@ void pn_monitor_leave(pn_monitor *m);
 void pn_monitor_wait(pn_monitor *m);                    /* may return without a bell: look again */
 void pn_monitor_ring(pn_monitor *m);                    /* wakes all */
 
+/* One lock for the whole process, around calls to libraries that keep state of their own and know no threads. */
+void pn_foreign_enter(void);
+void pn_foreign_leave(void);
+
 /* Threads that each call run once; worker is 0 .. threads-1. They must end by themselves once told to, then join. */
 typedef struct pn_background pn_background;
 typedef void pn_background_run(void *job, int worker);

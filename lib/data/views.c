@@ -110,7 +110,7 @@ static int kind_of(const char *file, const char *split, const char **kind)
     return (int)(n - e - 3);
 }
 
-/* The only list of the split, and the folder of its pictures; both the caller's to free, also after an error. */
+/* The only list of the split, and the folder or .hdf5 file of its pictures; both the caller's to free, also after an error. */
 static pn_status find_list(pn_ctx *ctx, const char *folder, const char *split, char **list, char **pictures)
 {
     pn_names files = { NULL, 0 };
@@ -136,13 +136,32 @@ static pn_status find_list(pn_ctx *ctx, const char *folder, const char *split, c
         return pn_fail(ctx, PN_ERR_IO,
                        "%s has no list of views; expected id_KIND_%s.txt (posenet-data synth --kind view makes one)", folder, split);
     if (pn_folder_exists(ctx, *pictures)) return PN_OK;
-    return pn_fail(ctx, PN_ERR_IO, "%s is no folder; the views' pictures belong there (of a .hdf5 file, each group's image as "
-                   "GROUP.png)", *pictures);
+    char *packed = pn_format(ctx, "%s.hdf5", *pictures);
+    if (!packed) return PN_ERR_NOMEM;
+    if (!pn_file_exists(ctx, packed))
+        status = pn_fail(ctx, PN_ERR_IO, "%s is no folder and %s no file; the views' pictures belong into one of them", *pictures,
+                         packed);
+    pn_free(ctx, *pictures);
+    *pictures = packed;
+    return status;
+}
+
+static pn_status find_groups(const pn_views *v, const char *list, const char *file)
+{
+    for (size_t i = 0; i < v->list.count; i++)
+        if (!pn_hdf5_has(v->file, v->list.view[i].name))
+            return pn_fail(v->ctx, PN_ERR_FORMAT, "%s:%ld: %s has no group %s; add it or take the line out", list, v->list.line[i],
+                           file, v->list.view[i].name);
+    return PN_OK;
 }
 
 static pn_status find_pictures(pn_views *v, const char *list, const char *pictures)
 {
     static const char *const endings[] = { "png", "jpg" };
+    if (!pn_folder_exists(v->ctx, pictures)) {
+        v->file = pn_hdf5_open(v->ctx, pictures);
+        return v->file ? find_groups(v, list, pictures) : pn_ctx_status(v->ctx);
+    }
     v->path = pn_alloc(v->ctx, v->list.count, sizeof *v->path);
     if (!v->path) return PN_ERR_NOMEM;
     for (size_t i = 0; i < v->list.count; i++) {
@@ -183,6 +202,7 @@ pn_views *pn_views_open(pn_ctx *ctx, const char *folder, const char *split)
 void pn_views_free(pn_views *v)
 {
     if (!v) return;
+    pn_hdf5_close(v->file);
     pn_free(v->ctx, v->path);
     pn_view_list_free(&v->list);
     pn_free(v->ctx, v);
@@ -206,13 +226,31 @@ void pn_view_code(const pn_object_view *view, float out[PN_VIEW_CODE])
     out[PN_AZIMUTHS + view->elevation] = 1.0f;
 }
 
+/* The published files say twice where a view is from. */
+static pn_status read_group(const pn_views *v, pn_ctx *ctx, const pn_object_view *view, pn_image *out)
+{
+    double pose[2];
+    const int azimuth = 2 * view->azimuth, elevation = 10 * view->elevation;
+    const pn_status status = pn_hdf5_numbers(v->file, ctx, view->name, "pose", 2, pose);
+    if (status) return status;
+    if (pose[0] != azimuth || pose[1] != elevation)
+        return pn_fail(ctx, PN_ERR_FORMAT, "%s: its pose is %g, %g, and its name says %d, %d", view->name, pose[0], pose[1], azimuth,
+                       elevation);
+    return pn_hdf5_picture(v->file, ctx, view->name, "image", out);
+}
+
+pn_status pn_views_read(const pn_views *v, pn_ctx *ctx, ptrdiff_t i, pn_image *out)
+{
+    return v->file ? read_group(v, ctx, &v->list.view[i], out) : pn_image_read(ctx, v->path[i], out);
+}
+
 pn_status pn_views_load(const pn_views *v, pn_ctx *ctx, ptrdiff_t i, ptrdiff_t height, ptrdiff_t width, float *out)
 {
     pn_image read, sized;
     if (i < 0 || i >= pn_views_count(v))
         return pn_fail(ctx, PN_ERR_ARG, "pn_views_picture: view is %td, expected 0 to %td", i, pn_views_count(v) - 1);
     pn_status status = pn_picture_size_check(ctx, "pn_views_picture", height, width);
-    if (!status) status = pn_image_read(ctx, v->path[i], &read);
+    if (!status) status = pn_views_read(v, ctx, i, &read);
     if (status) return status;
     status = pn_image_resize(ctx, &read, height, width, PN_FILTER_TRIANGLE, &sized);
     pn_image_free(ctx, &read);

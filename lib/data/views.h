@@ -3,6 +3,7 @@
 #define PN_VIEWS_H
 
 #include "data/dataset.h"
+#include "io/hdf5.h"
 #include "posenet/views.h"
 
 enum { PN_MODEL_VIEWS = PN_AZIMUTHS * PN_ELEVATIONS };
@@ -27,9 +28,12 @@ void pn_view_list_free(pn_view_list *l);
 struct pn_views {
     pn_ctx *ctx;
     pn_view_list list;
-    const char **path;              /* [count] of the pictures */
+    const char **path;              /* [count] of the pictures; NULL: they are groups of the file */
+    pn_hdf5 *file;
 };
 
+/* As it is in its file. */
+pn_status pn_views_read(const pn_views *v, pn_ctx *ctx, ptrdiff_t i, pn_image *out);
 pn_status pn_views_load(const pn_views *v, pn_ctx *ctx, ptrdiff_t i, ptrdiff_t height, ptrdiff_t width, float *out);
 
 #endif

@@ -1,7 +1,7 @@
 /* posenet/views.h - views of objects: pictures from 18 azimuths and 3 elevations, and their loader
  *
- * Layout and conventions are those of GFLA's view synthesis (ShapeNet cars and chairs), with the groups of the published
- * .hdf5 as files of a folder.
+ * Layout and conventions are those of GFLA's view synthesis (ShapeNet cars and chairs): the published data_KIND.hdf5 or,
+ * in place of its groups, files of a folder.
  */
 #ifndef POSENET_VIEWS_H
 #define POSENET_VIEWS_H
@@ -19,10 +19,12 @@ typedef struct {
 typedef struct { ptrdiff_t source, target; } pn_view_pair;      /* views */
 
 /**
- * Open id_KIND_SPLIT.txt, a name a line, whatever the KIND; pictures are data_KIND/NAME.png or .jpg.
+ * Open id_KIND_SPLIT.txt, a name a line, whatever the KIND; pictures are data_KIND/NAME.png or .jpg or, where there is no such
+ * folder, groups NAME of data_KIND.hdf5 that hold image, [H,W,3] of 0 .. 255, and pose, the name's two numbers. HDF5 is read by
+ * libhdf5, when that was there to build with; pose is compared with the name when a view is read.
  *
  * returns NULL and pn_ctx_message: no list or several of them, a name of another form or there twice (file and line), a
- *         picture that is not there
+ *         picture or group that is not there, a build without HDF5
  */
 PN_API pn_views *pn_views_open(pn_ctx *ctx, const char *folder, const char *split);
 PN_API void pn_views_free(pn_views *v);
