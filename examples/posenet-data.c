@@ -135,7 +135,7 @@ static int run_prepare(int argc, char **argv)
 
 /* ---- check ------------------------------------------------------------------------------------------------------ */
 
-static void print_check(const pn_check *c)
+static void print_people(const pn_check *c)
 {
     printf("%-8s %9s %9s %7s %10s %8s %8s %9s %8s %10s\n", "split", "pictures", "annotated", "nobody", "duplicates",
            "missing", "pairs", "no points", "no image", "grid");
@@ -147,6 +147,36 @@ static void print_check(const pn_check *c)
         printf("%-8s %9td %9td %7td %10td %8td %8td %9td %8td %10s\n", s->name, s->pictures, s->annotated, s->nobody,
                s->duplicates, s->missing, s->pairs, s->unannotated_pairs, s->pictureless_pairs, grid);
     }
+}
+
+static void print_views(const pn_check *c)
+{
+    printf("%-8s %9s %9s %8s %8s\n", "split", "objects", "views", "missing", "pairs");
+    for (ptrdiff_t i = 0; i < c->splits; i++) {
+        const pn_split_check *s = &c->split[i];
+        printf("%-8s %9td %9td %8td %8td\n", s->name, s->groups, s->pictures, s->missing, s->pairs);
+    }
+}
+
+static void print_clips(const pn_check *c)
+{
+    const bool dance = c->kind == PN_FOLDER_DANCE;
+    printf("%-8s %9s %9s%s\n", "split", "clips", "frames", dance ? "      clean     masks" : "");
+    for (ptrdiff_t i = 0; i < c->splits; i++) {
+        const pn_split_check *s = &c->split[i];
+        printf("%-8s %9td %9td", s->name, s->groups, s->pictures);
+        if (dance) printf("  %9td %9td", s->clean, s->masks);
+        putchar('\n');
+    }
+}
+
+static void print_check(const pn_check *c)
+{
+    static const char *const what[] = { "people in pairs", "clips of people", "clips of faces", "views of objects" };
+    printf("%s\n", what[c->kind]);
+    if (c->kind == PN_FOLDER_PAIRS) print_people(c);
+    else if (c->kind == PN_FOLDER_VIEWS) print_views(c);
+    else print_clips(c);
     printf("picture sizes (height x width):");
     for (int i = 0; i < c->sizes && i < 16; i++)
         printf("%s %tdx%td (%td)", i ? "," : "", c->size[i].height, c->size[i].width, c->size[i].count);

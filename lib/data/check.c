@@ -1,19 +1,13 @@
 /* lib/data/check.c - read everything a data set has and say what is wrong; contract in posenet/data.h */
-#include "data/dataset.h"
+#include "data/check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct {
-    pn_dataset *d;
-    pn_problems problems;
-    pn_check *out;
-    ptrdiff_t room;
-} checker;
+typedef struct { pn_checker base; pn_dataset *d; } checker;      /* of pairs */
 
-static pn_status note(checker *c, const char *format, ...) PN_PRINTF(2, 3);
-static pn_status note(checker *c, const char *format, ...)
+pn_status pn_checker_note(pn_checker *c, const char *format, ...)
 {
     char text[PN_MESSAGE_MAX];
     va_list args;
@@ -23,17 +17,75 @@ static pn_status note(checker *c, const char *format, ...)
     return pn_problems_note(&c->problems, text);
 }
 
+pn_status pn_checker_pass(pn_checker *c, pn_status status)
+{
+    return !status || status == PN_ERR_NOMEM ? status : pn_problems_note(&c->problems, pn_ctx_message(c->ctx));
+}
+
+pn_split_check *pn_checker_split(pn_checker *c, const char *name)
+{
+    void *grown = c->out.split;
+    const pn_status status = pn_grow(c->ctx, &grown, &c->split_room, (size_t)c->out.splits + 1, sizeof *c->out.split);
+    c->out.split = grown;
+    if (status) return NULL;
+    pn_split_check *s = &c->out.split[c->out.splits++];
+    *s = (pn_split_check){ 0 };
+    snprintf(s->name, sizeof s->name, "%s", name);
+    return s;
+}
+
 /* ---- Pictures, on all threads ----------------------------------------------------------------------------------- */
 
-typedef struct { ptrdiff_t height, width; char *problem; } finding;
-typedef struct { const pn_dataset *d; pn_ctx **ctx; finding *found; } decoding;
+typedef struct { pn_look *look; const void *job; pn_ctx **ctx; pn_finding *found; } looking;
 
-static void decode_one(void *job, ptrdiff_t item, int worker)
+static void look_at(void *self, ptrdiff_t item, int worker)
 {
-    const decoding *all = job;
-    const pn_person *p = &all->d->person[item];
-    pn_ctx *ctx = all->ctx[worker];
-    finding *f = &all->found[item];
+    const looking *all = self;
+    all->look(all->job, all->ctx[worker], item, &all->found[item]);
+}
+
+static pn_status count_size(pn_checker *c, const pn_finding *f)
+{
+    size_t k = 0;
+    while (k < c->sizes && (c->size[k].height != f->height || c->size[k].width != f->width)) k++;
+    if (k == c->sizes) {
+        void *grown = c->size;
+        const pn_status status = pn_grow(c->ctx, &grown, &c->size_room, k + 1, sizeof *c->size);
+        c->size = grown;
+        if (status) return status;
+        c->size[c->sizes++] = (pn_size_count){ f->height, f->width, 0 };
+    }
+    c->size[k].count++;
+    return PN_OK;
+}
+
+pn_status pn_checker_look(pn_checker *c, ptrdiff_t items, pn_look *look, const void *job)
+{
+    pn_ctx *ctx = c->ctx;
+    const int threads = pn_pool_size(pn_ctx_pool(ctx));
+    looking all = { look, job, pn_alloc(ctx, (size_t)threads, sizeof *all.ctx),
+                    pn_alloc(ctx, (size_t)items, sizeof *all.found) };
+    pn_status status = all.ctx && all.found ? PN_OK : PN_ERR_NOMEM;
+    for (int i = 0; !status && i < threads; i++) {
+        all.ctx[i] = pn_ctx_child(ctx);
+        if (!all.ctx[i]) status = PN_ERR_NOMEM;
+    }
+    if (!status) pn_parallel(pn_ctx_pool(ctx), items, look_at, &all);
+    for (ptrdiff_t i = 0; !status && i < items; i++) {
+        if (all.found[i].problem) status = pn_problems_note(&c->problems, all.found[i].problem);
+        if (!status && all.found[i].height) status = count_size(c, &all.found[i]);
+    }
+    for (ptrdiff_t i = 0; all.found && i < items; i++) pn_free(ctx, all.found[i].problem);
+    for (int i = 0; all.ctx && i < threads; i++) pn_ctx_free(all.ctx[i]);
+    pn_free(ctx, all.ctx);
+    pn_free(ctx, all.found);
+    return status;
+}
+
+static void look_at_person(const void *job, pn_ctx *ctx, ptrdiff_t item, pn_finding *f)
+{
+    const pn_dataset *d = job;
+    const pn_person *p = &d->person[item];
     pn_image image;
     if (p->path) {
         if (pn_image_read(ctx, p->path, &image)) {
@@ -57,65 +109,6 @@ static void decode_one(void *job, ptrdiff_t item, int worker)
     pn_image_free(ctx, &image);
 }
 
-static int by_count(const void *a, const void *b)
-{
-    const ptrdiff_t *x = a, *y = b;                     /* height, width, count */
-    return x[2] != y[2] ? x[2] > y[2] ? -1 : 1 : x[0] != y[0] ? x[0] < y[0] ? -1 : 1 : x[1] < y[1] ? -1 : x[1] > y[1];
-}
-
-static pn_status count_sizes(checker *c, const finding *found)
-{
-    ptrdiff_t (*sizes)[3] = NULL;
-    size_t room = 0, n = 0;
-    pn_status status = PN_OK;
-    for (size_t i = 0; !status && i < c->d->persons; i++) {
-        if (!found[i].height) continue;
-        size_t k = 0;
-        while (k < n && (sizes[k][0] != found[i].height || sizes[k][1] != found[i].width)) k++;
-        if (k == n) {
-            void *grown = sizes;
-            status = pn_grow(c->d->ctx, &grown, &room, n + 1, sizeof *sizes);
-            sizes = grown;
-            if (status) break;
-            sizes[n][0] = found[i].height;
-            sizes[n][1] = found[i].width;
-            sizes[n++][2] = 0;
-        }
-        sizes[k][2]++;
-    }
-    if (n) qsort(sizes, n, sizeof *sizes, by_count);
-    c->out->sizes = (int)n;
-    for (size_t k = 0; k < n && k < sizeof c->out->size / sizeof *c->out->size; k++) {
-        c->out->size[k].height = sizes[k][0];
-        c->out->size[k].width = sizes[k][1];
-        c->out->size[k].count = sizes[k][2];
-    }
-    pn_free(c->d->ctx, sizes);
-    return status;
-}
-
-static pn_status read_pictures(checker *c)
-{
-    pn_ctx *ctx = c->d->ctx;
-    const int threads = pn_pool_size(pn_ctx_pool(ctx));
-    decoding all = { c->d, pn_alloc(ctx, (size_t)threads, sizeof *all.ctx),
-                     pn_alloc(ctx, c->d->persons, sizeof *all.found) };
-    pn_status status = all.ctx && all.found ? PN_OK : PN_ERR_NOMEM;
-    for (int i = 0; !status && i < threads; i++) {
-        all.ctx[i] = pn_ctx_child(ctx);
-        if (!all.ctx[i]) status = PN_ERR_NOMEM;
-    }
-    if (!status) pn_parallel(pn_ctx_pool(ctx), (ptrdiff_t)c->d->persons, decode_one, &all);
-    for (size_t i = 0; !status && i < c->d->persons; i++)
-        if (all.found[i].problem) status = pn_problems_note(&c->problems, all.found[i].problem);
-    if (!status) status = count_sizes(c, all.found);
-    for (size_t i = 0; all.found && i < c->d->persons; i++) pn_free(ctx, all.found[i].problem);
-    for (int i = 0; all.ctx && i < threads; i++) pn_ctx_free(all.ctx[i]);
-    pn_free(ctx, all.ctx);
-    pn_free(ctx, all.found);
-    return status;
-}
-
 /* ---- Lists ------------------------------------------------------------------------------------------------------ */
 
 static bool is_picture(const char *name)
@@ -126,7 +119,7 @@ static bool is_picture(const char *name)
 
 static pn_status count_pictures(checker *c, const pn_split *s, pn_split_check *out)
 {
-    if (!s->pictures) return note(c, "%s: no folder of pictures for '%s'", c->d->folder, s->name);
+    if (!s->pictures) return pn_checker_note(&c->base, "%s: no folder of pictures for '%s'", c->d->folder, s->name);
     pn_names files;
     const pn_status status = pn_folder_list(c->d->ctx, s->pictures, &files);
     if (status) return status;
@@ -153,7 +146,7 @@ static pn_status read_list(checker *c, const pn_split *s)
             picture = pn_format(ctx, "%s/%s", s->pictures, name);
             if (!picture) status = PN_ERR_NOMEM;
             else if (!pn_file_exists(ctx, picture))
-                status = note(c, "%s:%ld: no picture %s", path, lines.number, picture);
+                status = pn_checker_note(&c->base, "%s:%ld: no picture %s", path, lines.number, picture);
             pn_free(ctx, picture);
         }
     }
@@ -167,36 +160,38 @@ static pn_status check_pairs(checker *c, const char *split, pn_split_check *out)
     char *path;
     pn_status status = pn_dataset_pairs_path(c->d, split, &path);
     if (status) return status;
-    if (!path[0]) status = note(c, "%s: no pairs file for '%s'", c->d->folder, split);
+    if (!path[0]) status = pn_checker_note(&c->base, "%s: no pairs file for '%s'", c->d->folder, split);
     else {
         status = pn_dataset_read_pairs(c->d, path);
         out->pairs = c->d->pairs;
         out->unannotated_pairs = c->d->unannotated;
         out->pictureless_pairs = c->d->pictureless;
-        if (status == PN_ERR_FORMAT) status = pn_problems_note(&c->problems, pn_ctx_message(c->d->ctx));
-        else if (!status && !out->pairs) status = note(c, "%s: not one usable pair of '%s'", path, split);
+        if (status == PN_ERR_FORMAT) status = pn_problems_note(&c->base.problems, pn_ctx_message(c->d->ctx));
+        else if (!status && !out->pairs) status = pn_checker_note(&c->base, "%s: not one usable pair of '%s'", path, split);
     }
     pn_free(c->d->ctx, path);
     return status;
 }
 
-static pn_status check_split(checker *c, const pn_split *s, pn_split_check *out)
+static pn_status check_split(checker *c, const pn_split *s)
 {
-    *out = (pn_split_check){
-        .annotated = (ptrdiff_t)s->rows, .nobody = (ptrdiff_t)s->nobody, .duplicates = (ptrdiff_t)s->duplicates,
-        .grid_height = s->grid.height, .grid_width = s->grid.width,
-    };
-    snprintf(out->name, sizeof out->name, "%s", s->name);
+    pn_split_check *out = pn_checker_split(&c->base, s->name);
+    if (!out) return PN_ERR_NOMEM;
+    out->annotated = (ptrdiff_t)s->rows;
+    out->nobody = (ptrdiff_t)s->nobody;
+    out->duplicates = (ptrdiff_t)s->duplicates;
+    out->grid_height = s->grid.height;
+    out->grid_width = s->grid.width;
     pn_status status = count_pictures(c, s, out);
     if (!status) status = read_list(c, s);
-    if (!status && !s->rows) status = note(c, "%s: not one row for '%s'", s->annotations, s->name);
+    if (!status && !s->rows) status = pn_checker_note(&c->base, "%s: not one row for '%s'", s->annotations, s->name);
     if (!status && s->rows && !s->grid.height)
-        status = note(c, "%s: cannot tell the grid of the key points: %s; say --kp-size HxW", s->annotations,
-                      s->grid.why);
+        status = pn_checker_note(&c->base, "%s: cannot tell the grid of the key points: %s; say --kp-size HxW", s->annotations,
+                                 s->grid.why);
     for (size_t i = s->first; !status && i < s->first + s->added; i++) {
         if (c->d->person[i].path) continue;
         out->missing++;
-        status = note(c, "%s: no picture %s", s->annotations, c->d->person[i].name);
+        status = pn_checker_note(&c->base, "%s: no picture %s", s->annotations, c->d->person[i].name);
     }
     return status ? status : check_pairs(c, s->name, out);
 }
@@ -211,13 +206,13 @@ static pn_status other_pairs(checker *c)
         const char *at = strstr(files.name[i], "pairs-");
         const size_t n = strlen(files.name[i]);
         if (!at || n < 5 || strcmp(files.name[i] + n - 4, ".csv") != 0 || strlen(at) < 11 || strlen(at) > 40) continue;
-        pn_split_check made = { 0 };
-        snprintf(made.name, sizeof made.name, "%.*s", (int)strlen(at) - 10, at + 6);
+        char name[32];
+        snprintf(name, sizeof name, "%.*s", (int)strlen(at) - 10, at + 6);
         bool known = false;
-        for (ptrdiff_t k = 0; k < c->out->splits; k++) known = known || strcmp(c->out->split[k].name, made.name) == 0;
-        if (known || c->out->splits == c->room) continue;
-        status = check_pairs(c, made.name, &made);
-        c->out->split[c->out->splits++] = made;
+        for (ptrdiff_t k = 0; k < c->base.out.splits; k++) known = known || strcmp(c->base.out.split[k].name, name) == 0;
+        if (known || c->base.out.splits >= PN_SPLITS_MAX + PN_SPLITS_MAX) continue;
+        pn_split_check *made = pn_checker_split(&c->base, name);
+        status = made ? check_pairs(c, name, made) : PN_ERR_NOMEM;
     }
     pn_names_free(c->d->ctx, &files);
     return status;
@@ -225,30 +220,81 @@ static pn_status other_pairs(checker *c)
 
 static pn_status check_all(checker *c)
 {
-    c->room = PN_SPLITS_MAX + PN_SPLITS_MAX;
-    c->out->split = pn_alloc(c->d->ctx, (size_t)c->room, sizeof *c->out->split);
-    if (!c->out->split) return PN_ERR_NOMEM;
     pn_status status = PN_OK;
-    for (int i = 0; !status && i < c->d->splits; i++)
-        status = check_split(c, &c->d->split[i], &c->out->split[c->out->splits++]);
+    for (int i = 0; !status && i < c->d->splits; i++) status = check_split(c, &c->d->split[i]);
     if (!status) status = other_pairs(c);
-    return status ? status : read_pictures(c);
+    return status ? status : pn_checker_look(&c->base, (ptrdiff_t)c->d->persons, look_at_person, c->d);
+}
+
+static pn_status check_people(checker *c, const pn_dataset_opt *opt)
+{
+    pn_dataset_opt lenient = opt ? *opt : (pn_dataset_opt){ 0 };
+    lenient.strictness = PN_LENIENT;
+    pn_status status = pn_dataset_begin(c->base.ctx, c->base.folder, NULL, &lenient, &c->base.problems, &c->d);
+    if (!status) status = check_all(c);
+    if (c->d) pn_dataset_free(c->d);
+    return status;
+}
+
+/* ---- All layouts ------------------------------------------------------------------------------------------------ */
+
+static bool named(const char *name, const char *begins, const char *ends)
+{
+    const size_t n = strlen(name), b = strlen(begins), e = strlen(ends);
+    return n > b + e && strncmp(name, begins, b) == 0 && strcmp(name + n - e, ends) == 0;
+}
+
+/* By what there is in the folder; people in pairs unless something speaks for another. */
+static pn_status find_kind(pn_ctx *ctx, const char *folder, pn_folder_kind *out)
+{
+    pn_names files;
+    *out = PN_FOLDER_PAIRS;
+    if (!pn_folder_exists(ctx, folder)) return PN_OK;   /* which is told there */
+    const pn_status status = pn_folder_list(ctx, folder, &files);
+    if (status) return status;
+    for (size_t i = 0; i < files.count; i++) {
+        const char *name = files.name[i];
+        if (named(name, "id_", ".txt") && strchr(name + 3, '_')) *out = PN_FOLDER_VIEWS;
+        else if (named(name, "", "_256")) *out = PN_FOLDER_DANCE;
+        else if (named(name, "", "_keypoints") || named(name, "", "_keypoint")) *out = PN_FOLDER_FACE;
+    }
+    pn_names_free(ctx, &files);
+    return PN_OK;
+}
+
+static int by_count(const void *a, const void *b)
+{
+    const pn_size_count *x = a, *y = b;
+    if (x->count != y->count) return x->count > y->count ? -1 : 1;
+    if (x->height != y->height) return x->height < y->height ? -1 : 1;
+    return x->width < y->width ? -1 : x->width > y->width;
+}
+
+static void finish(pn_checker *c)
+{
+    if (c->sizes) qsort(c->size, c->sizes, sizeof *c->size, by_count);
+    c->out.sizes = (int)c->sizes;
+    for (size_t k = 0; k < c->sizes && k < sizeof c->out.size / sizeof *c->out.size; k++) {
+        c->out.size[k].height = c->size[k].height;
+        c->out.size[k].width = c->size[k].width;
+        c->out.size[k].count = c->size[k].count;
+    }
+    pn_free(c->ctx, c->size);
+    c->out.problem = c->problems.text;
+    c->out.problems = (ptrdiff_t)c->problems.count;
+    c->out.problems_kept = (ptrdiff_t)c->problems.kept;
 }
 
 pn_status pn_dataset_check(pn_ctx *ctx, const char *folder, const pn_dataset_opt *opt, pn_check *out)
 {
-    pn_check made = { 0 };
-    checker c = { .problems = { .ctx = ctx }, .out = &made };
-    pn_dataset_opt lenient = opt ? *opt : (pn_dataset_opt){ 0 };
-    lenient.strictness = PN_LENIENT;
-    pn_status status = pn_dataset_begin(ctx, folder, NULL, &lenient, &c.problems, &c.d);
-    if (!status) status = check_all(&c);
-    if (c.d) pn_dataset_free(c.d);
-    made.problem = c.problems.text;
-    made.problems = (ptrdiff_t)c.problems.count;
-    made.problems_kept = (ptrdiff_t)c.problems.kept;
-    if (status) pn_check_free(ctx, &made);
-    else *out = made;
+    checker c = { .base = { .ctx = ctx, .folder = folder, .problems = { .ctx = ctx } } };
+    pn_status status = find_kind(ctx, folder, &c.base.out.kind);
+    if (!status && c.base.out.kind == PN_FOLDER_PAIRS) status = check_people(&c, opt);
+    else if (!status && c.base.out.kind == PN_FOLDER_VIEWS) status = pn_views_check(&c.base);
+    else if (!status) status = pn_clips_check(&c.base);
+    finish(&c.base);
+    if (status) pn_check_free(ctx, &c.base.out);
+    else *out = c.base.out;
     return status;
 }
 

@@ -62,6 +62,15 @@ static pn_status open_part(pn_clips *c, const char *root, const part_layout *lay
     return status;
 }
 
+/* Without the part, when that is told and the rest is looked at all the same; of a clip without frames nothing is. */
+static pn_status open_some_part(pn_clips *c, const char *root, const part_layout *layout, ptrdiff_t clip, pn_part part)
+{
+    if (c->problems && part != PN_PART_FRAMES && !c->clip[clip].frames) return PN_OK;
+    const pn_status status = open_part(c, root, layout, clip, part);
+    if (status) c->files[clip].folder[part] = NULL;
+    return pn_bad_row(c->ctx, c->problems, status);
+}
+
 /* ---- Opening ---------------------------------------------------------------------------------------------------- */
 
 static pn_status name_clips(pn_clips *c, const char *root)
@@ -101,7 +110,7 @@ static pn_status open_all(pn_clips *c, const char *folder, const char *split)
         if (!layout->folder) continue;
         status = part_folder(c, folder, split, layout, &root);
         if (!status && part == PN_PART_FRAMES) status = name_clips(c, root);
-        for (ptrdiff_t i = 0; i < c->count && !status; i++) status = open_part(c, root, layout, i, (pn_part)part);
+        for (ptrdiff_t i = 0; i < c->count && !status; i++) status = open_some_part(c, root, layout, i, (pn_part)part);
         pn_free(c->ctx, root);
     }
     c->masks = true;
@@ -109,10 +118,13 @@ static pn_status open_all(pn_clips *c, const char *folder, const char *split)
     return status;
 }
 
-pn_clips *pn_clips_open(pn_ctx *ctx, const char *folder, const char *split, const pn_clips_opt *opt)
+pn_status pn_clips_begin(pn_ctx *ctx, const char *folder, const char *split, const pn_clips_opt *opt, pn_problems *problems,
+                         pn_clips **out)
 {
+    *out = NULL;
     pn_clips *c = pn_alloc(ctx, 1, sizeof *c);
-    if (!c) return NULL;
+    if (!c) return PN_ERR_NOMEM;
+    c->problems = problems;
     c->ctx = c->arena.ctx = ctx;
     c->kind = opt->kind;
     c->kp_height = opt->kp_height;
@@ -124,9 +136,15 @@ pn_clips *pn_clips_open(pn_ctx *ctx, const char *folder, const char *split, cons
         c->kp_width = ini.kp_width;
     }
     if (!status) status = open_all(c, folder, split);
-    if (!status) return c;
-    pn_clips_free(c);
-    return NULL;
+    if (status) pn_clips_free(c);
+    else *out = c;
+    return status;
+}
+
+pn_clips *pn_clips_open(pn_ctx *ctx, const char *folder, const char *split, const pn_clips_opt *opt)
+{
+    pn_clips *c;
+    return pn_clips_begin(ctx, folder, split, opt, NULL, &c) ? NULL : c;
 }
 
 void pn_clips_free(pn_clips *c)
@@ -147,7 +165,7 @@ bool pn_clips_masks(const pn_clips *c) { return c->masks; }
 
 /* ---- Key points of a frame -------------------------------------------------------------------------------------- */
 
-static char *path_of(const pn_clips *c, pn_ctx *ctx, ptrdiff_t clip, ptrdiff_t frame, pn_part part)
+char *pn_clips_path(const pn_clips *c, pn_ctx *ctx, ptrdiff_t clip, ptrdiff_t frame, pn_part part)
 {
     const pn_clip_files *f = &c->files[clip];
     return pn_format(ctx, "%s/%s", f->folder[part], f->file[part].name[frame]);
@@ -174,7 +192,7 @@ pn_status pn_clips_points(const pn_clips *c, pn_ctx *ctx, ptrdiff_t clip, ptrdif
         return pn_fail(ctx, PN_ERR_ARG, "pn_clips: key points of a body are asked for, and the clips are faces");
     pn_status status = check_place(c, ctx, clip, frame, part);
     if (status) return status;
-    char *path = path_of(c, ctx, clip, frame, part);
+    char *path = pn_clips_path(c, ctx, clip, frame, part);
     pn_bytes file = { 0 };
     status = path ? pn_file_read(ctx, path, &file) : PN_ERR_NOMEM;
     if (!status)
@@ -222,13 +240,13 @@ pn_status pn_clips_noisy(const pn_clips *c, ptrdiff_t clip, ptrdiff_t frame, pn_
     return status;
 }
 
-static pn_status landmarks_of(const pn_clips *c, pn_ctx *ctx, ptrdiff_t clip, ptrdiff_t frame, pn_landmarks *out)
+pn_status pn_clips_landmarks_read(const pn_clips *c, pn_ctx *ctx, ptrdiff_t clip, ptrdiff_t frame, pn_landmarks *out)
 {
     if (c->kind != PN_CLIPS_FACE)
         return pn_fail(ctx, PN_ERR_ARG, "pn_clips_landmarks: landmarks are asked for, and the clips are bodies");
     pn_status status = check_place(c, ctx, clip, frame, PN_PART_NOISY);
     if (status) return status;
-    char *path = path_of(c, ctx, clip, frame, PN_PART_NOISY);
+    char *path = pn_clips_path(c, ctx, clip, frame, PN_PART_NOISY);
     status = path ? pn_landmarks_read(ctx, path, out) : PN_ERR_NOMEM;
     pn_free(ctx, path);
     return status;
@@ -236,14 +254,14 @@ static pn_status landmarks_of(const pn_clips *c, pn_ctx *ctx, ptrdiff_t clip, pt
 
 pn_status pn_clips_landmarks(const pn_clips *c, ptrdiff_t clip, ptrdiff_t frame, pn_landmarks *out)
 {
-    return landmarks_of(c, c->ctx, clip, frame, out);
+    return pn_clips_landmarks_read(c, c->ctx, clip, frame, out);
 }
 
 pn_status pn_clips_grid(const pn_clips *c, pn_ctx *ctx, ptrdiff_t clip, ptrdiff_t frame, double grid[2])
 {
     ptrdiff_t height = c->kp_height, width = c->kp_width;
     if (height <= 0) {
-        char *path = path_of(c, ctx, clip, frame, PN_PART_FRAMES);
+        char *path = pn_clips_path(c, ctx, clip, frame, PN_PART_FRAMES);
         const pn_status status = path ? pn_image_size_read(ctx, path, &height, &width) : PN_ERR_NOMEM;
         pn_free(ctx, path);
         if (status) return status;
@@ -260,7 +278,7 @@ static pn_status load_image(const pn_clips *c, pn_ctx *ctx, const pn_frame_reque
     pn_image read, sized;
     const bool frames = part == PN_PART_FRAMES;
     pn_status status = check_place(c, ctx, r->clip, r->frame, part);
-    char *path = status ? NULL : path_of(c, ctx, r->clip, r->frame, part);
+    char *path = status ? NULL : pn_clips_path(c, ctx, r->clip, r->frame, part);
     if (!status && !path) status = PN_ERR_NOMEM;
     if (!status) status = frames ? pn_image_read(ctx, path, &read) : pn_labels_read(ctx, path, &read);
     pn_free(ctx, path);
@@ -310,7 +328,7 @@ static pn_status face_structure(const pn_clips *c, pn_ctx *ctx, const pn_frame_r
 {
     double grid[2];
     pn_landmarks landmarks;
-    pn_status status = landmarks_of(c, ctx, r->clip, r->frame, &landmarks);
+    pn_status status = pn_clips_landmarks_read(c, ctx, r->clip, r->frame, &landmarks);
     if (!status) status = pn_clips_grid(c, ctx, r->clip, r->frame, grid);
     if (status) return status;
     landmarks = pn_landmarks_scale(&landmarks, grid[0], grid[1], (double)r->height, (double)r->width);

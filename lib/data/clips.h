@@ -22,6 +22,7 @@ struct pn_clips {
     pn_clip_files *files;
     ptrdiff_t count;
     bool masks;
+    pn_problems *problems;          /* NULL: stop at the first; else collect, as check does: clips may have no frames then */
 };
 
 /* One frame; motion NULL: as it is. Any of the results may be NULL. */
@@ -36,6 +37,11 @@ typedef struct {
 pn_status pn_clips_load(const pn_clips *c, pn_ctx *ctx, const pn_frame_request *r);
 /* Takes the file's bytes, which its strings lie in. */
 pn_status pn_clip_list_parse(pn_ctx *ctx, const char *name, pn_bytes *file, pn_clip_list **out);
+/* out is NULL after an error. */
+pn_status pn_clips_begin(pn_ctx *ctx, const char *folder, const char *split, const pn_clips_opt *opt, pn_problems *problems,
+                         pn_clips **out);
+char *pn_clips_path(const pn_clips *c, pn_ctx *ctx, ptrdiff_t clip, ptrdiff_t frame, pn_part part);     /* pn_free it */
+pn_status pn_clips_landmarks_read(const pn_clips *c, pn_ctx *ctx, ptrdiff_t clip, ptrdiff_t frame, pn_landmarks *out);
 /* 68 lines x,y. */
 pn_status pn_landmarks_parse(pn_ctx *ctx, const char *name, pn_bytes *file, pn_landmarks *out);
 /* The points of a frame as the file has them, x, y, score; PN_ERR_ARG when the clip has no such part. */

@@ -25,6 +25,8 @@ typedef struct { pn_ctx *ctx; char **text; size_t count, kept, capacity; } pn_pr
 enum { PN_PROBLEMS_KEPT = 1000 };                       /* texts kept; all are counted */
 pn_status pn_problems_note(pn_problems *p, const char *text);
 void pn_problems_free(pn_problems *p);
+/* After a bad row: note it and go on if somebody collects, else stop. Lack of memory always stops. */
+pn_status pn_bad_row(pn_ctx *ctx, pn_problems *problems, pn_status status);
 
 /* ---- Lists ------------------------------------------------------------------------------------------------------ */
 

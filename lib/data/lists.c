@@ -29,8 +29,7 @@ void pn_problems_free(pn_problems *p)
     *p = (pn_problems){ .ctx = p->ctx };
 }
 
-/* After a bad row: note it and go on if somebody collects, else stop. Lack of memory always stops. */
-static pn_status bad_row(pn_ctx *ctx, pn_problems *problems, pn_status status)
+pn_status pn_bad_row(pn_ctx *ctx, pn_problems *problems, pn_status status)
 {
     if (!problems || status != PN_ERR_FORMAT) return status;
     return pn_problems_note(problems, pn_ctx_message(ctx));
@@ -185,7 +184,7 @@ static pn_status read_rows(place *p, pn_lines *lines, pn_problems *problems, col
         if (!*skip_blanks(line)) continue;
         pn_annotation row;
         pn_status status = read_row(p, line, &row);
-        status = status ? bad_row(p->ctx, problems, status) : keep_row(p, c, &row);
+        status = status ? pn_bad_row(p->ctx, problems, status) : keep_row(p, c, &row);
         if (status) return status;
     }
     for (size_t i = 0; i < c->out->count; i++) c->out->nobody += nobody(&c->out->rows[i].pose);
@@ -266,7 +265,7 @@ static pn_status read_pairs(place *p, pn_lines *lines, pn_problems *problems, pn
         p->line = lines->number;
         if (!*skip_blanks(line)) continue;
         status = read_pair(p, line, from, to, out, &capacity);
-        if (status) status = bad_row(p->ctx, problems, status);
+        if (status) status = pn_bad_row(p->ctx, problems, status);
     }
     return status;
 }

@@ -74,17 +74,17 @@ static pn_status read_name(pn_view_list *l, char *name, const char *file, long l
     return status;
 }
 
-pn_status pn_view_list_parse(pn_ctx *ctx, const char *name, pn_bytes *file, pn_view_list *out)
+pn_status pn_view_list_parse(pn_ctx *ctx, const char *name, pn_bytes *file, pn_problems *problems, pn_view_list *out)
 {
     *out = (pn_view_list){ .ctx = ctx, .arena = { .ctx = ctx } };
     pn_lines lines;
     pn_status status = pn_lines_begin(ctx, name, file, &lines);
     for (char *line; !status && (line = pn_lines_next(&lines));) {
         line = pn_trim(line);
-        if (*line) status = read_name(out, line, name, lines.number);
+        if (*line) status = pn_bad_row(ctx, problems, read_name(out, line, name, lines.number));
     }
     if (!status && !out->count) status = pn_fail(ctx, PN_ERR_FORMAT, "%s names no view; expected MODEL_A_E, a line each", name);
-    return status;
+    return pn_bad_row(ctx, problems, status);
 }
 
 void pn_view_list_free(pn_view_list *l)
@@ -146,57 +146,79 @@ static pn_status find_list(pn_ctx *ctx, const char *folder, const char *split, c
     return status;
 }
 
-static pn_status find_groups(const pn_views *v, const char *list, const char *file)
+static pn_status find_groups(pn_views *v, const char *list, const char *file)
 {
-    for (size_t i = 0; i < v->list.count; i++)
-        if (!pn_hdf5_has(v->file, v->list.view[i].name))
-            return pn_fail(v->ctx, PN_ERR_FORMAT, "%s:%ld: %s has no group %s; add it or take the line out", list, v->list.line[i],
-                           file, v->list.view[i].name);
+    pn_status status = PN_OK;
+    for (size_t i = 0; !status && i < v->list.count; i++) {
+        if (pn_hdf5_has(v->file, v->list.view[i].name)) continue;
+        v->missing++;
+        status = pn_fail(v->ctx, PN_ERR_FORMAT, "%s:%ld: %s has no group %s; add it or take the line out", list, v->list.line[i],
+                         file, v->list.view[i].name);
+        status = pn_bad_row(v->ctx, v->problems, status);
+    }
+    return status;
+}
+
+/* Its path, NULL where there is none. */
+static pn_status find_picture(pn_views *v, const char *pictures, const char *name, const char **out)
+{
+    static const char *const endings[] = { "png", "jpg" };
+    for (int e = 0; e < 2 && !*out; e++) {
+        char *tried = pn_format(v->ctx, "%s/%s.%s", pictures, name, endings[e]);
+        if (!tried) return PN_ERR_NOMEM;
+        const bool there = pn_file_exists(v->ctx, tried);
+        if (there) *out = pn_arena_strdup(&v->list.arena, tried);
+        pn_free(v->ctx, tried);
+        if (there && !*out) return PN_ERR_NOMEM;
+    }
     return PN_OK;
 }
 
 static pn_status find_pictures(pn_views *v, const char *list, const char *pictures)
 {
-    static const char *const endings[] = { "png", "jpg" };
     if (!pn_folder_exists(v->ctx, pictures)) {
         v->file = pn_hdf5_open(v->ctx, pictures);
         return v->file ? find_groups(v, list, pictures) : pn_ctx_status(v->ctx);
     }
-    v->path = pn_alloc(v->ctx, v->list.count, sizeof *v->path);
-    if (!v->path) return PN_ERR_NOMEM;
-    for (size_t i = 0; i < v->list.count; i++) {
-        for (int e = 0; e < 2 && !v->path[i]; e++) {
-            char *tried = pn_format(v->ctx, "%s/%s.%s", pictures, v->list.view[i].name, endings[e]);
-            if (!tried) return PN_ERR_NOMEM;
-            const bool there = pn_file_exists(v->ctx, tried);
-            if (there) v->path[i] = pn_arena_strdup(&v->list.arena, tried);
-            pn_free(v->ctx, tried);
-            if (there && !v->path[i]) return PN_ERR_NOMEM;
-        }
-        if (!v->path[i])
-            return pn_fail(v->ctx, PN_ERR_FORMAT, "%s:%ld: %s has no picture %s/%s.png; add it or take the line out", list,
-                           v->list.line[i], v->list.view[i].name, pictures, v->list.view[i].name);
+    v->path = pn_alloc(v->ctx, v->list.count + 1, sizeof *v->path);
+    pn_status status = v->path ? PN_OK : PN_ERR_NOMEM;
+    for (size_t i = 0; !status && i < v->list.count; i++) {
+        const char *name = v->list.view[i].name;
+        status = find_picture(v, pictures, name, &v->path[i]);
+        if (status || v->path[i]) continue;
+        v->missing++;
+        status = pn_fail(v->ctx, PN_ERR_FORMAT, "%s:%ld: %s has no picture %s/%s.png; add it or take the line out", list,
+                         v->list.line[i], name, pictures, name);
+        status = pn_bad_row(v->ctx, v->problems, status);
     }
-    return PN_OK;
+    return status;
 }
 
-pn_views *pn_views_open(pn_ctx *ctx, const char *folder, const char *split)
+pn_status pn_views_begin(pn_ctx *ctx, const char *folder, const char *split, pn_problems *problems, pn_views **out)
 {
+    *out = NULL;
     pn_views *v = pn_alloc(ctx, 1, sizeof *v);
-    if (!v) return NULL;
+    if (!v) return PN_ERR_NOMEM;
     v->ctx = ctx;
+    v->problems = problems;
     char *list = NULL, *pictures = NULL;
     pn_bytes file = { 0 };
     pn_status status = find_list(ctx, folder, split, &list, &pictures);
     if (!status) status = pn_file_read(ctx, list, &file);
-    if (!status) status = pn_view_list_parse(ctx, list, &file, &v->list);
+    if (!status) status = pn_view_list_parse(ctx, list, &file, problems, &v->list);
     if (!status) status = find_pictures(v, list, pictures);
     pn_free(ctx, file.bytes);
     pn_free(ctx, list);
     pn_free(ctx, pictures);
-    if (!status) return v;
-    pn_views_free(v);
-    return NULL;
+    if (status) pn_views_free(v);
+    else *out = v;
+    return status;
+}
+
+pn_views *pn_views_open(pn_ctx *ctx, const char *folder, const char *split)
+{
+    pn_views *v;
+    return pn_views_begin(ctx, folder, split, NULL, &v) ? NULL : v;
 }
 
 void pn_views_free(pn_views *v)
@@ -237,6 +259,11 @@ static pn_status read_group(const pn_views *v, pn_ctx *ctx, const pn_object_view
         return pn_fail(ctx, PN_ERR_FORMAT, "%s: its pose is %g, %g, and its name says %d, %d", view->name, pose[0], pose[1], azimuth,
                        elevation);
     return pn_hdf5_picture(v->file, ctx, view->name, "image", out);
+}
+
+bool pn_views_has(const pn_views *v, ptrdiff_t i)
+{
+    return v->file ? pn_hdf5_has(v->file, v->list.view[i].name) : v->path[i] != NULL;
 }
 
 pn_status pn_views_read(const pn_views *v, pn_ctx *ctx, ptrdiff_t i, pn_image *out)

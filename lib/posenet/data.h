@@ -206,16 +206,19 @@ PN_API const char *pn_dataset_parsing(const pn_dataset *d);     /* labelling of 
 PN_API ptrdiff_t pn_dataset_skipped(const pn_dataset *d);
 PN_API pn_ctx *pn_dataset_ctx(const pn_dataset *d);             /* the one it was opened with */
 
-/* What `posenet-data check` finds. */
+/* What `posenet-data check` finds. PAIRS of people, clips of DANCE or FACE (posenet/clips.h), VIEWS (posenet/views.h). */
+typedef enum { PN_FOLDER_PAIRS, PN_FOLDER_DANCE, PN_FOLDER_FACE, PN_FOLDER_VIEWS } pn_folder_kind;
 typedef struct {
     char name[32];                  /* of the split */
-    ptrdiff_t pictures;             /* files in its folder */
+    ptrdiff_t pictures;             /* files in its folder; listed views; frames */
+    ptrdiff_t groups, clean, masks; /* objects or clips; clips of people with clean key points, with masks */
     ptrdiff_t annotated, nobody, duplicates;    /* rows; rows with no joint at all; rows that were replaced */
     ptrdiff_t pairs, unannotated_pairs, pictureless_pairs;
-    ptrdiff_t missing;              /* annotated names without a picture */
+    ptrdiff_t missing;              /* annotated names, listed views without a picture */
     ptrdiff_t grid_height, grid_width;
 } pn_split_check;
 typedef struct {
+    pn_folder_kind kind;
     pn_split_check *split;
     ptrdiff_t splits;
     struct { ptrdiff_t height, width, count; } size[16];        /* of the pictures, most frequent first */
@@ -224,7 +227,8 @@ typedef struct {
     ptrdiff_t problems, problems_kept;
 } pn_check;
 
-/* Read everything a data set has, pictures included, on all threads. PN_OK however bad it is: problems are in `out`. */
+/* Read everything a data set has, pictures included, on all threads, whatever its layout (opt is of pairs alone). PN_OK however
+ * bad it is: problems are in `out`. */
 PN_API pn_status pn_dataset_check(pn_ctx *ctx, const char *folder, const pn_dataset_opt *opt, pn_check *out);
 PN_API void pn_check_free(pn_ctx *ctx, pn_check *check);
 

@@ -7,7 +7,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     pn_bytes file = fuzz_file(bytes, size);
     pn_view_list list;
-    pn_view_list_parse(fuzz_ctx(), "x", &file, &list);
+    pn_view_list_parse(fuzz_ctx(), "x", &file, NULL, &list);
     pn_view_list_free(&list);
     pn_free(fuzz_ctx(), file.bytes);
     return 0;
