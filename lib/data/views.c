@@ -306,3 +306,64 @@ ptrdiff_t pn_views_test_pairs(const pn_views *v, pn_view_pair *out)
     }
     return n;
 }
+
+pn_ctx *pn_views_ctx(const pn_views *v) { return v->ctx; }
+
+/* ---- Pairs ------------------------------------------------------------------------------------------------------ */
+
+static pn_status by_name(const pn_views *v, pn_table *names)
+{
+    pn_status status = PN_OK;
+    for (size_t i = 0; !status && i < v->list.count; i++) status = pn_table_put(v->ctx, names, v->list.view[i].name, (ptrdiff_t)i);
+    return status;
+}
+
+static pn_status find_named(const pn_views *v, const pn_table *names, const char *csv, long line, const char *name, ptrdiff_t *out)
+{
+    *out = pn_table_get(names, name);
+    if (*out >= 0) return PN_OK;
+    return pn_fail(v->ctx, PN_ERR_FORMAT, "%s:%ld: '%.100s' is no view of the list", csv, line, name);
+}
+
+static pn_status read_pairs(const pn_views *v, const char *csv, pn_view_pair **out, ptrdiff_t *count)
+{
+    pn_bytes file = { 0 };
+    pn_pairs list = { 0 };
+    pn_table names = { 0 };
+    pn_view_pair *made = NULL;
+    pn_status status = pn_file_read(v->ctx, csv, &file);
+    if (!status) status = pn_pairs_parse(v->ctx, csv, &file, NULL, &list);
+    if (!status) status = by_name(v, &names);
+    if (!status && !(made = pn_ctx_alloc(v->ctx, (list.count + 1) * sizeof *made))) status = PN_ERR_NOMEM;
+    for (size_t i = 0; !status && i < list.count; i++) {
+        const pn_names_pair *row = &list.rows[i];
+        status = find_named(v, &names, csv, row->line, row->from, &made[i].source);
+        if (!status) status = find_named(v, &names, csv, row->line, row->to, &made[i].target);
+    }
+    if (status) pn_ctx_release(v->ctx, made);
+    else *out = made;
+    *count = (ptrdiff_t)list.count;
+    pn_table_free(v->ctx, &names);
+    pn_pairs_free(&list);
+    pn_free(v->ctx, file.bytes);
+    return status;
+}
+
+pn_status pn_views_pairs(const pn_views *v, const char *csv, pn_view_pair **out, ptrdiff_t *count)
+{
+    pn_view_pair *made = NULL;
+    ptrdiff_t n = 0;
+    pn_status status = PN_OK;
+    if (csv) status = read_pairs(v, csv, &made, &n);
+    else if (!(made = pn_ctx_alloc(v->ctx, ((size_t)(n = pn_views_test_pairs(v, NULL)) + 1) * sizeof *made))) status = PN_ERR_NOMEM;
+    else pn_views_test_pairs(v, made);
+    if (!status && !n) {
+        pn_ctx_release(v->ctx, made);
+        status = pn_fail(v->ctx, PN_ERR_FORMAT, "%s has no pair: %s", csv ? csv : "the published test",
+                         csv ? "a row each, from and to" : "a model needs its source's azimuth at elevation 0");
+    }
+    if (status) return status;
+    *out = made;
+    *count = n;
+    return PN_OK;
+}

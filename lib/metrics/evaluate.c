@@ -1,5 +1,6 @@
 /* lib/metrics/evaluate.c - scores of a list of pairs beside the copy-the-source baseline; contract in
  * posenet/metrics.h */
+#include "data/views.h"
 #include "metrics/inside.h"
 
 #include <string.h>
@@ -10,7 +11,10 @@ typedef struct { pn_scored scores; kind file; pn_status status; char *message; }
 
 struct pn_evaluation {
     pn_ctx *ctx;
-    pn_dataset *data;
+    pn_dataset *data;               /* of pairs of people; NULL: the pairs are of views */
+    pn_views *views;
+    pn_view_pair *turn;
+    ptrdiff_t pairs;
     char *folder;
     const char *protocol;
     result *results;                /* [pairs] */
@@ -23,15 +27,14 @@ struct pn_evaluation {
 /* ---- One pair --------------------------------------------------------------------------------------------------- */
 
 /* folder/<from stem>_2_<to stem>_vis, pn_free it */
-static char *stem_of(const pn_evaluation *e, pn_ctx *ctx, const pn_pair *p)
+static char *stem_of(const pn_evaluation *e, pn_ctx *ctx, const pn_scored *s)
 {
-    return pn_format(ctx, "%s/%.*s_2_%.*s_vis", e->folder, pn_stem_length(p->source->name), p->source->name,
-                     pn_stem_length(p->target->name), p->target->name);
+    return pn_format(ctx, "%s/%.*s_2_%.*s_vis", e->folder, pn_stem_length(s->from), s->from, pn_stem_length(s->to), s->to);
 }
 
-static pn_status find_generated(const pn_evaluation *e, pn_ctx *ctx, const pn_pair *p, kind *file, char **path)
+static pn_status find_generated(const pn_evaluation *e, pn_ctx *ctx, const pn_scored *s, kind *file, char **path)
 {
-    char *stem = stem_of(e, ctx, p);
+    char *stem = stem_of(e, ctx, s);
     *path = stem ? pn_format(ctx, "%s.png", stem) : NULL;
     *file = PNG;
     if (*path && !pn_file_exists(ctx, *path)) {
@@ -60,23 +63,49 @@ static pn_status score_parts(const pn_evaluation *e, pn_ctx *ctx, const pn_image
     return status;
 }
 
-static pn_status score_found(const pn_evaluation *e, pn_ctx *ctx, const char *path, pn_scored *s)
+static pn_status read_view(const pn_evaluation *e, pn_ctx *ctx, ptrdiff_t view, const pn_image *like, pn_image *out)
+{
+    pn_image read;
+    pn_status status = pn_views_read(e->views, ctx, view, &read);
+    if (status) return status;
+    status = pn_image_resize(ctx, &read, like->height, like->width, PN_FILTER_TRIANGLE, out);
+    pn_image_free(ctx, &read);
+    return status;
+}
+
+/* Truth and source of pair i at the size of `like`. */
+static pn_status read_pair(const pn_evaluation *e, pn_ctx *ctx, ptrdiff_t i, const pn_image *like, pn_image *truth, pn_image *source)
+{
+    const pn_pair *p = e->data ? pn_dataset_pair(e->data, i) : NULL;
+    pn_status status = p ? pn_read_like(ctx, p->target->path, like, truth) : read_view(e, ctx, e->turn[i].target, like, truth);
+    if (!status) status = p ? pn_read_like(ctx, p->source->path, like, source) : read_view(e, ctx, e->turn[i].source, like, source);
+    return status;
+}
+
+static pn_status score_found(const pn_evaluation *e, pn_ctx *ctx, ptrdiff_t i, const char *path, pn_scored *s)
 {
     pn_image picture[3] = { { 0 }, { 0 }, { 0 } };      /* generated, truth, source */
     pn_status status = pn_image_read(ctx, path, &picture[0]);
-    if (!status) status = pn_read_like(ctx, s->pair->target->path, &picture[0], &picture[1]);
-    if (!status) status = pn_read_like(ctx, s->pair->source->path, &picture[0], &picture[2]);
+    if (!status) status = read_pair(e, ctx, i, &picture[0], &picture[1], &picture[2]);
     if (!status) status = pn_score(ctx, &picture[0], &picture[1], &s->generated);
     if (!status) status = pn_score(ctx, &picture[2], &picture[1], &s->copy);
-    s->parsed = s->pair->source->parsing && s->pair->target->parsing;
+    s->parsed = s->pair && s->pair->source->parsing && s->pair->target->parsing;
     if (!status && s->parsed) status = score_parts(e, ctx, picture, s);
     if (!status) {
         s->height = picture[0].height;
         s->width = picture[0].width;
         s->found = true;
     }
-    for (int i = 0; i < 3; i++) pn_image_free(ctx, &picture[i]);
+    for (int k = 0; k < 3; k++) pn_image_free(ctx, &picture[k]);
     return status;
+}
+
+static pn_scored unscored(const pn_evaluation *e, ptrdiff_t i)
+{
+    const pn_pair *p = e->data ? pn_dataset_pair(e->data, i) : NULL;
+    if (p) return (pn_scored){ .pair = p, .from = p->source->name, .to = p->target->name };
+    return (pn_scored){ .from = pn_views_view(e->views, e->turn[i].source)->name,
+                        .to = pn_views_view(e->views, e->turn[i].target)->name };
 }
 
 static void score_one(void *job, ptrdiff_t item, int worker)
@@ -85,18 +114,17 @@ static void score_one(void *job, ptrdiff_t item, int worker)
     pn_ctx *ctx = e->helpers[worker];
     result *r = &e->results[e->first + item];
     char *path;
-    r->scores = (pn_scored){ .pair = pn_dataset_pair(e->data, e->first + item) };
-    r->status = find_generated(e, ctx, r->scores.pair, &r->file, &path);
-    if (!r->status && r->file != ABSENT) r->status = score_found(e, ctx, path, &r->scores);
+    r->scores = unscored(e, e->first + item);
+    r->status = find_generated(e, ctx, &r->scores, &r->file, &path);
+    if (!r->status && r->file != ABSENT) r->status = score_found(e, ctx, e->first + item, path, &r->scores);
     if (r->status) r->message = pn_strdup(ctx, pn_ctx_message(ctx));
     pn_free(ctx, path);
 }
 
 pn_status pn_evaluation_run(pn_evaluation *e, ptrdiff_t first, ptrdiff_t n)
 {
-    if (first < 0 || n < 0 || n > pn_dataset_pairs(e->data) - first)
-        return pn_fail(e->ctx, PN_ERR_ARG, "pn_evaluation_run: pairs %td to %td of %td", first, first + n - 1,
-                       pn_dataset_pairs(e->data));
+    if (first < 0 || n < 0 || n > e->pairs - first)
+        return pn_fail(e->ctx, PN_ERR_ARG, "pn_evaluation_run: pairs %td to %td of %td", first, first + n - 1, e->pairs);
     e->first = first;
     pn_parallel(pn_ctx_pool(e->ctx), n, score_one, e);
     pn_status status = PN_OK;
@@ -105,7 +133,7 @@ pn_status pn_evaluation_run(pn_evaluation *e, ptrdiff_t first, ptrdiff_t n)
         if (r->status && !status) status = pn_fail(e->ctx, r->status, "%s", r->message ? r->message : "no memory");
         pn_free(e->ctx, r->message);
         r->message = NULL;
-        if (r->file == ABSENT && !r->status && !e->first_missing) e->first_missing = stem_of(e, e->ctx, r->scores.pair);
+        if (r->file == ABSENT && !r->status && !e->first_missing) e->first_missing = stem_of(e, e->ctx, &r->scores);
     }
     return status;
 }
@@ -122,11 +150,11 @@ static pn_status begin(pn_evaluation *e, const char *folder, const char *protoco
     if (!pn_folder_exists(ctx, folder))
         return pn_fail(ctx, PN_ERR_IO, "%s is no folder; name the one with the generated pictures", folder);
     e->folder = pn_strdup(ctx, folder);
-    e->results = pn_alloc(ctx, (size_t)pn_dataset_pairs(e->data), sizeof *e->results);
+    e->results = pn_alloc(ctx, (size_t)e->pairs, sizeof *e->results);
     e->helpers = pn_helpers_new(ctx);
     if (!e->folder || !e->results || !e->helpers) return PN_ERR_NOMEM;
     bool parsed = false;
-    for (ptrdiff_t i = 0; i < pn_dataset_pairs(e->data) && !parsed; i++) {
+    for (ptrdiff_t i = 0; e->data && i < e->pairs && !parsed; i++) {
         const pn_pair *p = pn_dataset_pair(e->data, i);
         parsed = p->source->parsing && p->target->parsing;
     }
@@ -140,10 +168,25 @@ pn_evaluation *pn_evaluation_new(pn_dataset *d, const char *folder, const char *
     if (!e) return NULL;
     e->ctx = ctx;
     e->data = d;
+    e->pairs = pn_dataset_pairs(d);
     if (!begin(e, folder, protocol)) return e;
     pn_evaluation_free(e);
     return NULL;
 }
+
+pn_evaluation *pn_evaluation_of_views(pn_views *v, const char *pairs, const char *folder, const char *protocol)
+{
+    pn_ctx *ctx = pn_views_ctx(v);
+    pn_evaluation *e = pn_alloc(ctx, 1, sizeof *e);
+    if (!e) return NULL;
+    e->ctx = ctx;
+    e->views = v;
+    if (!pn_views_pairs(v, pairs, &e->turn, &e->pairs) && !begin(e, folder, protocol)) return e;
+    pn_evaluation_free(e);
+    return NULL;
+}
+
+ptrdiff_t pn_evaluation_pairs(const pn_evaluation *e) { return e->pairs; }
 
 void pn_evaluation_free(pn_evaluation *e)
 {
@@ -152,6 +195,7 @@ void pn_evaluation_free(pn_evaluation *e)
     pn_free(e->ctx, e->results);
     pn_free(e->ctx, e->folder);
     pn_free(e->ctx, e->first_missing);
+    pn_ctx_release(e->ctx, e->turn);
     pn_free(e->ctx, e);
 }
 
@@ -164,7 +208,7 @@ static pn_part_summary summarise_part(const pn_evaluation *e, int part)
     pn_part_tally made = { { 0 }, { 0 }, 0 }, copy = made;
     ptrdiff_t pairs = 0;
     double pixels = 0, persons = 0;
-    for (ptrdiff_t i = 0; i < pn_dataset_pairs(e->data); i++) {
+    for (ptrdiff_t i = 0; i < e->pairs; i++) {
         const pn_scored *s = &e->results[i].scores;
         if (!s->found || !s->parsed) continue;
         pixels += (double)(s->height * s->width);
@@ -184,7 +228,7 @@ pn_summary pn_evaluation_summary(const pn_evaluation *e)
 {
     pn_summary s = { .protocol = e->protocol,
                      .filter = "triangle (antialiased bilinear)",
-                     .pairs = pn_dataset_pairs(e->data),
+                     .pairs = e->pairs,
                      .first_missing = e->first_missing };
     pn_tally made = { { 0 }, { 0 } }, copy = made;
     bool same = true;
@@ -206,7 +250,7 @@ pn_summary pn_evaluation_summary(const pn_evaluation *e)
     s.missing = s.pairs - s.scored;
     s.generated = pn_tally_mean(&made);
     s.copy = pn_tally_mean(&copy);
-    s.labelling = pn_dataset_parsing(e->data);
+    s.labelling = e->data ? pn_dataset_parsing(e->data) : "";
     for (int i = 0; i < PN_PARTS; i++) s.part[i] = summarise_part(e, i);
     memcpy(s.generated_finite, made.finite, sizeof made.finite);
     memcpy(s.copy_finite, copy.finite, sizeof copy.finite);
@@ -229,8 +273,7 @@ static bool add_pair_parts(cJSON *o, const pn_scored *s)
 static bool add_pair(cJSON *list, const pn_scored *s)
 {
     cJSON *o = pn_json_item(list);
-    return o && cJSON_AddStringToObject(o, "from", s->pair->source->name) &&
-           cJSON_AddStringToObject(o, "to", s->pair->target->name) && pn_json_count(o, "height", s->height) &&
+    return o && cJSON_AddStringToObject(o, "from", s->from) && cJSON_AddStringToObject(o, "to", s->to) && pn_json_count(o, "height", s->height) &&
            pn_json_count(o, "width", s->width) && pn_json_scores(o, "generated", &s->generated) &&
            pn_json_scores(o, "source_copy", &s->copy) && (!s->parsed || add_pair_parts(o, s));
 }

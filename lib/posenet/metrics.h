@@ -6,6 +6,7 @@
 #define POSENET_METRICS_H
 
 #include "posenet/data.h"
+#include "posenet/views.h"
 
 /* ---- One pair of pictures --------------------------------------------------------------------------------------- */
 
@@ -85,7 +86,8 @@ PN_API pn_status pn_parts_of(pn_ctx *ctx, const pn_image *source, const pn_image
 typedef struct pn_evaluation pn_evaluation;
 
 typedef struct {
-    const pn_pair *pair;
+    const char *from, *to;          /* names of the pair */
+    const pn_pair *pair;            /* of people; NULL: of views */
     bool found;                     /* a generated picture was there */
     ptrdiff_t height, width;        /* of it: the scores' size */
     pn_scores generated, copy;      /* of the generated picture; of the source itself, the baseline */
@@ -120,7 +122,10 @@ typedef struct {
  * d and folder's pictures must stay until the evaluation is freed. Errors: PN_ERR_ARG for a protocol that is not there.
  */
 PN_API pn_evaluation *pn_evaluation_new(pn_dataset *d, const char *folder, const char *protocol);
+/* The same of views; pairs NULL: the published test (pn_views_pairs). v must stay, too. */
+PN_API pn_evaluation *pn_evaluation_of_views(pn_views *v, const char *pairs, const char *folder, const char *protocol);
 PN_API void pn_evaluation_free(pn_evaluation *e);
+PN_API ptrdiff_t pn_evaluation_pairs(const pn_evaluation *e);
 /* Score pairs first .. first+n-1 on all threads. A picture that cannot be read is an error that names it. */
 PN_API pn_status pn_evaluation_run(pn_evaluation *e, ptrdiff_t first, ptrdiff_t n);
 PN_API const pn_scored *pn_evaluation_pair(const pn_evaluation *e, ptrdiff_t i);

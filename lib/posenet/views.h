@@ -41,6 +41,10 @@ PN_API pn_status pn_views_picture(const pn_views *v, ptrdiff_t i, ptrdiff_t heig
 /* The published test: of every model all 18 azimuths at elevation 0, from one source whose azimuth goes round with the
  * number of the model. Pairs with a view that is not there are left out. */
 PN_API ptrdiff_t pn_views_test_pairs(const pn_views *v, pn_view_pair *out);     /* how many; out may be NULL, else has room */
+/* Those of a CSV file whose header names the columns from and to, of names of views; csv NULL: the published test. pn_ctx_release
+ * *out. Errors: PN_ERR_FORMAT with file and line; no pair at all. */
+PN_API pn_status pn_views_pairs(const pn_views *v, const char *csv, pn_view_pair **out, ptrdiff_t *count);
+PN_API pn_ctx *pn_views_ctx(const pn_views *v);                 /* the one it was opened with */
 
 /* ---- Loading --------------------------------------------------------------------------------------------------- */
 

@@ -215,6 +215,50 @@ START_TEST(what_is_wrong_with_a_list_is_said_with_its_line)
 }
 END_TEST
 
+/* ---- Pairs ------------------------------------------------------------------------------------------------------ */
+
+START_TEST(pairs_are_those_of_a_list_or_of_the_published_test)
+{
+    static const struct { const char *csv, *message; } bad[] = {
+        { "from,to\nbox00000003_0_0,box00000001_0_0\n", "pairs.csv:2: 'box00000001_0_0' is no view of the list" },
+        { "from,to\nbox00000003_0_0,box00000003_2_0\n\nbox00000003_1_0,box00000003_2_0\n", "pairs.csv:4: 'box00000003_1_0'" },
+        { "from,to\n", "pairs.csv" },
+        { "a,b\nx,y\n", "pairs.csv:1" },
+    };
+    pn_views *v = open_views(write_set(scratch_ctx(), "set"), "test");
+    pn_view_pair *pairs = NULL;
+    ptrdiff_t n = 0;
+    assert_works(pn_views_pairs(v, NULL, &pairs, &n));
+    ck_assert_int_eq((int)n, 18);
+    pn_ctx_release(scratch_ctx(), pairs);
+    scratch_write("pairs.csv", "to,from\nbox00000003_34_20,box00000003_2_10\nbox00000003_0_0,box00000003_0_0\n");
+    assert_works(pn_views_pairs(v, scratch_path("pairs.csv"), &pairs, &n));
+    ck_assert_int_eq((int)n, 2);
+    ck_assert_str_eq(pn_views_view(v, pairs[0].target)->name, "box00000003_34_20");
+    ck_assert_str_eq(pn_views_view(v, pairs[0].source)->name, "box00000003_2_10");
+    pn_ctx_release(scratch_ctx(), pairs);
+    const size_t before = scratch_live();
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        scratch_write("pairs.csv", bad[i].csv);
+        assert_fails(pn_views_pairs(v, scratch_path("pairs.csv"), &pairs, &n), PN_ERR_FORMAT, bad[i].message);
+        ck_assert_uint_eq(scratch_live(), before);
+    }
+    scratch_write("pairs.csv", "from,to\nbox00000003_0_0,box00000003_2_0\n");
+    for (long k = 1;; k++) {
+        char csv[512];
+        snprintf(csv, sizeof csv, "%s", scratch_path("pairs.csv"));
+        scratch_fail_at(k);
+        const pn_status status = pn_views_pairs(v, csv, &pairs, &n);
+        const bool refused = scratch_fail_at(0) <= 0;
+        if (!status) pn_ctx_release(scratch_ctx(), pairs);
+        ck_assert_uint_eq(scratch_live(), before);
+        ck_assert_int_eq(status, refused ? PN_ERR_NOMEM : PN_OK);
+        if (!refused) break;
+    }
+    pn_views_free(v);
+}
+END_TEST
+
 /* ---- Loading ---------------------------------------------------------------------------------------------------- */
 
 static const pn_view_loader_opt loading = { .batch = 5, .height = 32, .width = 32, .order = PN_SHUFFLED, .seed = 3 };
@@ -332,6 +376,7 @@ TCase *views_cases(void)
     tcase_add_test(tc, one_thread_and_three_write_the_same_views);
     tcase_add_test(tc, a_set_is_read_back_by_model_azimuth_and_elevation);
     tcase_add_test(tc, what_is_wrong_with_a_list_is_said_with_its_line);
+    tcase_add_test(tc, pairs_are_those_of_a_list_or_of_the_published_test);
     tcase_add_test(tc, every_view_is_a_source_once_and_targets_are_of_its_model_and_elevation);
     tcase_add_test(tc, batches_go_on_from_where_they_were_and_do_not_depend_on_threads);
     tcase_add_test(tc, refused_memory_is_told_and_nothing_of_views_is_lost);

@@ -268,6 +268,43 @@ START_TEST(a_list_is_scored_beside_its_baseline_and_missing_pictures_are_counted
 }
 END_TEST
 
+/* Four views of one object, each of one grey: copying the source is off by their difference. */
+START_TEST(views_are_scored_beside_their_sources)
+{
+    char text[64], folder[512], set[512];
+    pn_image image;
+    assert_works(pn_image_new(scratch_ctx(), 60, 52, 3, &image));
+    for (int a = 0; a < 4; a++) {
+        snprintf(text, sizeof text, "set/data_car/m_%d_0.png", 2 * a);
+        memset(image.pixels, 50 + 10 * a, 60 * 52 * 3);
+        assert_works(pn_image_write(scratch_ctx(), scratch_path(text), &image));
+    }
+    scratch_write("set/id_car_test.txt", "m_0_0\nm_2_0\nm_4_0\nm_6_0\n");
+    scratch_write("turns.csv", "from,to\nm_2_0,m_6_0\nm_0_0,m_4_0\n");
+    assert_works(pn_image_write(scratch_ctx(), scratch_path("out/m_2_0_2_m_6_0_vis.png"), &image));    /* the truth */
+    memset(image.pixels, 75, 60 * 52 * 3);
+    assert_works(pn_image_write(scratch_ctx(), scratch_path("out/m_0_0_2_m_4_0_vis.png"), &image));
+    pn_image_free(scratch_ctx(), &image);
+    snprintf(folder, sizeof folder, "%s", scratch_path("out"));
+    snprintf(set, sizeof set, "%s", scratch_path("set"));
+    pn_views *v = pn_views_open(scratch_ctx(), set, "test");
+    ck_assert_ptr_nonnull(v);
+    pn_evaluation *e = pn_evaluation_of_views(v, scratch_path("turns.csv"), folder, "native");
+    if (!e) ck_abort_msg("%s", pn_ctx_message(scratch_ctx()));
+    ck_assert_int_eq((int)pn_evaluation_pairs(e), 2);
+    assert_works(pn_evaluation_run(e, 0, 2));
+    const pn_summary s = pn_evaluation_summary(e);
+    ck_assert(s.scored == 2 && s.missing == 0 && s.parsed == 0);
+    ck_assert_double_eq_tol(s.generated.l1, 2.5 / 255, 1e-9);           /* 0 and 5 */
+    ck_assert_double_eq_tol(s.copy.l1, 20.0 / 255, 1e-9);
+    ck_assert_str_eq(pn_evaluation_pair(e, 0)->to, "m_6_0");
+    ck_assert_ptr_null(pn_evaluation_pair(e, 0)->pair);
+    pn_evaluation_free(e);
+    ck_assert_ptr_null(pn_evaluation_of_views(v, NULL, scratch_path("nowhere"), "native"));
+    pn_views_free(v);
+}
+END_TEST
+
 TCase *score_cases(void)
 {
     TCase *tc = tcase_create("score");
@@ -276,6 +313,7 @@ TCase *score_cases(void)
     tcase_add_test(tc, small_pictures_have_no_ssim_and_sizes_must_agree);
     tcase_add_test(tc, photographs_score_as_scikit_image_scores_them);
     tcase_add_test(tc, market_masks_have_the_counted_pixels);
+    tcase_add_test(tc, views_are_scored_beside_their_sources);
     tcase_add_test(tc, a_list_is_scored_beside_its_baseline_and_missing_pictures_are_counted);
     return tc;
 }
