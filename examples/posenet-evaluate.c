@@ -16,6 +16,7 @@ enum { CHUNK = 16 };
 
 static const char usage[] =
     "  posenet-evaluate --generated DIR --data DIR --pairs CSV [--protocol native] [--json FILE]\n"
+    "  posenet-evaluate --task view --generated DIR --data DIR [--pairs CSV] [--json FILE]\n"
     "  posenet-evaluate --task inpaint --kind rect|stroke|region|mixed --generated DIR --data DIR [--limit N]\n"
     "\n"
     "Generated pictures are called FROM_2_TO_vis.png or .jpg, without the endings of FROM and TO; completed ones, as\n"
@@ -141,11 +142,11 @@ static pn_status score_all(const cli_program *program, score_some *some, void *s
 
 static pn_status some_pairs(void *e, ptrdiff_t first, ptrdiff_t count) { return pn_evaluation_run(e, first, count); }
 
-static int score_pairs(const cli_program *program, const request *r, pn_ctx *ctx, pn_dataset *d)
+/* e NULL: it could not be made. Freed. */
+static int score_pairs(const cli_program *program, const request *r, pn_ctx *ctx, pn_evaluation *e)
 {
-    pn_evaluation *e = pn_evaluation_new(d, r->generated, r->protocol);
     if (!e) return cli_failed(program, ctx);
-    const pn_status status = score_all(program, some_pairs, e, pn_dataset_pairs(d), "pairs");
+    const pn_status status = score_all(program, some_pairs, e, pn_evaluation_pairs(e), "pairs");
     const int code = status ? cli_failed(program, ctx) : tell(program, r, ctx, e);
     pn_evaluation_free(e);
     return code;
@@ -216,14 +217,35 @@ static int score_completion(const cli_program *program, const request *r, pn_ctx
     return code;
 }
 
+/* ---- Data sets ---------------------------------------------------------------------------------------------------------- */
+
+static int evaluate_people(const cli_program *program, const request *r, pn_ctx *ctx)
+{
+    pn_dataset *d = pn_dataset_open(ctx, r->data, "test", &(pn_dataset_opt){ .pairs = r->pairs, .parsing = r->labels });
+    const int code = !d        ? cli_bad_data(program, ctx)
+                     : r->kind ? score_completion(program, r, ctx, d)
+                               : score_pairs(program, r, ctx, pn_evaluation_new(d, r->generated, r->protocol));
+    pn_dataset_free(d);
+    return code;
+}
+
+static int evaluate_views(const cli_program *program, const request *r, pn_ctx *ctx)
+{
+    pn_views *v = pn_views_open(ctx, r->data, "test");
+    const int code = v ? score_pairs(program, r, ctx, pn_evaluation_of_views(v, r->pairs, r->generated, r->protocol))
+                       : cli_bad_data(program, ctx);
+    pn_views_free(v);
+    return code;
+}
+
 /* ---- main ---------------------------------------------------------------------------------------------------------------- */
 
 static int check(const cli_program *p, const request *r)
 {
-    const bool inpaint = strcmp(r->task, "inpaint") == 0;
+    const bool inpaint = strcmp(r->task, "inpaint") == 0, views = strcmp(r->task, "view") == 0;
     if (!r->generated || !r->data) return cli_usage(p, "--%s is missing", !r->generated ? "generated" : "data");
-    if (!inpaint && strcmp(r->task, "pose") != 0)
-        return cli_usage(p, "there is no task '%s', expected pose or inpaint", r->task);
+    if (!inpaint && !views && strcmp(r->task, "pose") != 0)
+        return cli_usage(p, "there is no task '%s', expected pose, inpaint or view", r->task);
     if (inpaint && !r->kind) return cli_usage(p, "--kind is missing: that of the holes, rect, stroke, region or mixed");
     if (!inpaint && (r->kind || r->limit))
         return cli_usage(p, "--%s is for completed pictures; add --task inpaint", r->kind ? "kind" : "limit");
@@ -239,7 +261,7 @@ int main(int argc, char **argv)
         { "pairs", "CSV", "columns from,to (the data set's test pairs)", CLI_TEXT, { .text = &r.pairs } },
         { "protocol", "NAME", "how to score (native)", CLI_TEXT, { .text = &r.protocol } },
         { "json", "FILE", "also write means and every pair or picture", CLI_TEXT, { .text = &r.json } },
-        { "task", "NAME", "what was done: pose or inpaint (pose)", CLI_TEXT, { .text = &r.task } },
+        { "task", "NAME", "what was done: pose, inpaint or view (pose)", CLI_TEXT, { .text = &r.task } },
         { "kind", "KIND", "of the holes: rect, stroke, region or mixed", CLI_TEXT, { .text = &r.kind } },
         { "limit", "N", "score the first N completed pictures (all)", CLI_COUNT, { .count = &r.limit } },
         { "labels", "NAME", "labelling of the label maps (their folder's)", CLI_TEXT, { .text = &r.labels } },
@@ -255,9 +277,7 @@ int main(int argc, char **argv)
     if (code != CLI_GO_ON) return code;
     pn_ctx *ctx = cli_context(&program);
     if (!ctx) return CLI_FAILED;
-    pn_dataset *d = pn_dataset_open(ctx, r.data, "test", &(pn_dataset_opt){ .pairs = r.pairs, .parsing = r.labels });
-    code = !d ? cli_bad_data(&program, ctx) : r.kind ? score_completion(&program, &r, ctx, d) : score_pairs(&program, &r, ctx, d);
-    pn_dataset_free(d);
+    code = strcmp(r.task, "view") == 0 ? evaluate_views(&program, &r, ctx) : evaluate_people(&program, &r, ctx);
     pn_ctx_free(ctx);
     return code;
 }

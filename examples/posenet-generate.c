@@ -1,6 +1,8 @@
-/* examples/posenet-generate.c - people in new poses: a list of pairs, or one picture; and what the model looked at */
+/* examples/posenet-generate.c - people in new poses, objects from other sides: a list of pairs, or one picture; and what the model
+ * looked at */
 #include "cli.h"
 #include "figures.h"
+#include "views.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -21,6 +23,8 @@ static const char usage[] =
     "KP is a file.json as OpenPose writes it, or file.csv:image-name, a row of an annotation file. Key points are in\n"
     "pixels of the picture they belong to; the target's share the source picture's frame unless --kp-size says otherwise.\n"
     "An .npy file gets the raw float32 [3,H,W] in [-1,1].\n"
+    "Of a model of task view KP is AZIMUTH,ELEVATION in degrees, like 60,0: azimuths 0, 20 to 340, elevations 0, 10, 20; a list's\n"
+    "names are those of views, MODEL_A_E, and without --pairs it is the published test: of each object all 18 azimuths.\n"
     "\n"
     "--dump: NAME.npy and pictures of what the model looked at. A flow's hue is its direction (right red, down yellow-green,\n"
     "left cyan, up violet), its saturation the length, full at the number below the wheel, in cells of its map. White in a mask:\n"
@@ -93,7 +97,7 @@ static pn_status check_points(session *s)
 static pn_status check_task(const session *s)
 {
     const pn_model_reads reads = pn_model_needs_at(s->model, pn_model_kind_of(s->model)->height).reads;
-    if (reads == PN_READS_PAIRS) return PN_OK;
+    if (reads == PN_READS_PAIRS || reads == PN_READS_VIEWS) return PN_OK;
     return pn_ctx_fail(s->ctx, PN_ERR_ARG, "%s holds weights of the task %s, which does not read pairs of pictures%s", s->ask->weights,
                        pn_model_task_of(s->model),
                        reads == PN_READS_DANCES || reads == PN_READS_FACES ? "; posenet-animate makes its frames" : "");
@@ -148,6 +152,15 @@ static pn_status dump(session *s, const char *stem)
     return status;
 }
 
+/* Of an object, which has no joints: its middle, and halfway to the corners. */
+static void choose_points(session *s)
+{
+    static const double place[][2] = { { 0.5, 0.5 }, { 0.25, 0.25 }, { 0.75, 0.25 }, { 0.25, 0.75 }, { 0.75, 0.75 } };
+    if (s->points) return;
+    for (size_t i = 0; i < sizeof place / sizeof *place; i++)
+        s->point[s->points++] = (pn_point){ .x = place[i][0] * (double)s->size.width, .y = place[i][1] * (double)s->size.height };
+}
+
 /* ---- One picture ------------------------------------------------------------------------------------------------------------- */
 
 static pn_status target_pose(session *s, const ptrdiff_t frame[2])
@@ -163,15 +176,31 @@ static pn_status target_pose(session *s, const ptrdiff_t frame[2])
     return PN_OK;
 }
 
-static pn_status one_picture(session *s)
+static pn_status person_and_pose(session *s)
 {
     const request *r = s->ask;
     const painter_person who = { r->source, r->source_pose, r->source_parsing, { r->kp_size.height, r->kp_size.width } };
     ptrdiff_t frame[2];
     pn_image resized = { 0 };
-    pn_status status = painter_source(&s->painter, &who, frame, &resized);
+    const pn_status status = painter_source(&s->painter, &who, frame, &resized);
     pn_image_free(s->ctx, &resized);
-    if (!status) status = target_pose(s, frame);
+    return status ? status : target_pose(s, frame);
+}
+
+static pn_status object_and_view(session *s)
+{
+    const request *r = s->ask;
+    pn_object_view from, to;
+    pn_status status = view_parse(s->ctx, "--source-pose", r->source_pose, &from);
+    if (!status) status = view_parse(s->ctx, "--target-pose", r->target_pose, &to);
+    choose_points(s);
+    return status ? status : painter_object(&s->painter, r->source, &from, &to);
+}
+
+static pn_status one_picture(session *s)
+{
+    const request *r = s->ask;
+    pn_status status = s->painter.needs.reads == PN_READS_VIEWS ? object_and_view(s) : person_and_pose(s);
     if (!status) status = painter_run(&s->painter);
     if (!status) status = painter_write(&s->painter, r->out);
     make_folder(r->dump);
@@ -182,15 +211,49 @@ static pn_status one_picture(session *s)
 
 /* ---- A list of pairs ----------------------------------------------------------------------------------------------------------- */
 
-static pn_status one_pair(session *s, const pn_pair *pair)
+/* What the painter has made, under the names of its pair. */
+static pn_status write_pair(session *s, const char *from, const char *to)
 {
     char path[4096], stem[1024];
-    const char *from = pair->source->name, *to = pair->target->name;
     snprintf(stem, sizeof stem, "%.*s_2_%.*s", stem_length(from), from, stem_length(to), to);
     snprintf(path, sizeof path, "%s/%s_vis.png", s->ask->out, stem);
-    pn_status status = painter_paint(&s->painter, pair);
-    if (!status) status = painter_write(&s->painter, path);
+    const pn_status status = painter_write(&s->painter, path);
     return status ? status : dump(s, stem);
+}
+
+static pn_status one_pair(session *s, const pn_pair *pair)
+{
+    const pn_status status = painter_paint(&s->painter, pair);
+    return status ? status : write_pair(s, pair->source->name, pair->target->name);
+}
+
+static pn_status one_turn(session *s, const pn_views *v, pn_view_pair pair)
+{
+    const pn_status status = painter_turn(&s->painter, v, pair);
+    return status ? status : write_pair(s, pn_views_view(v, pair.source)->name, pn_views_view(v, pair.target)->name);
+}
+
+static pn_status list_of_views(session *s)
+{
+    const request *r = s->ask;
+    pn_views *v = pn_views_open(s->ctx, r->data, "test");
+    pn_view_pair *pairs = NULL;
+    ptrdiff_t n = 0;
+    s->no_data = !v || pn_views_pairs(v, r->pairs, &pairs, &n);
+    pn_status status = s->no_data ? pn_ctx_status(s->ctx) : PN_OK;
+    make_folder(s->no_data ? NULL : r->out);
+    make_folder(s->no_data ? NULL : r->dump);
+    choose_points(s);
+    cli_progress progress = cli_progress_begin(s->program, 0, n);
+    for (ptrdiff_t i = 0; !status && i < n; i++) {
+        status = one_turn(s, v, pairs[i]);
+        cli_progress_show(&progress, i + 1, "%s", "");
+    }
+    cli_progress_end(&progress);
+    if (!status) printf("%td pictures in %s\n", n, r->out);
+    pn_ctx_release(s->ctx, pairs);
+    pn_views_free(v);
+    return status;
 }
 
 static pn_status list_of_pairs(session *s)
@@ -234,7 +297,8 @@ int main(int argc, char **argv)
     static request r;
     static cli_option options[OPTIONS];
     fill_options(&r, options);
-    const cli_program program = { .name = "posenet-generate", .summary = "people in new poses", .usage = usage, .options = options,
+    const cli_program program = { .name = "posenet-generate", .summary = "people in new poses, objects from other sides",
+                                  .usage = usage, .options = options,
                                   .common = &r.common };
     int code = cli_parse(&program, argc, argv);
     if (code == CLI_GO_ON) code = check(&program, &r);
@@ -246,7 +310,9 @@ int main(int argc, char **argv)
         pn_ctx_free(s.ctx);
         return code;
     }
-    const pn_status status = open_model(&s) ? pn_ctx_status(s.ctx) : r.source ? one_picture(&s) : list_of_pairs(&s);
+    pn_status status = open_model(&s);
+    if (!status && r.source) status = one_picture(&s);
+    else if (!status) status = s.painter.needs.reads == PN_READS_VIEWS ? list_of_views(&s) : list_of_pairs(&s);
     code = !status ? CLI_OK : s.no_data ? cli_bad_data(&program, s.ctx) : cli_failed(&program, s.ctx);
     painter_free(&s.painter);
     pn_model_free(s.model);

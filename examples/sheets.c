@@ -1,6 +1,6 @@
 /* examples/sheets.c - sample sheets of training, whatever its task reads: rows of what is given, what is made, what is true */
 #include "feed.h"
-#include "pictures.h"
+#include "views.h"
 
 enum { COLUMNS = 4, EVERY = 5 };    /* frames from row to row */
 
@@ -8,12 +8,8 @@ enum { COLUMNS = 4, EVERY = 5 };    /* frames from row to row */
 
 static pn_status view_row(painter *p, const pn_views *v, pn_view_pair pair, pn_image *sheet, int row)
 {
-    pn_status status = pn_views_picture(v, pair.source, p->height, p->width, p->source);
-    if (!status) status = pn_views_picture(v, pair.target, p->height, p->width, p->target);
+    const pn_status status = painter_turn(p, v, pair);
     if (status) return status;
-    pn_view_code(pn_views_view(v, pair.source), p->pose_source);
-    pn_view_code(pn_views_view(v, pair.target), p->pose_target);
-    if ((status = painter_run(p))) return status;
     sheet_put(sheet, row, 0, p->height, p->width, p->source);
     sheet_put(sheet, row, 1, p->height, p->width, p->image);
     sheet_put(sheet, row, 2, p->height, p->width, p->target);
