@@ -39,6 +39,10 @@ static const struct { const char *written, *run; } stand_ins[] = {
     { "fashionMENSyntheticid0000015001_3back.jpg", "fashionWOMENSyntheticid0000000601_2full.jpg" },
     { "fashionMENSyntheticid0000015001_1front.jpg", "fashionWOMENSyntheticid0000000601_1front.jpg" },
     { "--people 40 --views 6 --size 256x192", "--people 4 --views 2 --size 64x48" },
+    { "--out objects --people 100 --size 64x64", "--out objects --people 3 --size 32x32" },
+    { "--size 64x64 --batch 8 --steps 5000", "--size 32x32 --batch 1 --steps 2 " NARROW },
+    { "turner/checkpoints/step_0005000.safetensors", "turner/checkpoints/step_0000002.safetensors" },
+    { "box00000100_0_0", "box00000003_0_0" },
     { "--filter '^gfla/'", "--filter '^sigmoid/1x1x64x64/forward'" },       /* seconds, not minutes */
 };
 enum { STAND_INS = sizeof stand_ins / sizeof *stand_ins };
@@ -191,7 +195,7 @@ START_TEST(every_command_of_the_documents_works_or_is_run_elsewhere)
     ck_assert_int_ge(f.commands, 16);
     static const char *const made[] = { "run/report.html", "me_dancing.png", "people", "whole.png", "me_again.png",
                                          "latest_net_G.safetensors", "inside/flow1_arrows.png", "dancing/frame_000003.png",
-                                         "looked/attention1_reads.png" };
+                                         "looked/attention1_reads.png", "turned", "other_side.png" };
     for (size_t i = 0; i < sizeof made / sizeof *made; i++) ck_assert(there(world("readme/%s", made[i])));
     ck_assert_int_gt(count_files(world("readme/made")), 0);
 }
