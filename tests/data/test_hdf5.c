@@ -217,6 +217,27 @@ START_TEST(files_that_cannot_be_and_groups_that_are_not_there_are_refused)
 }
 END_TEST
 
+START_TEST(a_check_reads_every_group)
+{
+    static const uint8_t bytes[N];
+    static const int pose[2] = { 2, 0 };
+    const values image = { H5T_STD_U8LE, 3, { H, W, 3 }, bytes };
+    scratch_write("some/id_car_train.txt", "m_2_0\nm_4_0\nm_6_0\n");
+    const hid_t file = begin(scratch_path("some/data_car.hdf5"));
+    put_view(file, "m_2_0", &image, &(values){ H5T_NATIVE_INT, 1, { 2 }, pose });
+    put_view(file, "m_4_0", &image, &(values){ H5T_NATIVE_INT, 1, { 2 }, pose });
+    H5Fclose(file);
+    pn_check c;
+    assert_works(pn_dataset_check(scratch_ctx(), scratch_path("some"), NULL, &c));
+    ck_assert(c.kind == PN_FOLDER_VIEWS && c.splits == 1 && c.split[0].pictures == 3 && c.split[0].missing == 1);
+    ck_assert(c.sizes == 1 && c.size[0].height == H && c.size[0].count == 1);
+    ck_assert_int_eq((int)c.problems, 2);
+    ck_assert_ptr_nonnull(strstr(c.problem[0], "has no group m_6_0"));
+    ck_assert_ptr_nonnull(strstr(c.problem[1], "m_4_0: its pose is 2, 0, and its name says 4, 0"));
+    pn_check_free(scratch_ctx(), &c);
+}
+END_TEST
+
 START_TEST(refused_memory_is_told_and_nothing_is_lost)
 {
     float out[N];
@@ -243,6 +264,7 @@ TCase *hdf5_cases(void)
     tcase_add_test(tc, other_types_are_converted_when_their_numbers_are_bytes);
     tcase_add_test(tc, what_is_wrong_is_said_with_file_group_and_value);
     tcase_add_test(tc, files_that_cannot_be_and_groups_that_are_not_there_are_refused);
+    tcase_add_test(tc, a_check_reads_every_group);
     tcase_add_test(tc, refused_memory_is_told_and_nothing_is_lost);
     return tc;
 }
