@@ -331,7 +331,11 @@ static pn_status sample(session *s)
     enum { ROWS = 6 };
     const char *path = pn_run_sample_path(s->folder, s->step);
     s->sampled = s->step;
-    return path ? feed_sheet(&s->painter, shown(s), ROWS, path) : PN_ERR_NOMEM;
+    if (!path) return PN_ERR_NOMEM;
+    pn_training_swap_averages(s->training);
+    const pn_status status = feed_sheet(&s->painter, shown(s), ROWS, path);
+    pn_training_swap_averages(s->training);
+    return status;
 }
 
 static pn_status one_step(session *s, double losses[PN_MAX_LOSSES])

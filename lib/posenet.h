@@ -293,7 +293,9 @@ PN_API void pn_params_zero_grad(pn_params *p);
 /* ---- Adam ------------------------------------------------------------------------------------------------------ */
 
 typedef struct pn_adam pn_adam;     /* owns the moments; borrows the parameters */
-typedef struct { double lr, beta1, beta2, eps; } pn_adam_opt;
+/* keep: what an average of each parameter over the steps keeps of itself in a step, as 0.999; early averages keep less, step t
+ * (t - 1) / (t + 9) at most; 0: no averages */
+typedef struct { double lr, beta1, beta2, eps, keep; } pn_adam_opt;
 
 PN_API pn_adam *pn_adam_new(pn_params *p, pn_adam_opt opt);
 PN_API void pn_adam_free(pn_adam *a);
@@ -308,6 +310,10 @@ PN_API pn_status pn_adam_step(pn_adam *a);
 PN_API pn_real *pn_adam_moment1(pn_adam *a, const pn_tensor *t);
 PN_API pn_real *pn_adam_moment2(pn_adam *a, const pn_tensor *t);
 PN_API int64_t *pn_adam_steps(pn_adam *a, const pn_tensor *t);
+/* The average of parameter t; of no meaning before its first step. NULL: a keeps none. */
+PN_API pn_real *pn_adam_average(pn_adam *a, const pn_tensor *t);
+/* Averages and parameters change places, as far as steps were taken: to look through the averages, and back. */
+PN_API void pn_adam_swap_averages(pn_adam *a);
 
 #include "posenet/ops.h"
 #include "posenet/nn.h"

@@ -111,14 +111,16 @@ double pn_warm_up(double from, double to, double share) { return from * pow(to /
 pn_status pn_training_optimiser(pn_training *t, int part, double lr)
 {
     pn_model *m = t->model;
-    double beta1;
-    const pn_status status = pn_model_real(m, "beta1", &beta1);
+    double beta1, keep;
+    pn_status status = pn_model_real(m, "beta1", &beta1);
+    if (!status) status = pn_model_real(m, "ema", &keep);
     if (status) return status;
+    const pn_adam_opt opt = { .lr = lr, .beta1 = beta1, .beta2 = 0.999, .eps = 1e-8, .keep = part == 0 ? keep : 0 };
     t->lr[part] = lr;
     t->adam[part] = m->part[part].adam;
     if (t->adam[part])
         pn_adam_set_lr(t->adam[part], lr);
-    else if (!(t->adam[part] = pn_adam_new(m->part[part].params, (pn_adam_opt){ .lr = lr, .beta1 = beta1, .beta2 = 0.999, .eps = 1e-8 })))
+    else if (!(t->adam[part] = pn_adam_new(m->part[part].params, opt)))
         return pn_ctx_status(m->ctx);
     if (m->face->keeps_moments) m->part[part].adam = t->adam[part];
     return PN_OK;

@@ -90,7 +90,7 @@ pn_tensor *pn_terms_total(pn_graph *g, pn_tensor *const term[], const double wei
 double pn_warm_up(double from, double to, double share);
 /* Adam for part g at the rate asked for or, without one, of option `rate`; for part d (-1: it does not learn) ratio_g2d times that. */
 pn_status pn_training_optimisers(pn_training *t, const char *rate, int g, int d);
-/* Adam for one part, at the rate lr. */
+/* Adam for one part, at the rate lr; the generator's parameters are averaged as option `ema` says. */
 pn_status pn_training_optimiser(pn_training *t, int part, double lr);
 pn_status pn_training_finite(const pn_training *t, const char *loss, double v);    /* PN_ERR_NONFINITE and the loss' name */
 double pn_plan_scalar(const pn_plan *p, const pn_tensor *t);

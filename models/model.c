@@ -272,6 +272,8 @@ pn_status pn_model_load(pn_model *m, const pn_weights *weights)
     const int n = pn_model_parts(m, parts);
     const pn_status status = pn_weights_load(weights, parts[0].prefix, parts[0].params, PN_LOAD_EXACT, NULL);
     if (!status) pn_weights_report(weights, "the generator", parts, n, 1);
+    if (!status && strcmp(pn_model_get(m, "ema"), "0") != 0)
+        pn_weights_load_averages(weights, parts[0].prefix, parts[0].params);
     return status || !m->face->loaded ? status : m->face->loaded(m, weights);
 }
 
@@ -369,6 +371,13 @@ void pn_training_scale_lr(pn_training *t, double factor)
 {
     for (int i = 0; i < 4; i++)
         if (t->adam[i]) pn_adam_set_lr(t->adam[i], t->lr[i] * factor);
+}
+
+void pn_training_swap_averages(pn_training *t)
+{
+    pn_part parts[4];
+    for (int i = 0, n = pn_training_parts(t, parts); i < n; i++)
+        if (parts[i].adam) pn_adam_swap_averages(parts[i].adam);
 }
 
 size_t pn_training_bytes(const pn_training *t) { return t->bytes + pn_memory_bytes(t->memory); }

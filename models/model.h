@@ -67,7 +67,8 @@ PN_API const pn_model_choice *pn_model_stages(const pn_model *m);
 PN_API const char *const *pn_model_losses(const pn_model *m);
 /* Its sets of parameters: the generator first, with the prefix "", then the rest. returns how many; at most 4. */
 PN_API int pn_model_parts(const pn_model *m, pn_part parts[4]);
-/* The generator's parameters, exactly; and what else generation reads, as far as the file has it. */
+/* The generator's parameters, exactly, those averaged over training where the file has averages and option `ema` is not 0; and
+ * what else generation reads, as far as the file has it. */
 PN_API pn_status pn_model_load(pn_model *m, const pn_weights *weights);
 /* Begin training from trained weights: of each part what the file has and what fits. found[i]: of part i. A model that was
  * trained without saying for how long (no T/steps) counts as past its warm-up. */
@@ -138,6 +139,9 @@ PN_API int pn_training_losses(const pn_training *t, const char *names[PN_MAX_LOS
 PN_API pn_status pn_training_step(pn_training *t, const pn_model_input *in, double losses[PN_MAX_LOSSES]);
 /* From the next step on every network learns at its own rate times factor (0: not at all). */
 PN_API void pn_training_scale_lr(pn_training *t, double factor);
+/* The generator's parameters and their averages change places: before generating through the averages, and after. Does nothing
+ * where option `ema` is 0. */
+PN_API void pn_training_swap_averages(pn_training *t);
 PN_API size_t pn_training_bytes(const pn_training *t);          /* of all its plans, known before the first step */
 /* The model's parts with their optimisers, for checkpoints; and what the training itself must remember, as the frame before. */
 PN_API int pn_training_parts(const pn_training *t, pn_part parts[4]);

@@ -3,7 +3,7 @@
  * Both are safetensors files; weights may also be PyTorch's, as torch.save writes state dicts. A checkpoint holds
  * parameters, state, optimiser moments and whatever notes the program adds (step, data order, configuration), under these
  * names: the generator's tensors bare, as published; the others behind a prefix ("D/"); moments behind "adam.m/" and
- * "adam.v/", steps behind "adam.t/", each before the full name.
+ * "adam.v/", steps behind "adam.t/", averages behind "ema/", each before the full name.
  */
 #ifndef POSENET_TRAIN_H
 #define POSENET_TRAIN_H
@@ -47,6 +47,9 @@ typedef struct { int loaded, missing, mismatched; } pn_load_report;
  * PN_ERR_SHAPE (EXACT): the message lists the first three differences and nothing has changed.
  */
 PN_API pn_status pn_weights_load(const pn_weights *w, const char *prefix, pn_params *p, pn_load_mode mode, pn_load_report *report);
+
+/* Over them, the averages that the file has of p's parameters; what it has none of keeps its value. The log says how many. */
+PN_API void pn_weights_load_averages(const pn_weights *w, const char *prefix, pn_params *p);
 
 /**
  * Log what loading finds: for each of the first n_loaded parts how many tensors fit, which are missing and keep their values,

@@ -199,6 +199,17 @@ pn_status pn_weights_load(const pn_weights *w, const char *prefix, pn_params *p,
     return PN_OK;
 }
 
+static const char average_prefix[] = "ema/";
+
+void pn_weights_load_averages(const pn_weights *w, const char *prefix, pn_params *p)
+{
+    char averaged[PN_NAME_ROOM];
+    pn_load_report found;
+    snprintf(averaged, sizeof averaged, "%s%s", average_prefix, prefix);
+    pn_weights_load(w, averaged, p, PN_LOAD_PARTIAL, &found);
+    if (found.loaded) pn_ctx_log(w->ctx, PN_LOG_INFO, "%s: %d of them as averages over the training", w->file.name, found.loaded);
+}
+
 /* ---- What loading finds, told ------------------------------------------------------------------------------------------- */
 
 /* A few of many names: each while they are few, else the networks they belong to, that is the text before the first dot. */
@@ -265,6 +276,7 @@ static bool is_known(const char *name, const pn_part parts[], int n_parts)
 {
     char longer[512];
     if (strncmp(name, "adam.", 5) == 0 || strncmp(name, "state/", 6) == 0) return true;
+    if (strncmp(name, average_prefix, strlen(average_prefix)) == 0) return true;
     snprintf(longer, sizeof longer, "%s_orig", name);
     for (int i = 0; i < n_parts; i++) {
         const size_t n = strlen(parts[i].prefix);
@@ -320,8 +332,12 @@ static void add_part(item_list *l, const pn_part *part)
         const pn_real *moment[] = { pn_adam_moment1(part->adam, t), pn_adam_moment2(part->adam, t) };
         for (int m = 0; m < 2; m++)
             add_item(l, moment_prefix[m], part->prefix, t->name, (pn_st_item){ .shape = t->shape, .reals = moment[m] });
+        const int64_t *steps = pn_adam_steps(part->adam, t);
+        const pn_real *average = *steps ? pn_adam_average(part->adam, t) : t->data;
+        if (pn_adam_average(part->adam, t))
+            add_item(l, average_prefix, part->prefix, t->name, (pn_st_item){ .shape = t->shape, .reals = average });
         add_item(l, steps_prefix, part->prefix, t->name,
-                 (pn_st_item){ .shape = pn_shape1(1), .integers = pn_adam_steps(part->adam, t) });
+                 (pn_st_item){ .shape = pn_shape1(1), .integers = steps });
     }
 }
 
@@ -350,11 +366,12 @@ static pn_status check_moments(const pn_weights *w, const pn_part *part)
     for (int i = 0; part->adam && i < part->params->count; i++) {
         const pn_tensor *t = part->params->entry[i].tensor;
         if (t->kind != PN_TENSOR_PARAM) continue;
-        for (int m = 0; m < 2; m++) {
-            const pn_st_tensor *found = find_moment(w, moment_prefix[m], part->prefix, t);
+        const char *const kinds[] = { moment_prefix[0], moment_prefix[1], average_prefix };
+        for (int m = 0; m < (pn_adam_average(part->adam, t) ? 3 : 2); m++) {
+            const pn_st_tensor *found = find_moment(w, kinds[m], part->prefix, t);
             if (!found || !pn_shape_equal(found->shape, t->shape) || !find_moment(w, steps_prefix, part->prefix, t))
-                return pn_fail(w->ctx, PN_ERR_FORMAT, "%s has no optimiser moments for %s%s; it is a weight file, not a checkpoint "
-                               "of this stage: start from it with --init", w->file.name, part->prefix, t->name);
+                return pn_fail(w->ctx, PN_ERR_FORMAT, "%s has no optimiser moments%s for %s%s; it is a weight file, not a checkpoint "
+                               "of this stage: start from it with --init", w->file.name, m == 2 ? ", no averages" : "", part->prefix, t->name);
         }
     }
     return PN_OK;
@@ -369,6 +386,8 @@ static void load_moments(const pn_weights *w, const pn_part *part)
         const pn_st_tensor *v = find_moment(w, moment_prefix[1], part->prefix, t);
         pn_st_reals(m, 0, m->count, pn_adam_moment1(part->adam, t));
         pn_st_reals(v, 0, v->count, pn_adam_moment2(part->adam, t));
+        pn_real *average = pn_adam_average(part->adam, t);
+        if (average) pn_st_reals(find_moment(w, average_prefix, part->prefix, t), 0, v->count, average);
         pn_st_integers(find_moment(w, steps_prefix, part->prefix, t), 0, 1, pn_adam_steps(part->adam, t));
     }
 }

@@ -26,6 +26,7 @@ static const pn_model_option options[] = {
     { "boost_source", "0", "1: source features start k^2 times larger, which evens out attention's 1/k^2" },
     { "lr", "1e-4", "learning rate of the generator" },
     { "beta1", "0", "Adam's first decay; the second is 0.999" },
+    { "ema", "0", "what the generator's average over training keeps of itself in a step, as 0.999; 0: none is kept" },
     { "ratio_g2d", "0.1", "the discriminator's learning rate, as a share of the generator's" },
     { "lambda_l1", "5", "weight of mean |made - target|" },
     { "lambda_correctness", "5", "weight of sampling correctness in stage full" },

@@ -34,6 +34,7 @@ static const pn_model_option options[] = {
     { "lr", "1e-4", "learning rate of the generator" },
     { "lr_parsing", "2e-4", "learning rate of stage parsing" },
     { "beta1", "0.5", "Adam's first decay; the second is 0.999" },
+    { "ema", "0", "what the generator's average over training keeps of itself in a step, as 0.999; 0: none is kept" },
     { "ratio_g2d", "0.1", "the discriminator's learning rate, as a share of the generator's" },
     { "loss_ls", "1", "0: without the loss of local structure" },
     { "loss_code", "1", "0: without the loss of the graph's proposals" },

@@ -39,6 +39,7 @@ static const pn_model_option options[] = {
     { "tau_steps", "0", "steps over which it falls; 0: a quarter of the run, at most 20000" },
     { "lr", "2e-4", "learning rate of the generator" },
     { "beta1", "0.5", "Adam's first decay; the second is 0.999" },
+    { "ema", "0", "what the generator's average over training keeps of itself in a step, as 0.999; 0: none is kept" },
     { "ratio_g2d", "1", "the discriminators' learning rate, as a share of the generator's" },
     { "lambda_l1", "auto", "weight of mean |made - target|; auto: 1 with VGG19, 5 without" },
     { "lambda_perceptual", "1", "weight of the perceptual loss (relu1_2); with VGG19" },

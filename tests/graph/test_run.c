@@ -283,6 +283,39 @@ START_TEST(a_parameter_no_backward_reached_is_not_stepped)
 }
 END_TEST
 
+/* After steps 1, 2, 3 an average keeps 0, 1/11 and 1/6 of itself: less than 0.999, and less than 0.1 only at first. */
+START_TEST(averages_follow_the_steps_and_change_places_with_the_parameters)
+{
+    const double keep = _i ? 0.1 : 0.999, kept[] = { 0, 1 / 11., _i ? 0.1 : 1 / 6. };
+    net n = ready();
+    pn_adam *adam = pn_adam_new(n.params, (pn_adam_opt){ .lr = 0.1, .beta1 = 0.5, .beta2 = 0.999, .eps = 1e-8, .keep = keep });
+    double average[C * C * 9];
+    for (int s = 0; s < 3; s++) {
+        if (s) ck_assert_int_eq(pn_forward(n.plan), PN_OK);
+        backward_from(n.plan, n.y, s % 2 ? "other" : "dy");
+        ck_assert_int_eq(pn_adam_step(adam), PN_OK);
+        const pn_real *is = pn_adam_average(adam, n.w), *w = pn_param_data(n.w);
+        for (int i = 0; i < C * C * 9; i++) {
+            average[i] = s ? kept[s] * average[i] + (1 - kept[s]) * (double)w[i] : (double)w[i];
+            ck_assert(fabs((double)is[i] - average[i]) < 1e-6);
+        }
+    }
+    pn_real trained[C * C * 9], before[MAP], after[MAP];
+    memcpy(trained, pn_param_data(n.w), sizeof trained);
+    ck_assert_int_eq(pn_forward(n.plan), PN_OK);
+    ck_assert_int_eq(pn_get(n.plan, n.y, before), PN_OK);
+    pn_adam_swap_averages(adam);
+    for (int i = 0; i < C * C * 9; i++) ck_assert(fabs((double)pn_param_data(n.w)[i] - average[i]) < 1e-6);
+    ck_assert_int_eq(pn_forward(n.plan), PN_OK);        /* packed weights are remade */
+    ck_assert_int_eq(pn_get(n.plan, n.y, after), PN_OK);
+    ck_assert_mem_ne(before, after, sizeof after);
+    pn_adam_swap_averages(adam);
+    ck_assert_mem_eq(trained, pn_param_data(n.w), sizeof trained);
+    pn_adam_free(adam);
+    end(&n);
+}
+END_TEST
+
 START_TEST(a_nan_gradient_stops_the_step_and_changes_nothing)
 {
     net n = ready();
@@ -699,6 +732,7 @@ TCase *run_cases(void)
     tcase_add_test(tc, parameter_gradients_add_up_until_they_are_used);
     tcase_add_test(tc, what_is_not_learnt_gets_no_gradient_and_costs_no_backward);
     tcase_add_test(tc, a_parameter_no_backward_reached_is_not_stepped);
+    tcase_add_loop_test(tc, averages_follow_the_steps_and_change_places_with_the_parameters, 0, 2);
     tcase_add_test(tc, a_nan_gradient_stops_the_step_and_changes_nothing);
     tcase_add_test(tc, plans_of_the_same_parameters_see_each_step);
     tcase_add_test(tc, copies_chain_two_plans_into_one);

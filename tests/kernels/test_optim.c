@@ -40,7 +40,7 @@ static void expect_same(const pn_guard *is, const pn_guard *should, ptrdiff_t co
 }
 
 /* Of a first moment that is the gradient, too; every sixteenth count ends and begins at a line of the cache. */
-START_TEST(adam_steps_alike_on_every_isa)
+START_TEST(adam_and_averages_are_alike_on_every_isa)
 {
     const double beta1 = _i ? 0 : 0.9;
     pn_isa isas[PN_ISA_NEON + 1];
@@ -54,6 +54,11 @@ START_TEST(adam_steps_alike_on_every_isa)
             expect_same(&is.w, &should.w, count);
             expect_same(&is.m, &should.m, count);
             expect_same(&is.v, &should.v, count);
+            pn_guard average = pn_guard_copy(should.v.memory, count);
+            pn_kernels_for(PN_ISA_REF).optim.average(NULL, average.memory, should.w.memory, 0.9, count);
+            pn_kernels_for(isas[i]).optim.average(NULL, is.v.memory, is.w.memory, 0.9, count);
+            expect_same(&is.v, &average, count);
+            pn_guard_free(&average);
             free_arrays(&is);
         }
         free_arrays(&should);
@@ -112,7 +117,7 @@ END_TEST
 TCase *optim_cases(void)
 {
     TCase *tc = tcase_create("optim");
-    tcase_add_loop_test(tc, adam_steps_alike_on_every_isa, 0, 2);
+    tcase_add_loop_test(tc, adam_and_averages_are_alike_on_every_isa, 0, 2);
     tcase_add_test(tc, a_nan_or_infinity_anywhere_is_found);
     tcase_add_test(tc, a_nan_is_found_whichever_thread_meets_it);
     return tc;

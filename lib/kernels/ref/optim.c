@@ -14,6 +14,12 @@ static void adam(pn_pool *pool, pn_real *w, pn_real *m, pn_real *v, const pn_rea
     }
 }
 
+static void average(pn_pool *pool, pn_real *a, const pn_real *w, double keep, ptrdiff_t count)
+{
+    (void)pool;
+    for (ptrdiff_t i = 0; i < count; i++) a[i] = (pn_real)((double)a[i] + (1 - keep) * ((double)w[i] - (double)a[i]));
+}
+
 static bool finite(pn_pool *pool, const pn_real *g, ptrdiff_t count)
 {
     (void)pool;
@@ -22,4 +28,4 @@ static bool finite(pn_pool *pool, const pn_real *g, ptrdiff_t count)
     return true;
 }
 
-void pn_ref_add_optim(pn_kernels *k) { k->optim = (pn_optim_kernels){ .adam = adam, .finite = finite }; }
+void pn_ref_add_optim(pn_kernels *k) { k->optim = (pn_optim_kernels){ .adam = adam, .average = average, .finite = finite }; }

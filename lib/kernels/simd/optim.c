@@ -75,6 +75,30 @@ static void adam(pn_pool *pool, float *w, float *m, float *v, const float *g, pn
     pn_parallel(pool, pn_chunks(count), adam_item, &j);
 }
 
+typedef struct { float *a; const float *w; float rest; ptrdiff_t count; } averaging;
+
+static void average_item(void *arg, ptrdiff_t chunk, int worker)
+{
+    (void)worker;
+    const averaging *j = arg;
+    const ptrdiff_t to = pn_smaller((chunk + 1) * PN_CHUNK, j->count);
+    ptrdiff_t i = chunk * PN_CHUNK;
+    for (; i + VLEN <= to; i += VLEN) {
+        const vec a = vec_load(j->a + i);
+        vec_store(j->a + i, a + j->rest * (vec_load(j->w + i) - a));
+    }
+    const ptrdiff_t some = to - i;
+    if (!some) return;
+    const vec a = vec_load_some(j->a + i, some);
+    vec_store_some(j->a + i, a + j->rest * (vec_load_some(j->w + i, some) - a), some);
+}
+
+static void average(pn_pool *pool, float *a, const float *w, double keep, ptrdiff_t count)
+{
+    averaging j = { a, w, (float)(1 - keep), count };
+    pn_parallel(pool, pn_chunks(count), average_item, &j);
+}
+
 typedef struct { const float *g; ptrdiff_t count; atomic_bool bad; } search;
 
 /* x - x is 0 for numbers and NaN for NaN and infinities; sums of it stay 0 only for numbers. */
@@ -106,5 +130,6 @@ static bool finite(pn_pool *pool, const float *g, ptrdiff_t count)
 void PN_SIMD(pn_simd_optim)(pn_kernels *k)
 {
     k->optim.adam = adam;
+    k->optim.average = average;
     k->optim.finite = finite;
 }
