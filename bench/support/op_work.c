@@ -153,6 +153,7 @@ static pn_status once(bench_work *base, bench_timer *timer)
     refresh_parameters(w);
     forward(w, w->pass == PN_BENCH_TRAIN ? timer : NULL);
     const pn_status status = pn_set_grad(w->plan, w->bench.out, w->gradient);
+    pn_plan_place_gradients(w->plan);
     if (!status) run_steps(w, w->plan->backward, w->plan->n_backward, timer);
     return status;
 }

@@ -257,6 +257,7 @@ void pn_memory_take(pn_plan *p);                /* its turn */
 const pn_tensor *pn_memory_waiting(const pn_plan *p);
 void pn_plan_resolve(pn_plan *p);               /* place.c: pointers into the arenas */
 uint8_t *pn_buffer_at(const pn_plan *p, int buffer);
+void pn_plan_place_gradients(pn_plan *p);       /* run.c: of parameters, before a backward */
 
 /* What the passes above build with; -1 or NULL: no memory. */
 int pn_plan_add_value(pn_plan *p, pn_tensor *t, pn_shape shape, int block);

@@ -271,7 +271,7 @@ static void mark_written(const pn_plan *p, const pn_step *step)
 }
 
 /* A gradient that waits for the optimiser step stays where it is, and is added to. */
-static void place_gradients(pn_plan *p)
+void pn_plan_place_gradients(pn_plan *p)
 {
     for (int i = 0; i < p->n_values; i++) {
         const pn_value *v = &p->values[i];
@@ -390,7 +390,7 @@ pn_status pn_backward(pn_plan *p)
                                                   : "there was no forward");
     const unsigned mode = pn_denormals_flush();
     pn_memory_take(p);
-    place_gradients(p);
+    pn_plan_place_gradients(p);
     seed(p);
     pn_run r = p->run;
     run_steps(&r, p->backward, p->n_backward);
