@@ -3,6 +3,7 @@
 
 static const pn_conv_opt same3_opt = { .pad = { 1, 1 } }, same7_opt = { .pad = { 3, 3 } };
 static const pn_conv_opt halve4_opt = { .stride = { 2, 2 }, .pad = { 1, 1 } };
+static const pn_conv_opt halve3_opt = { .stride = { 2, 2 }, .pad = { 1, 1 } };
 static const pn_conv_opt mirror3_opt = { .pad = { 1, 1 }, .border = PN_BORDER_REFLECT };
 static const pn_conv_opt attend5_opt = { .pad = { 2, 2 }, .border = PN_BORDER_REPLICATE };
 
@@ -16,6 +17,7 @@ static void conv(pn_bench *b, const pn_conv_opt *opt)
 static void same3(pn_bench *b) { conv(b, &same3_opt); }
 static void same7(pn_bench *b) { conv(b, &same7_opt); }
 static void halve4(pn_bench *b) { conv(b, &halve4_opt); }
+static void halve3(pn_bench *b) { conv(b, &halve3_opt); }
 static void mirror3(pn_bench *b) { conv(b, &mirror3_opt); }
 static void attend5(pn_bench *b) { conv(b, &attend5_opt); }
 static void point(pn_bench *b) { conv(b, NULL); }
@@ -54,6 +56,10 @@ const pn_bench_case bench_conv2d[] = {
     { "conv2d/3x3/1x64x256x256/3", mirror3, CONV(1, 64, 256, 3, 3) }, /* GFLA's outconv */
     { "conv2d/7x7/1x64x256x256/3", same7, CONV(1, 64, 256, 3, 7) },
     { "conv2d/7x7/1x3x256x256/64", same7, CONV(1, 3, 256, 64, 7) },
+    { "conv2d/7x7/1x21x256x176/64", same7, CONV_OF(1, 21, 256, 176, 64, 7) }, /* first of RSA-GAN's critics, */
+    { "conv2d/7x7/1x6x256x176/64", same7, CONV_OF(1, 6, 256, 176, 64, 7) },
+    { "conv2d/3x3s2/1x64x256x176/128", halve3, CONV_OF(1, 64, 256, 176, 128, 3) }, /* ... and their next */
+    { "conv2d/3x3s2/1x128x128x88/256", halve3, CONV_OF(1, 128, 128, 88, 256, 3) },
     { "conv2d/4x4s2/1x39x256x256/32", halve4, CONV(1, 39, 256, 32, 4) }, /* first of GFLA's flow estimator */
     { "conv2d/4x4s2/1x64x128x128/128", halve4, CONV(1, 64, 128, 128, 4) },
     { "conv2d/4x4s2/1x128x64x64/256", halve4, CONV(1, 128, 64, 256, 4) },

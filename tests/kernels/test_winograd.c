@@ -2,7 +2,7 @@
 #include "support/convolution.h"
 
 /* Maps around multiples of a tile; channels around a block and around a slot; blocks of several images and images of
- * several blocks; every border; two to five taps, phases of the sources and of the results. */
+ * several blocks; every border; two to five taps and seven, phases of the sources and of the results. */
 static const pn_conv_dims cases[] = {
     { .x = MAP(1, 64, 16, 16), .y = MAP(1, 64, 16, 16), SAME(3, 1), .groups = 1 },
     { .x = MAP(3, 33, 9, 13), .y = MAP(3, 70, 9, 13), SAME(3, 1), .groups = 1, .border = PN_BORDER_REFLECT },
@@ -24,21 +24,24 @@ static const pn_conv_dims cases[] = {
     { .x = MAP(1, 64, 78, 77), .y = MAP(1, 150, 39, 39), HALVE(3), .groups = 1 },
     { .x = MAP(1, 40, 32, 30), .y = MAP(1, 50, 16, 15), .kernel = { 5, 5 }, .stride = { 2, 2 }, .pad = { 2, 2 },
       .dilation = { 1, 1 }, .groups = 1 },
+    { .x = MAP(2, 21, 17, 20), .y = MAP(2, 64, 17, 20), SAME(7, 3), .groups = 1 },      /* filters in four pieces */
+    { .x = MAP(1, 64, 26, 33), .y = MAP(1, 33, 26, 33), SAME(7, 3), .groups = 1, .border = PN_BORDER_REFLECT },
+    { .x = MAP(1, 35, 22, 30), .y = MAP(1, 70, 16, 24), SAME(7, 0), .groups = 1 },
     { .x = MAP(1, 66, 32, 22), .y = MAP(1, 66, 16, 11), HALVE(4), .groups = 1 },        /* tiles of four, from here on */
     { .x = MAP(1, 128, 32, 32), .y = MAP(1, 128, 64, 64), HALVE(3), .groups = 1, .transposed = true },
     { .x = MAP(1, 256, 32, 32), .y = MAP(1, 128, 64, 64), HALVE(3), .groups = 1, .transposed = true },
 };
 enum { CASES = sizeof cases / sizeof *cases, FOURS = CASES - 3 };
 
-/* Tiles of eight, which 5x5 filters take, have larger powers in their transforms: 4.2e-6 rms and 4.6e-5 at most,
+/* Tiles of eight, which 5x5 and 7x7 filters take, have larger powers in their transforms: 4.2e-6 rms and 4.6e-5 at most,
  * without fused multiply-adds. */
-static double loss(const pn_conv_dims *d) { return d->kernel[0] == 5 && d->stride[0] == 1 ? 2.5 : 1; }
+static double loss(const pn_conv_dims *d) { return d->kernel[0] >= 5 && d->stride[0] == 1 ? 2.5 : 1; }
 
 /* Relative to the signal's rms. Measured: 1.4e-6 rms and 1.7e-5 at most up to 128 channels; a sum of C products one after
- * another loses digits as sqrt(C), and phases of a source are channels like others: 2.3e-6 and 3.9e-5 with 512. */
+ * another loses digits as sqrt(C), and phases of a source and pieces of a filter are channels like others: 2.3e-6 and 3.9e-5 with 512. */
 static double growth(const pn_conv_dims *d, ptrdiff_t channels)
 {
-    const ptrdiff_t products = channels * d->stride[0] * d->stride[1];
+    const ptrdiff_t pieces = d->kernel[0] == 7 ? 4 : 1, products = channels * d->stride[0] * d->stride[1] * pieces;
     return (products > 128 ? sqrt((double)products / 128) : 1) * loss(d);
 }
 static double most_error(const pn_conv_dims *d, ptrdiff_t channels) { return 1.5 * PN_TOL_SUM * growth(d, channels); }

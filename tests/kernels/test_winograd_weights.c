@@ -10,7 +10,7 @@
 #define TOL_RMS 2e-6
 #define TOL_MAX 2e-5
 
-/* Sizes around whole tiles (4 results of 3x3, 2 of 5x5, 5 of 4x4), channels around blocks and slots, one run of tiles,
+/* Sizes around whole tiles (4 results of 3x3, 2 of 5x5, 5 of 4x4, 3 of 7x7), channels around blocks and slots, one run of tiles,
  * several runs, several chunks (257 tiles and more), few, several images, borders of every kind, none, and wide ones. */
 static const pn_conv_dims cases[] = {
     { .x = MAP(1, 64, 16, 16), .y = MAP(1, 64, 16, 16), TAPS(3, 1) },
@@ -29,6 +29,9 @@ static const pn_conv_dims cases[] = {
     { .x = MAP(1, 34, 17, 14), .y = MAP(1, 50, 17, 14), TAPS(5, 2) },
     { .x = MAP(2, 20, 9, 13), .y = MAP(2, 65, 9, 13), TAPS(5, 2), .border = PN_BORDER_REFLECT },
     { .x = MAP(1, 18, 25, 24), .y = MAP(1, 17, 21, 20), TAPS(5, 0) },
+    { .x = MAP(1, 21, 20, 19), .y = MAP(1, 64, 20, 19), TAPS(7, 3) },
+    { .x = MAP(2, 33, 15, 51), .y = MAP(2, 18, 15, 51), TAPS(7, 3), .border = PN_BORDER_REFLECT },
+    { .x = MAP(1, 48, 28, 23), .y = MAP(1, 70, 22, 17), TAPS(7, 0), .border = PN_BORDER_REPLICATE },
     { .x = MAP(1, 20, 43, 60), .y = MAP(1, 70, 21, 30), HALVE(4, 1) },
     { .x = MAP(2, 33, 40, 50), .y = MAP(2, 18, 20, 25), HALVE(4, 1), .border = PN_BORDER_REFLECT },
     { .x = MAP(1, 17, 42, 41), .y = MAP(1, 16, 20, 19), HALVE(4, 0) },

@@ -3,14 +3,16 @@
  * A worker transforms the sources of a block of tiles, all input channels of it; then, for each slot of result
  * channels, 16, 36 or 64 small matrix products (by the direct kernel's innermost loop, tiles taking the place of pixels) and the
  * transform back. V and the products of one slot stay near L2, and a panel of weights is read once per block. Phases of
- * a strided source are further input channels; phases of an adjoint's results are further slots.
+ * a strided source are further input channels; phases of an adjoint's results are further slots. A filter of 7 taps is two
+ * of 4 (the last of which is 0), so four of 4x4, each of which reads its own pixels: further input channels too.
  *
- * 3x3 takes 36 products where the direct convolution has 144, 5x5 64 for 400, 4x4 of stride 2 144 for 400, 3x3 of stride 2
- * 121 for 225. Of 64 channels at 256 x 256 the products are two thirds of the time, of 256 channels seven eighths.
+ * 3x3 takes 36 products where the direct convolution has 144, 5x5 64 for 400, 7x7 256 for 1225, 4x4 of stride 2 144 for 400,
+ * 3x3 of stride 2 121 for 225. Of 64 channels at 256 x 256 the products are two thirds of the time, of 256 channels seven eighths.
  */
 #include "kernels/simd/winograd.h"
 
-enum { NEAR_L2 = 900 << 10, LEAST_TILES = 24, MOST_TILES = 96, PIECE = 6, LEAST_ITEMS = 8, FEW_ITEMS = 4, LINE = 16 };
+enum { NEAR_L2 = 900 << 10, LEAST_TILES = 24, MOST_TILES = 96, PIECE = 6, LEAST_ITEMS = 8, FEW_ITEMS = 4, LINE = 16,
+       LONG_FILTER = 7 };
 
 typedef struct {
     const conv_pass *p;
@@ -26,6 +28,9 @@ typedef struct {
 /* ---- Cutting ----------------------------------------------------------------------------------------------------- */
 
 static ptrdiff_t axis_taps(const conv_axis *a) { return conv_ceil(a->kernel, a->adjoint ? a->stride : a->step); }
+
+/* Pieces of a filter that no tile takes whole. */
+static ptrdiff_t pieces_of(const conv_axis *a) { return a->stride == 1 && a->kernel == LONG_FILTER ? 2 : 1; }
 
 static void cut_blocks(wino_plan *w, ptrdiff_t images)
 {
@@ -51,7 +56,7 @@ static ptrdiff_t products_of(const conv_pass *p, const wino_plan *w)
     ptrdiff_t products = 1;
     for (int i = 0; i < 2; i++) {
         const ptrdiff_t phases = axis[i]->phases * axis[i]->step;
-        ptrdiff_t points = phases * w->tile;
+        ptrdiff_t points = phases * pieces_of(axis[i]) * w->tile;
         for (ptrdiff_t f = 0; f < phases && (axis[i]->adjoint || w->by_phase); f++) points -= lacks_tap(axis[i], f);
         products *= points;
     }
@@ -61,8 +66,10 @@ static ptrdiff_t products_of(const conv_pass *p, const wino_plan *w)
 wino_plan PN_SIMD(pn_wino_cut)(const conv_pass *p, ptrdiff_t tile)
 {
     const conv_axis *rows = &p->rows, *cols = &p->cols;
-    wino_plan w = { .tile = tile, .points = tile * tile, .taps = axis_taps(rows),
-                    .in_phases = rows->step * cols->step, .out_phases = rows->phases * cols->phases };
+    const ptrdiff_t pieces = pieces_of(rows), taps = conv_ceil(axis_taps(rows), pieces);
+    wino_plan w = { .tile = tile, .points = tile * tile, .taps = taps, .reach = pieces > 1 ? taps : 1,
+                    .in_across = cols->step * pieces, .out_phases = rows->phases * cols->phases };
+    w.in_phases = rows->step * pieces * w.in_across;
     w.results = tile + 1 - w.taps;
     w.by_phase = rows->step == 2 && cols->step == 2 && (lacks_tap(rows, 1) || lacks_tap(cols, 1))
               && p->in_c % PN_BLOCK == 0 && conv_sources(p) == 1;
@@ -126,6 +133,7 @@ static bool worth(const conv_pass *p, const wino_plan *w)
 wino_plan PN_SIMD(pn_wino_plan)(const conv_pass *p)
 {
     const wino_plan six = PN_SIMD(pn_wino_cut)(p, WINO_SIX);
+    if (six.reach > 1) return PN_SIMD(pn_wino_cut)(p, WINO_EIGHT);
     if (six.taps == 4) return six;
     const wino_plan other = PN_SIMD(pn_wino_cut)(p, six.taps == LARGE_FILTER ? WINO_EIGHT : WINO_FOUR);
     return cost(p, &other) < cost(p, &six) ? other : six;
@@ -134,9 +142,9 @@ wino_plan PN_SIMD(pn_wino_plan)(const conv_pass *p)
 bool PN_SIMD(pn_wino_pays)(const conv_pass *p)
 {
     const conv_axis *rows = &p->rows, *cols = &p->cols;
-    const ptrdiff_t r = axis_taps(rows);
+    const ptrdiff_t r = conv_ceil(axis_taps(rows), pieces_of(rows));
     if (p->groups > 1 || p->depth || p->thin || rows->dilation > 1 || cols->dilation > 1) return false;
-    if (r != axis_taps(cols) || r < 2 || r > WINO_SIX - 1 || rows->to <= rows->from || cols->to <= cols->from) return false;
+    if (axis_taps(rows) != axis_taps(cols) || pieces_of(rows) != pieces_of(cols) || r < 2 || r > WINO_SIX - 1 || rows->to <= rows->from || cols->to <= cols->from) return false;
     if (p->taps > MOST_TAPS) return false;
     const wino_plan w = PN_SIMD(pn_wino_plan)(p);
     return worth(p, &w);

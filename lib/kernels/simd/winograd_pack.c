@@ -34,9 +34,11 @@ static void turn(float *to, const float *w, ptrdiff_t stride, ptrdiff_t count, p
 }
 
 /* The tap of an axis that is number u of the correlation between an input phase and a result phase; -1: none. */
-static ptrdiff_t tap_of(const conv_axis *a, ptrdiff_t taps, ptrdiff_t in_phase, ptrdiff_t out_phase, ptrdiff_t u)
+typedef struct { ptrdiff_t in, out; } phases;
+static ptrdiff_t tap_of(const conv_axis *a, const wino_plan *w, phases f, ptrdiff_t u)
 {
-    const ptrdiff_t tap = a->adjoint ? (taps - 1 - u) * a->stride + out_phase : u * a->step + in_phase;
+    const ptrdiff_t at = u * a->step + f.in * w->reach, last = w->reach > 1 ? a->kernel - 1 : w->taps - 1;
+    const ptrdiff_t tap = a->adjoint ? (last - at) * a->stride + f.out : at;
     return tap < a->kernel ? tap : -1;
 }
 
@@ -61,7 +63,8 @@ CONV_INLINE void transform(float *to, ptrdiff_t panel, const float *const *taps,
 
 CONV_INLINE void transform_of(float *to, ptrdiff_t panel, const float *const *taps, const wino_plan *w, const way out)
 {
-    if (w->tile == WINO_EIGHT) transform(to, panel, taps, 5, WINO_EIGHT, out);
+    if (w->tile == WINO_EIGHT && w->taps == 4) transform(to, panel, taps, 4, WINO_EIGHT, out);
+    else if (w->tile == WINO_EIGHT) transform(to, panel, taps, 5, WINO_EIGHT, out);
     else if (w->tile == WINO_FOUR && w->taps == 2) transform(to, panel, taps, 2, WINO_FOUR, out);
     else if (w->tile == WINO_FOUR) transform(to, panel, taps, 3, WINO_FOUR, out);
     else switch (w->taps) {
@@ -87,10 +90,11 @@ static void find_taps(const float **taps, const job *j, const float *filter, ptr
 {
     static const float none[PN_BLOCK];
     const conv_axis *rows = &j->p->rows, *cols = &j->p->cols;
-    const ptrdiff_t r = j->plan->taps;
+    const wino_plan *w = j->plan;
+    const ptrdiff_t r = w->taps;
     for (ptrdiff_t i = 0; i < r * r; i++) {
-        const ptrdiff_t a = tap_of(rows, r, in_phase / cols->step, out_phase / cols->phases, i / r);
-        const ptrdiff_t b = tap_of(cols, r, in_phase % cols->step, out_phase % cols->phases, i % r);
+        const ptrdiff_t a = tap_of(rows, w, (phases){ in_phase / w->in_across, out_phase / cols->phases }, i / r);
+        const ptrdiff_t b = tap_of(cols, w, (phases){ in_phase % w->in_across, out_phase % cols->phases }, i % r);
         taps[i] = a < 0 || b < 0 ? none : filter + (a * cols->kernel + b) * PN_BLOCK;
     }
 }

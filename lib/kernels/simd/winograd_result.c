@@ -97,7 +97,8 @@ CONV_INLINE void partly(const lanes *l, ptrdiff_t plane, const window *in, const
 
 static void write_whole(const lanes *l, ptrdiff_t plane, const wino_plan *w)
 {
-    if (w->tile == WINO_EIGHT) whole(l, plane, 4, WINO_EIGHT);
+    if (w->tile == WINO_EIGHT && w->results == 5) whole(l, plane, 5, WINO_EIGHT);
+    else if (w->tile == WINO_EIGHT) whole(l, plane, 4, WINO_EIGHT);
     else if (w->tile == WINO_FOUR && w->results == 2) whole(l, plane, 2, WINO_FOUR);
     else if (w->tile == WINO_FOUR) whole(l, plane, 3, WINO_FOUR);
     else switch (w->results) {
@@ -110,7 +111,8 @@ static void write_whole(const lanes *l, ptrdiff_t plane, const wino_plan *w)
 
 static void write_partly(const lanes *l, ptrdiff_t plane, const wino_plan *w, const window *in)
 {
-    if (w->tile == WINO_EIGHT) partly(l, plane, in, 4, WINO_EIGHT);
+    if (w->tile == WINO_EIGHT && w->results == 5) partly(l, plane, in, 5, WINO_EIGHT);
+    else if (w->tile == WINO_EIGHT) partly(l, plane, in, 4, WINO_EIGHT);
     else if (w->tile == WINO_FOUR && w->results == 2) partly(l, plane, in, 2, WINO_FOUR);
     else if (w->tile == WINO_FOUR) partly(l, plane, in, 3, WINO_FOUR);
     else switch (w->results) {

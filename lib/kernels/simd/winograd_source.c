@@ -104,7 +104,8 @@ void PN_SIMD(pn_wino_sources)(float *v, const conv_pass *p, const wino_plan *w, 
     const ptrdiff_t image = p->in.h * p->in.w * PN_BLOCK, across = p->cols.step;
     for (ptrdiff_t i = 0; i < w->pairs; i++) {
         const ptrdiff_t b = i / w->in_phases, phase = i % w->in_phases, pair = wino_pair(p, w, b, phase);
-        const ptrdiff_t top = p->rows.low + phase / across, left = p->cols.low + phase % across;
+        const ptrdiff_t top = p->rows.low + phase / w->in_across * w->reach;
+        const ptrdiff_t left = p->cols.low + phase % w->in_across * w->reach;
         ptrdiff_t n = block.n, ty = block.first / w->across, tx = block.first % w->across;
         passage t = { .to = v + pair * w->tiles * PN_BLOCK, .plane = w->v_plane };
         for (ptrdiff_t k = 0; k < block.count; k++, t.to += PN_BLOCK) {

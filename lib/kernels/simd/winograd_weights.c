@@ -1,10 +1,11 @@
-/* simd/winograd_weights.c - gradient of the weights by minimal filtering: 3x3 and 5x5 of stride 1, 4x4 of stride 2
+/* simd/winograd_weights.c - gradient of the weights by minimal filtering: 3x3, 5x5 and 7x7 of stride 1, 4x4 of stride 2
  *
  * Tiles of 6 x 6 source pixels and m x m gradients of results (m = 4 for 3x3, 2 for 5x5) are transformed; at each of
  * the 36 points the gradient is then an outer product of channels, summed over tiles, and goes back to taps only at
  * the end: 36 multiplications for 144 (3x3) or 100 (5x5), of which the transforms eat a part. A 4x4 of stride 2 is four
- * 2x2 of stride 1, each from one phase of the source's rows and columns: 4 x 36 for 400, m = 5. A source is a block of
- * 16 channels of one phase.
+ * 2x2 of stride 1, each from one phase of the source's rows and columns: 4 x 36 for 400, m = 5. A 7x7 is four pieces of 4x4,
+ * each with pixels of its own: 4 x 36 for 441, m = 3; their eighth taps are dropped. A source is a block of 16 channels of
+ * one phase, or for one piece.
  *
  * Blocking. An item is a product of at most 4 sources by 64 channels; its 36 x 64 x 64 sums (590 KB) and the
  * transformed tiles would not share L2. Rows 0 and 5, 1 and 2, 3 and 4 of a transform share their halves and nothing
@@ -29,13 +30,14 @@ enum {
     SIDE = 4,                       /* blocks of 16 channels of either side in a product: its sums stay in L2 */
     WINO = WINO_SIX, THIRDS = 3, POINTS = WINO * WINO / THIRDS,
     LEAST_ITEMS = 8, LEAST_TILES = 256,             /* of a chunk */
-    MOST_STEP = 2, LINE = 16,
+    MOST_STEP = 2, LINE = 16, LONG_FILTER = 7,
 };
 
 typedef struct {
     conv_pass wide, tall;           /* the ordinary forward; and its result's map */
     ptrdiff_t results, taps;        /* per axis: of a tile, of the filter of a phase */
-    ptrdiff_t step, phases;         /* pixels from one to the next of a phase; phases of a map */
+    ptrdiff_t step, phases;         /* pixels from one to the next of a phase; phases of a map, or pieces of a filter */
+    ptrdiff_t beside, reach;        /* phases of an axis; pixels, and taps, from one to the next */
     ptrdiff_t down, across, tiles;  /* tiles of an image; of all images */
     ptrdiff_t casts, vectors;       /* items: of SIDE sources (block, phase) of the wide map, blocks of the tall one */
     ptrdiff_t pieces;               /* of SIDE blocks of the tall map, that share a transform of sources */
@@ -69,8 +71,11 @@ static ptrdiff_t products(const shape *s) { return s->casts * s->vectors; }
 
 static shape shape_of(pn_conv_dims d)
 {
-    shape s = { .step = d.stride[0], .phases = d.stride[0] * d.stride[0] };
-    s.taps = d.kernel[0] / s.step;
+    const bool in_pieces = d.kernel[0] == LONG_FILTER;
+    shape s = { .step = d.stride[0], .beside = in_pieces ? 2 : d.stride[0] };
+    s.phases = s.beside * s.beside;
+    s.taps = conv_ceil(d.kernel[0], s.beside);
+    s.reach = in_pieces ? s.taps : 1;
     s.results = WINO + 1 - s.taps;
     PN_SIMD(pn_conv_weight_passes)(d, &s.wide, &s.tall);
     const conv_pass *p = &s.wide;
@@ -109,17 +114,19 @@ size_t PN_SIMD(pn_wino_weights_bytes)(pn_conv_dims d, int threads)
  *   3x3   64 channels at 128: 2.8, 2.8   512 at 16: 2.1, 2.2   512 at 8: 1.1, 1.2
  *   4x4, stride 2, 64 channels to 32: 1.5, 1.65   256 to 16: 0.9, 1.0   512 to 8: 0.5, 0.6
  *
- * With fewer than 16 channels on either side transforms work for lanes that are not there (16 -> 16 at 128: 2.2). A 3x3
- * of stride 2, as four phases of 2x2, gains 6 to 9 %: left to the direct gradient. */
-enum { LEAST_CHANNELS = 16, TILE_COST = WINO * WINO * 14 / 10, TAPS_COST = 6 * TILE_COST };
+ * With fewer than 16 channels on either side transforms work for lanes that are not there (16 -> 16 at 128: 2.2). A 7x7
+ * from 21 to 64 channels of 256x176 gains 2.0, from 6 1.5, from 3 1.05. A 3x3 of stride 2, as four phases of 2x2, gains 6
+ * to 9 %: left to the direct gradient. */
+enum { LEAST_CHANNELS = 16, LEAST_IN_PIECES = 6, TILE_COST = WINO * WINO * 14 / 10, TAPS_COST = 6 * TILE_COST };
 
 bool PN_SIMD(pn_wino_weights_pays)(const pn_conv_dims *d)
 {
     for (int i = 0; i < 2; i++)
         if (d->kernel[i] != d->kernel[0] || d->stride[i] != d->stride[0] || d->dilation[i] != 1) return false;
     const ptrdiff_t k = d->kernel[0], stride = d->stride[0];
-    if (d->groups != 1 || !(stride == 1 ? k == 3 || k == 5 : stride == 2 && k == 4)) return false;
-    if (d->x.c < LEAST_CHANNELS || d->y.c < LEAST_CHANNELS) return false;
+    if (d->groups != 1 || !(stride == 1 ? k == 3 || k == 5 || k == LONG_FILTER : stride == 2 && k == 4)) return false;
+    const bool in_pieces = k == LONG_FILTER && !d->transposed;
+    if (d->x.c < (in_pieces ? LEAST_IN_PIECES : LEAST_CHANNELS) || d->y.c < LEAST_CHANNELS) return false;
     const shape s = shape_of(*d);
     return s.phases * (s.tiles * TILE_COST + TAPS_COST) < s.wide.out.n * s.wide.out.h * s.wide.out.w * k * k;
 }
@@ -238,9 +245,11 @@ CONV_INLINE void wide_switch(const passage *t, int third, const int m, const boo
 }
 OUT_OF_LINE void wide_four(const passage *t, int third) { wide_switch(t, third, 4, false, 1); }
 OUT_OF_LINE void wide_two(const passage *t, int third) { wide_switch(t, third, 2, false, 1); }
+OUT_OF_LINE void wide_three(const passage *t, int third) { wide_switch(t, third, 3, false, 1); }
 OUT_OF_LINE void wide_five(const passage *t, int third) { wide_switch(t, third, 5, false, 2); }
 OUT_OF_LINE void wide_four_scaled(const passage *t, int third) { wide_switch(t, third, 4, true, 1); }
 OUT_OF_LINE void wide_two_scaled(const passage *t, int third) { wide_switch(t, third, 2, true, 1); }
+OUT_OF_LINE void wide_three_scaled(const passage *t, int third) { wide_switch(t, third, 3, true, 1); }
 OUT_OF_LINE void wide_five_scaled(const passage *t, int third) { wide_switch(t, third, 5, true, 2); }
 
 static void wide_stretch(const passage *t, int third, ptrdiff_t results)
@@ -248,6 +257,7 @@ static void wide_stretch(const passage *t, int third, ptrdiff_t results)
     switch (results) {
     case 4: (t->r.scale ? wide_four_scaled : wide_four)(t, third); break;
     case 2: (t->r.scale ? wide_two_scaled : wide_two)(t, third); break;
+    case 3: (t->r.scale ? wide_three_scaled : wide_three)(t, third); break;
     default: (t->r.scale ? wide_five_scaled : wide_five)(t, third); break;
     }
 }
@@ -262,6 +272,7 @@ CONV_INLINE void tall_switch(const passage *t, int third, const int m)
 }
 OUT_OF_LINE void tall_four(const passage *t, int third) { tall_switch(t, third, 4); }
 OUT_OF_LINE void tall_two(const passage *t, int third) { tall_switch(t, third, 2); }
+OUT_OF_LINE void tall_three(const passage *t, int third) { tall_switch(t, third, 3); }
 OUT_OF_LINE void tall_five(const passage *t, int third) { tall_switch(t, third, 5); }
 
 CONV_INLINE void copy_pixel(float *to, const float *from, const reading *r)
@@ -312,8 +323,8 @@ static void wide_points(const job *j, float *to, conv_span sources, const place 
     for (ptrdiff_t k = sources.from; k < sources.to; k++)
         for (ptrdiff_t i = 0, next; i < count; i = next) {
             const ptrdiff_t at = tile[i].n * all + k / phases, phase = k % phases;
-            const ptrdiff_t row = tile[i].row * step + p->rows.low + phase / step;
-            const ptrdiff_t col = tile[i].col * step + p->cols.low + phase % step;
+            const ptrdiff_t row = tile[i].row * step + p->rows.low + phase / j->s.beside * j->s.reach;
+            const ptrdiff_t col = tile[i].col * step + p->cols.low + phase % j->s.beside * j->s.reach;
             const float *map = j->wide + at * p->in.h * p->in.w * PN_BLOCK;
             passage t = { .row = step * p->in.w * PN_BLOCK, .to = to, .point = j->s.wide_point };
             t.r = reading_of(j->on_wide, at);
@@ -351,7 +362,7 @@ static void tall_points(const job *j, float *to, conv_span blocks, const place *
                 t.from = pixels;
                 t.row = size * PN_BLOCK;
             }
-            (size == 4 ? tall_four : size == 2 ? tall_two : tall_five)(&t, third);
+            (size == 4 ? tall_four : size == 3 ? tall_three : size == 2 ? tall_two : tall_five)(&t, third);
             to += t.count * PN_BLOCK;
             next = i + t.count;
         }
@@ -363,7 +374,7 @@ static void tall_points(const job *j, float *to, conv_span blocks, const place *
 static void places(place *tile, const shape *s, ptrdiff_t first, ptrdiff_t count)
 {
     const conv_pass *p = &s->wide;
-    const ptrdiff_t reach = WINO * s->step;             /* of all phases */
+    const ptrdiff_t reach = WINO * s->step + (s->reach > 1 ? s->reach : 0);     /* of all phases */
     place next = { .n = first / (s->down * s->across), .row = first / s->across % s->down * s->results,
                    .col = first % s->across * s->results };
     for (ptrdiff_t i = 0; i < count; i++) {
@@ -428,8 +439,8 @@ static void multiply(const job *j, const part *t, const float *memory, float *su
 
 /* ---- From sums to dw ------------------------------------------------------------------------------------------- */
 
-/* How far apart the taps of a phase lie in a filter, in floats. */
-typedef struct { ptrdiff_t down, across; } comb;
+/* How far apart the taps of a phase lie in a filter, in floats, and how many there are. */
+typedef struct { ptrdiff_t down, across, rows, cols; } comb;
 
 CONV_INLINE void filters_of(float *to, const float *sums, ptrdiff_t point, const comb *c, const int taps)
 {
@@ -450,7 +461,8 @@ CONV_INLINE void filters_of(float *to, const float *sums, ptrdiff_t point, const
         vec y[WINO];
         wino_results(y, rows[i], taps, WINO, WINO_SCALED);
         CONV_UNROLL
-        for (int x = 0; x < taps; x++) vec_store(to + i * c->down + x * c->across, y[x]);
+        for (int x = 0; x < taps; x++)
+            if (i < c->rows && x < c->cols) vec_store(to + i * c->down + x * c->across, y[x]);
     }
 }
 
@@ -459,11 +471,13 @@ OUT_OF_LINE void filters(float *to, const float *sums, const shape *s, ptrdiff_t
                          ptrdiff_t phase)
 {
     const ptrdiff_t point = s->sums_point, kernel = s->wide.rows.kernel, across = s->step * width;
-    const comb teeth = { kernel * across, across };
-    to += (phase / s->step * kernel + phase % s->step) * width;
+    const ptrdiff_t row = phase / s->beside * s->reach, col = phase % s->beside * s->reach;
+    const comb teeth = { kernel * across, across, conv_ceil(kernel - row, s->step), conv_ceil(kernel - col, s->step) };
+    to += (row * kernel + col) * width;
     for (ptrdiff_t c = 0; c < channels; c++, to += s->wide.taps * width, sums += width)
         for (ptrdiff_t v = 0; v < width; v += VLEN) {
             if (s->taps == 3) filters_of(to + v, sums + v, point, &teeth, 3);
+            else if (s->taps == 4) filters_of(to + v, sums + v, point, &teeth, 4);
             else if (s->taps == 5) filters_of(to + v, sums + v, point, &teeth, 5);
             else filters_of(to + v, sums + v, point, &teeth, 2);
         }
