@@ -25,7 +25,7 @@ static const pn_conv_dims cases[] = {
     { .x = MAP(1, 40, 32, 30), .y = MAP(1, 50, 16, 15), .kernel = { 5, 5 }, .stride = { 2, 2 }, .pad = { 2, 2 },
       .dilation = { 1, 1 }, .groups = 1 },
     { .x = MAP(2, 21, 17, 20), .y = MAP(2, 64, 17, 20), SAME(7, 3), .groups = 1 },      /* filters in four pieces */
-    { .x = MAP(1, 64, 26, 33), .y = MAP(1, 33, 26, 33), SAME(7, 3), .groups = 1, .border = PN_BORDER_REFLECT },
+    { .x = MAP(1, 64, 19, 23), .y = MAP(1, 33, 19, 23), SAME(7, 3), .groups = 1, .border = PN_BORDER_REFLECT },
     { .x = MAP(1, 35, 22, 30), .y = MAP(1, 70, 16, 24), SAME(7, 0), .groups = 1 },
     { .x = MAP(1, 66, 32, 22), .y = MAP(1, 66, 16, 11), HALVE(4), .groups = 1 },        /* tiles of four, from here on */
     { .x = MAP(1, 128, 32, 32), .y = MAP(1, 128, 64, 64), HALVE(3), .groups = 1, .transposed = true },
@@ -219,7 +219,8 @@ START_TEST(a_nan_reaches_every_result_that_reads_it_and_no_lane_past_the_channel
 }
 END_TEST
 
-/* All tiles in one block; channels around a slot and around the blocks transformed at a time. */
+/* All tiles in one block; channels around a slot and around the blocks transformed at a time; and so many filters that they
+ * are packed some slots at a time. */
 static const pn_conv_dims learnt[] = {
     { .x = MAP(2, 47, 7, 10), .y = MAP(2, 129, 7, 10), SAME(3, 1), .groups = 1, .learnt = true },
     { .x = MAP(1, 128, 8, 8), .y = MAP(1, 80, 8, 8), SAME(3, 1), .groups = 1, .border = PN_BORDER_REFLECT,
@@ -227,6 +228,7 @@ static const pn_conv_dims learnt[] = {
     { .x = MAP(1, 130, 10, 9), .y = MAP(1, 50, 8, 7), SAME(3, 0), .groups = 1, .learnt = true },
     { .x = MAP(3, 50, 8, 8), .y = MAP(3, 66, 8, 8), SAME(3, 1), .groups = 1, .transposed = true,
       .learnt = true },
+    { .x = MAP(2, 260, 13, 14), .y = MAP(2, 350, 13, 14), SAME(3, 1), .groups = 1, .learnt = true },
 };
 
 START_TEST(weights_that_are_learnt_need_no_packing)

@@ -65,11 +65,18 @@ static void fold_item(void *arg, ptrdiff_t item, int worker)
 
 /* ---- Entries --------------------------------------------------------------------------------------------------- */
 
+/* Weights that are new in every run need not be packed all at once. */
+static void share_out(conv_pass *p)
+{
+    p->fresh = PN_SIMD(pn_conv_fresh_pays)(p);
+    if (!p->fresh) p->share = PN_SIMD(pn_wino_share)(p);
+}
+
 static conv_pass forward_pass(pn_conv_dims d)
 {
     conv_pass p = PN_SIMD(pn_conv_forward_pass)(d);
     p.wino = PN_SIMD(pn_wino_pays)(&p);
-    p.fresh = p.wino && d.learnt && PN_SIMD(pn_conv_fresh_pays)(&p);
+    if (p.wino && d.learnt) share_out(&p);
     PN_SIMD(pn_conv_choose_band)(&p);
     return p;
 }
@@ -78,7 +85,7 @@ static conv_pass backward_pass(pn_conv_dims d)
 {
     conv_pass p = PN_SIMD(pn_conv_backward_pass)(folds(&d) ? padded(d) : d);
     p.wino = PN_SIMD(pn_wino_pays)(&p);
-    p.fresh = p.wino && d.learnt && PN_SIMD(pn_conv_fresh_pays)(&p);
+    if (p.wino && d.learnt) share_out(&p);
     PN_SIMD(pn_conv_choose_band)(&p);
     return p;
 }
@@ -98,13 +105,13 @@ static size_t apart_bytes(const conv_pass *p)
 
 static size_t packed_bytes(const conv_pass *p)
 {
-    if (p->fresh) return 0;
+    if (p->fresh || p->share) return 0;
     return p->wino ? PN_SIMD(pn_wino_packed_bytes)(p) : PN_SIMD(pn_conv_packed_bytes)(p);
 }
 
 static void pack(pn_pool *pool, float *packed, const pn_conv_source *from, const conv_pass *p)
 {
-    if (p->fresh) return;
+    if (p->fresh || p->share) return;
     if (p->wino) PN_SIMD(pn_wino_pack)(pool, packed, from, p);
     else PN_SIMD(pn_conv_pack)(pool, packed, from, p);
 }
@@ -195,7 +202,7 @@ static void bwd_data(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real
         return;
     }
     const conv_pass p = backward_pass(d);
-    const pn_conv_source from = { .x = dy };
+    const pn_conv_source from = { .x = dy, .w = w };
     conv_correlation c = { .source = &from, .packed = p.fresh ? w : packed, .result = dx.data, .add = dx.add,
                            .scratch = scratch };
     if (folds(&d)) {

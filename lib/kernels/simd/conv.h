@@ -151,6 +151,7 @@ typedef struct {
     ptrdiff_t w_more;               /* w_out in the weights of these */
     bool wino;                      /* by minimal filtering, winograd.h, instead of in bands */
     bool fresh;                     /* ... transforming the weights on the way instead of packing them */
+    ptrdiff_t share;                /* ... or packing those of so many slots at a time, in scratch; 0: of all, before */
     ptrdiff_t pair_blocks, pair_channels;       /* input blocks and channels that weights are packed for */
 } conv_pass;
 

@@ -12,12 +12,13 @@
 #include "kernels/simd/winograd.h"
 
 enum { NEAR_L2 = 900 << 10, LEAST_TILES = 24, MOST_TILES = 96, PIECE = 6, LEAST_ITEMS = 8, FEW_ITEMS = 4, LINE = 16,
-       LONG_FILTER = 7 };
+       LONG_FILTER = 7, SHARE_BYTES = 12 << 20 };
 
 typedef struct {
     const conv_pass *p;
     const wino_plan *w;
     conv_correlation c;
+    conv_span slots;                /* whose weights are packed */
     ptrdiff_t shares;               /* items a block is cut into: runs of units, each a phase of a slot */
     ptrdiff_t *at;                  /* [pairs] offsets into V */
     float *stats;                   /* [N][parts][phases][2][lanes], or NULL */
@@ -159,7 +160,10 @@ static size_t stats_floats(const conv_pass *p, const wino_plan *w)
 {
     return lines((size_t)(p->out.n * w->parts * w->out_phases * 2 * lanes(p)));
 }
-static ptrdiff_t units(const conv_pass *p, const wino_plan *w) { return p->slots * w->out_phases; }
+static size_t share_floats(const conv_pass *p, const wino_plan *w)
+{
+    return p->share ? lines((size_t)wino_weights(p, w, p->share, 0)) : 0;
+}
 static size_t sums_floats(const wino_plan *w) { return (size_t)(w->images * 2 * GROUP); }
 static size_t room_floats(const wino_plan *w)
 {
@@ -170,7 +174,17 @@ size_t PN_SIMD(pn_wino_bytes)(const conv_pass *p, int threads)
 {
     const wino_plan w = PN_SIMD(pn_wino_plan)(p);
     const size_t held = LINE * sizeof(ptrdiff_t) / sizeof(float), t = (size_t)threads;
-    return (table_floats(&w) + stats_floats(p, &w) + t * (held + room_floats(&w)) + LINE) * sizeof(float);
+    return (share_floats(p, &w) + table_floats(&w) + stats_floats(p, &w) + t * (held + room_floats(&w)) + LINE) * sizeof(float);
+}
+
+/* 512 x 512 filters of 3x3 are 36 MiB when transformed. Blocks of tiles that are few stay with their workers meanwhile. */
+ptrdiff_t PN_SIMD(pn_wino_share)(const conv_pass *p)
+{
+    const wino_plan w = PN_SIMD(pn_wino_plan)(p);
+    const size_t bytes = PN_SIMD(pn_wino_packed_bytes)(p);
+    if (w.blocks >= LEAST_ITEMS || bytes <= SHARE_BYTES) return 0;
+    const ptrdiff_t rounds = conv_ceil((ptrdiff_t)bytes, SHARE_BYTES), share = conv_ceil(p->slots, rounds);
+    return share < p->slots ? share : 0;
 }
 
 /* ---- Running --------------------------------------------------------------------------------------------------- */
@@ -199,7 +213,8 @@ static void multiply(const job *j, const wino_products *s, float *m, const float
     const conv_pass *p = j->p;
     const wino_plan *w = j->w;
     const ptrdiff_t vecs = s->vecs, most = conv_most(vecs), panel = wino_panel(p, w, vecs * VLEN);
-    const float *weights = j->c.packed + wino_weights(p, w, s->slot, s->row_phase * p->cols.phases + s->col_phase);
+    const ptrdiff_t phase = s->row_phase * p->cols.phases + s->col_phase;
+    const float *weights = j->c.packed + (wino_weights(p, w, s->slot, phase) - wino_weights(p, w, j->slots.from, 0));
     const bool no_row = p->rows.adjoint && lacks_tap(&p->rows, s->row_phase);
     const bool no_col = p->cols.adjoint && lacks_tap(&p->cols, s->col_phase);
     conv_tile t = { .begin = zeros, .at = j->at, .rest = p->in_c % PN_BLOCK, .plane = PN_BLOCK, .step = GROUP };
@@ -264,14 +279,15 @@ static void fill_sources(const job *j, float *v, wino_block block)
 static void correlate_item(void *arg, ptrdiff_t item, int worker)
 {
     const job *j = arg;
-    const ptrdiff_t index = item / j->shares, share = item % j->shares, all = units(j->p, j->w);
+    const ptrdiff_t phases = j->w->out_phases, all = (j->slots.to - j->slots.from) * phases;
+    const ptrdiff_t index = item / j->shares, share = item % j->shares;
     float *room = j->room + (size_t)worker * room_floats(j->w);
     if (j->held[worker * LINE] != index) {
         fill_sources(j, room + sums_floats(j->w), block_of(j, index));
         j->held[worker * LINE] = index;
     }
     for (ptrdiff_t unit = all * share / j->shares; unit < all * (share + 1) / j->shares; unit++)
-        run_unit(j, room, unit, index);
+        run_unit(j, room, j->slots.from * phases + unit, index);
 }
 
 static void sum_stats(const job *j)
@@ -290,7 +306,10 @@ void PN_SIMD(pn_wino_correlate)(pn_pool *pool, const conv_pass *p, conv_correlat
     const wino_plan w = PN_SIMD(pn_wino_plan)(p);
     const int threads = pn_pool_size(pool);
     float *scratch = c.scratch;
-    job j = { .p = p, .w = &w, .c = c, .at = c.scratch, .shares = w.blocks >= LEAST_ITEMS ? 1 : units(p, &w) };
+    float *packed = scratch;
+    scratch += share_floats(p, &w);
+    job j = { .p = p, .w = &w, .c = c, .at = (ptrdiff_t *)(void *)scratch };
+    if (p->share) j.c.packed = packed;
     scratch += table_floats(&w);
     if (c.epi && c.epi->stats) j.stats = scratch;
     scratch += stats_floats(p, &w);
@@ -298,6 +317,11 @@ void PN_SIMD(pn_wino_correlate)(pn_pool *pool, const conv_pass *p, conv_correlat
     j.room = scratch + (size_t)threads * LINE * (sizeof(ptrdiff_t) / sizeof(float));
     for (ptrdiff_t i = 0; i < w.pairs; i++) j.at[i] = i * w.tiles * PN_BLOCK;
     for (int t = 0; t < threads; t++) j.held[t * LINE] = -1;
-    pn_parallel(pool, w.blocks * j.shares, correlate_item, &j);
+    for (ptrdiff_t slot = 0, many = p->share ? p->share : p->slots; slot < p->slots; slot = j.slots.to) {
+        j.slots = (conv_span){ slot, slot + many < p->slots ? slot + many : p->slots };
+        j.shares = w.blocks >= LEAST_ITEMS ? 1 : (j.slots.to - slot) * w.out_phases;
+        if (p->share) PN_SIMD(pn_wino_pack_some)(pool, packed, c.source, p, j.slots);
+        pn_parallel(pool, w.blocks * j.shares, correlate_item, &j);
+    }
     if (j.stats) sum_stats(&j);
 }

@@ -265,6 +265,9 @@ static inline ptrdiff_t wino_weights(const conv_pass *p, const wino_plan *w, ptr
 bool PN_SIMD(pn_wino_pays)(const conv_pass *p);
 size_t PN_SIMD(pn_wino_packed_bytes)(const conv_pass *p);
 void PN_SIMD(pn_wino_pack)(pn_pool *pool, float *packed, const pn_conv_source *from, const conv_pass *p);
+/* The same of some slots alone; and how many at a time where weights are learnt and all would take much memory, or 0. */
+void PN_SIMD(pn_wino_pack_some)(pn_pool *pool, float *packed, const pn_conv_source *from, const conv_pass *p, conv_span slots);
+ptrdiff_t PN_SIMD(pn_wino_share)(const conv_pass *p);
 size_t PN_SIMD(pn_wino_bytes)(const conv_pass *p, int threads);
 void PN_SIMD(pn_wino_correlate)(pn_pool *pool, const conv_pass *p, conv_correlation c);
 

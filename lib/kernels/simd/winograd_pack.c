@@ -11,7 +11,14 @@
 enum { LARGE = 1 << 20 };          /* bytes that L2 would not keep */
 
 typedef enum { THROUGH_CACHES, PAST_CACHES } way;
-typedef struct { const conv_pass *p; const wino_plan *plan; float *packed; const pn_conv_source *from; way way; } job;
+typedef struct {
+    const conv_pass *p;
+    const wino_plan *plan;
+    float *packed;                  /* of slots.from */
+    const pn_conv_source *from;
+    way way;
+    conv_span slots;
+} job;
 
 /* `count` numbers of each of 16 filters, neighbours in w, become rows of 16; filters from `real` on are zeros. */
 static void turn(float *to, const float *w, ptrdiff_t stride, ptrdiff_t count, ptrdiff_t real)
@@ -110,7 +117,8 @@ static void all_phases(const job *j, const float *filter, place c)
         for (ptrdiff_t in = 0; in < plan->in_phases; in++) {
             const ptrdiff_t row = plan->by_phase ? wino_pair(j->p, plan, c.block, in) * PN_BLOCK
                                                  : c.block * PN_BLOCK * plan->in_phases + in * c.channels;
-            float *at = j->packed + wino_weights(j->p, plan, c.slot, out) + (row + c.channel) * width + c.lane;
+            const ptrdiff_t here = wino_weights(j->p, plan, c.slot, out) - wino_weights(j->p, plan, j->slots.from, 0);
+            float *at = j->packed + here + (row + c.channel) * width + c.lane;
             find_taps(taps, j, filter, in, out);
             if (j->way == PAST_CACHES) transform_past(at, panel, taps, plan);
             else transform_here(at, panel, taps, plan);
@@ -123,7 +131,8 @@ static void pack_item(void *arg, ptrdiff_t item, int worker)
     (void)worker;
     const job *j = arg;
     const conv_pass *p = j->p;
-    const ptrdiff_t block = item % p->in_blocks, slot = item / p->in_blocks, left = p->in_c - block * PN_BLOCK;
+    const ptrdiff_t block = item % p->in_blocks, slot = j->slots.from + item / p->in_blocks;
+    const ptrdiff_t left = p->in_c - block * PN_BLOCK;
     const ptrdiff_t width = wino_width(p, slot), channels = left < PN_BLOCK ? left : PN_BLOCK;
     const conv_filters f = conv_filters_of(p, j->from, block);
     float filter[MOST_TAPS * PN_BLOCK];
@@ -142,11 +151,16 @@ size_t PN_SIMD(pn_wino_packed_bytes)(const conv_pass *p)
     return (size_t)wino_weights(p, &plan, p->slots - 1, plan.out_phases) * sizeof(float);
 }
 
-void PN_SIMD(pn_wino_pack)(pn_pool *pool, float *packed, const pn_conv_source *from, const conv_pass *p)
+void PN_SIMD(pn_wino_pack_some)(pn_pool *pool, float *packed, const pn_conv_source *from, const conv_pass *p, conv_span slots)
 {
     const wino_plan plan = PN_SIMD(pn_wino_plan)(p);
     const bool aligned = (uintptr_t)packed % (PN_BLOCK * sizeof *packed) == 0;
     const bool past = STREAMS && aligned && PN_SIMD(pn_wino_packed_bytes)(p) >= LARGE;
-    job j = { p, &plan, packed, from, past ? PAST_CACHES : THROUGH_CACHES };
-    pn_parallel(pool, p->slots * p->in_blocks, pack_item, &j);
+    job j = { p, &plan, packed, from, past ? PAST_CACHES : THROUGH_CACHES, slots };
+    pn_parallel(pool, (slots.to - slots.from) * p->in_blocks, pack_item, &j);
+}
+
+void PN_SIMD(pn_wino_pack)(pn_pool *pool, float *packed, const pn_conv_source *from, const conv_pass *p)
+{
+    PN_SIMD(pn_wino_pack_some)(pool, packed, from, p, (conv_span){ 0, p->slots });
 }
