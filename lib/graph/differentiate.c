@@ -116,6 +116,14 @@ static pn_step *joined_again(pn_plan *p, const pn_step *joined, const int *twin)
     return again;
 }
 
+/* Of a forward step; of one that another took up, whose place in the row is gone: the first, before which nothing waits. */
+static int index_of(const pn_plan *p, const pn_step *step)
+{
+    for (int s = 0; s < p->n_forward; s++)
+        if (&p->forward[s] == step) return s;
+    return 0;
+}
+
 /* ---- Making again ----------------------------------------------------------------------------------------------------- */
 
 static const pn_step *maker_of(const pn_plan *p, int value)
@@ -125,8 +133,22 @@ static const pn_step *maker_of(const pn_plan *p, int value)
     return NULL;
 }
 
-/* The step that makes a value from leaves alone, or from what is made so, by little work: it need not wait for backward. */
-static const pn_step *remaker_of(const pn_plan *p, int value)
+/* The backward of a step up to `before` reads it: it waits for that anyway. */
+static bool waits(const pn_plan *p, int value, int before)
+{
+    for (int s = 0; s <= before; s++) {
+        const pn_step *step = &p->forward[s];
+        const unsigned reads = step->wanted ? pn_step_reads(step) : 0;
+        if ((reads & PN_OUTPUT) && step->out == value) return true;
+        for (int i = 0; i < step->n_in; i++)
+            if ((reads & PN_INPUT(i)) && step->in[i] == value) return true;
+    }
+    return false;
+}
+
+/* The step that makes a value by little work from leaves, from what is made so, or from what waits anyway: it need not wait
+ * for the backward of step `before`. */
+static const pn_step *remaker_of(const pn_plan *p, int value, int before)
 {
     const pn_value *v = &p->values[value];
     const pn_tensor *t = v->tensor;
@@ -137,18 +159,18 @@ static const pn_step *remaker_of(const pn_plan *p, int value)
     for (int i = 0; i < maker->n_in; i++) {
         const pn_tensor *in = p->values[maker->in[i]].tensor;
         const bool leaf = in->kind != PN_TENSOR_RESULT && in->kind != PN_TENSOR_SAVED && !maker_of(p, maker->in[i]);
-        if (!leaf && !remaker_of(p, maker->in[i])) return NULL;
+        if (!leaf && !remaker_of(p, maker->in[i], before) && !waits(p, maker->in[i], before)) return NULL;
     }
     return maker;
 }
 
-static pn_status remake(pn_plan *p, int value, int *twin);
+static pn_status remake(pn_plan *p, int value, int before, int *twin);
 
 /* What is never stored is read from the twin, through the same lines. */
-static pn_status remake_raw(pn_plan *p, int value, int *twin)
+static pn_status remake_raw(pn_plan *p, int value, int before, int *twin)
 {
     const pn_value v = p->values[value];
-    if (twin[value] >= 0 || remake(p, v.raw, twin)) return twin[value] >= 0 ? PN_OK : PN_ERR_NOMEM;
+    if (twin[value] >= 0 || remake(p, v.raw, before, twin)) return twin[value] >= 0 ? PN_OK : PN_ERR_NOMEM;
     if (twin[v.raw] < 0) return PN_OK;
     const int t = pn_plan_add_value(p, v.tensor, v.shape, v.block);
     if (t < 0) return PN_ERR_NOMEM;
@@ -162,13 +184,13 @@ static pn_status remake_raw(pn_plan *p, int value, int *twin)
 }
 
 /* Repeated before a step of backward that reads it, from the same saved values. */
-static pn_status remake(pn_plan *p, int value, int *twin)
+static pn_status remake(pn_plan *p, int value, int before, int *twin)
 {
-    if (p->values[value].raw >= 0) return remake_raw(p, value, twin);
-    const pn_step *maker = twin[value] < 0 ? remaker_of(p, value) : NULL;
+    if (p->values[value].raw >= 0) return remake_raw(p, value, before, twin);
+    const pn_step *maker = twin[value] < 0 ? remaker_of(p, value, before) : NULL;
     if (!maker) return PN_OK;
     for (int i = 0; i < maker->n_in; i++)
-        if (remake(p, maker->in[i], twin)) return PN_ERR_NOMEM;
+        if (remake(p, maker->in[i], before, twin)) return PN_ERR_NOMEM;
     pn_step *again = pn_plan_add_step(p, true, maker->node);
     if (!again) return PN_ERR_NOMEM;
     again->recompute = true;
@@ -183,8 +205,9 @@ static pn_status remake(pn_plan *p, int value, int *twin)
 
 static pn_status remake_inputs(pn_plan *p, const pn_step *step, unsigned reads, int *twin)
 {
+    const int before = index_of(p, step);
     for (int i = 0; i < step->n_in; i++)
-        if ((reads & PN_INPUT(i)) && remake(p, step->in[i], twin)) return PN_ERR_NOMEM;
+        if ((reads & PN_INPUT(i)) && remake(p, step->in[i], before, twin)) return PN_ERR_NOMEM;
     return PN_OK;
 }
 

@@ -238,6 +238,45 @@ START_TEST(what_is_made_again_in_backward_has_the_same_bits)
 }
 END_TEST
 
+/* In whichever layout. */
+static bool waits_for_backward(const pn_plan *p, const pn_tensor *t)
+{
+    for (int i = 0; i < p->n_values; i++) {
+        const int b = p->values[i].buffer;
+        if (p->values[i].tensor != t || b < 0) continue;
+        if (p->buffers[b].first < p->n_forward && p->buffers[b].last >= p->n_forward) return true;
+    }
+    return false;
+}
+
+/* A concatenation of a leaf and of what tanh's backward reads anyway, for the gradient of weights. */
+START_TEST(what_waits_for_backward_anyway_is_copied_again)
+{
+    enum { N = 2 * 5 * 6, WEIGHTS = 7 * 4 * 9 };
+    pn_real x[N], dx[2][N], dw[2][WEIGHTS];
+    pn_test_random("x", x, N);
+    for (int kept = 0; kept < 2; kept++) {
+        pn_graph *g = pn_test_graph();
+        pn_params *params = pn_test_params(g);
+        pn_tensor *in = pn_input(g, "x", pn_shape4(1, 2, 5, 6), PN_GRAD);
+        pn_tensor *w = pn_param(params, "w", pn_shape4(7, 4, 3, 3), (pn_init){ PN_INIT_NORMAL, 0.2 });
+        pn_tensor *bent = pn_tanh(g, in), *both = pn_concat(g, (pn_tensor *[]){ bent, in }, 2, 1);
+        pn_tensor *y = pn_conv2d(g, both, w, NULL, &(pn_conv_opt){ .pad = { 1, 1 } });
+        if (kept) pn_output(g, both, PN_CONST);
+        pn_loss(g, pn_mean(g, pn_tanh(g, y), PN_ALL_AXES, PN_DROP_AXES));
+        ck_assert_int_eq(pn_params_init(params, 1), PN_OK);
+        pn_plan *p = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN, .learn = params });
+        ck_assert_int_eq(waits_for_backward(p, both), kept);
+        ck_assert_int_eq(pn_set(p, in, x) | pn_forward(p) | pn_backward(p) | pn_get_grad(p, in, dx[kept]), PN_OK);
+        memcpy(dw[kept], pn_param_grad(w), sizeof dw[0]);
+        pn_plan_free(p);
+    }
+    ck_assert_mem_eq(dx[0], dx[1], sizeof dx[0]);
+    ck_assert_mem_eq(dw[0], dw[1], sizeof dw[0]);
+    ck_assert(dw[0][0] != 0);
+}
+END_TEST
+
 /* The mean of one map, recorded after another map was made, is taken before it; not when backward reads the first map. */
 START_TEST(a_step_that_makes_room_runs_as_soon_as_it_can)
 {
@@ -334,6 +373,7 @@ TCase *place_cases(void)
     tcase_add_test(tc, packed_weights_last_where_they_stay_the_same_and_are_kept_once);
     tcase_add_test(tc, a_chain_in_place_takes_one_buffer);
     tcase_add_test(tc, what_is_made_again_in_backward_has_the_same_bits);
+    tcase_add_test(tc, what_waits_for_backward_anyway_is_copied_again);
     tcase_add_test(tc, a_step_that_makes_room_runs_as_soon_as_it_can);
     tcase_add_test(tc, a_loss_of_two_maps_writes_its_gradient_over_the_second);
     return tc;
