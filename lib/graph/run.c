@@ -299,7 +299,8 @@ static double macs_of(const pn_step *s)
 {
     if (!s->node->op->macs) return 0;
     const int times = s->backward ? !!(s->wanted & PN_INPUT(0)) + !!(s->wanted & PN_INPUT(1)) : 1;
-    return times * s->node->op->macs(s->node);
+    const double joined = s->joined && !s->backward ? s->joined->node->op->macs(s->joined->node) : 0;
+    return times * s->node->op->macs(s->node) + joined;
 }
 
 static void run_watched(const pn_run *r, const pn_watch *watch)
