@@ -20,7 +20,7 @@ static void backward(const pn_run *r, const pn_node *node)
 }
 
 const pn_op pn_op_gelu_gate = {
-    .name = "gelu_gate", .backward_needs = PN_INPUT(0), .forward = forward, .backward = backward,
+    .name = "gelu_gate", .remade = true, .backward_needs = PN_INPUT(0), .forward = forward, .backward = backward,
 };
 
 /* Halves that begin inside a block have to be taken apart first. */

@@ -47,7 +47,7 @@ static unsigned needs(const pn_node *node, unsigned wanted)
 }
 
 const pn_op pn_op_modulate = {
-    .name = "modulate", .reads_folded = PN_INPUT(X), .needs = needs, .forward = forward, .backward = backward,
+    .name = "modulate", .remade = true, .reads_folded = PN_INPUT(X), .needs = needs, .forward = forward, .backward = backward,
 };
 
 static bool is_repeated(const pn_tensor *x, const pn_tensor *gamma, const pn_tensor *beta)

@@ -43,7 +43,7 @@ static double macs(const pn_node *node)
 }
 
 const pn_op pn_op_region_spread = {
-    .name = "region_spread", .layout = { PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR }, .result = PN_LAYOUT_BLOCKED, .needs = needs,
+    .name = "region_spread", .remade = true, .layout = { PN_LAYOUT_PLANAR, PN_LAYOUT_PLANAR }, .result = PN_LAYOUT_BLOCKED, .needs = needs,
     .sizes = sizes, .macs = macs, .forward = forward, .backward = backward,
 };
 

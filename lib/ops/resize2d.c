@@ -26,7 +26,7 @@ static void backward(const pn_run *r, const pn_node *node)
 }
 
 const pn_op pn_op_resize2d = {
-    .name = "resize2d", .node_bytes = sizeof(resize2d), .sizes = sizes, .forward = forward, .backward = backward,
+    .name = "resize2d", .remade = true, .node_bytes = sizeof(resize2d), .sizes = sizes, .forward = forward, .backward = backward,
 };
 
 pn_tensor *pn_resize2d(pn_graph *g, pn_tensor *x, ptrdiff_t height, ptrdiff_t width, pn_interpolation how, pn_grid grid)
