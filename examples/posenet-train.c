@@ -379,7 +379,8 @@ static pn_status begin_stage(session *s, const stage *at)
     return status;
 }
 
-static pn_status run_stage(session *s, const stage *at)
+/* ends: no stage follows */
+static pn_status run_stage(session *s, const stage *at, bool ends)
 {
     pn_status status = s->training ? PN_OK : begin_stage(s, at); /* the first one has begun */
     if (!status && !s->ask->common.quiet) say_sizes(s, stderr);
@@ -392,6 +393,7 @@ static pn_status run_stage(session *s, const stage *at)
         status = write_down(s, at, losses, &progress);
     }
     if (!status && asked_to_stop && s->saved != s->step) status = save(s, at->name);
+    if (!status && (ends || asked_to_stop) && s->sampled != s->step) status = sample(s);
     cli_progress_end(&progress);
     pn_training_free(s->training);
     s->training = NULL;
@@ -409,7 +411,6 @@ static pn_status write_report(session *s)
 static int report(session *s, pn_status status, int64_t last)
 {
     const cli_program *p = s->program;
-    if (!status && s->sampled != s->step) status = sample(s);
     char message[512];
     snprintf(message, sizeof message, "%s", pn_ctx_message(s->ctx));
     const pn_status reported = write_report(s);
@@ -448,7 +449,7 @@ static int train(session *s, const stage stages[], int n)
     if (!status) status = begin_writing(s);
     if (status) return cli_failed(s->program, s->ctx);
     s->began = cli_seconds();
-    for (; i < n && !status && (!asked_to_stop || s->training); i++) status = run_stage(s, &stages[i]);
+    for (; i < n && !status && (!asked_to_stop || s->training); i++) status = run_stage(s, &stages[i], i + 1 == n);
     return report(s, status, stages[n - 1].to);
 }
 
