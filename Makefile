@@ -324,6 +324,7 @@ Cflags: -I$${includedir}
 endef
 export POSENET_PC
 INTO := $(DESTDIR)$(PREFIX)
+MAN := page() { text=$$("$$@" --help) && echo "$$text" | awk -v version=$(VERSION) -f examples/man.awk; }; page
 install: all
 	install -d $(INTO)/lib/pkgconfig $(INTO)/include/posenet $(INTO)/bin $(INTO)/share/man/man1
 	install -m 644 $(BUILD)/lib/libposenet.a $(INTO)/lib
@@ -333,7 +334,9 @@ install: all
 	install -m 644 $(wildcard lib/posenet/*.h) models/model.h $(INTO)/include/posenet
 	echo "$$POSENET_PC" > $(INTO)/lib/pkgconfig/posenet.pc
 	$(if $(INSTALLED_PROGRAMS),install -m 755 $(INSTALLED_PROGRAMS) $(INTO)/bin)
-	$(if $(wildcard docs/man/*.1),install -m 644 $(wildcard docs/man/*.1) $(INTO)/share/man/man1)
+	for program in $(INSTALLED_PROGRAMS); do $(MAN) $$program > $(INTO)/share/man/man1/$${program##*/}.1 || exit 1; done
+	for word in synth prepare check draw keypoints; do \
+		$(MAN) $(BUILD)/bin/posenet-data $$word > $(INTO)/share/man/man1/posenet-data-$$word.1 || exit 1; done
 
 FORCE:
 .PHONY: all test gradcheck tests run-tests soak fault asan ubsan tsan fuzz run-fuzzers neon run-neon check-symbols bench demo install FORCE
