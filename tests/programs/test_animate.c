@@ -65,16 +65,16 @@ END_TEST
 
 START_TEST(where_nobody_was_found_the_pose_before_stays)
 {
-    const char *folder = walk("gap", 3);
-    spill(world("gap/%012d_keypoints.json", 1), "{\"people\":[]}");
+    const char *folder = walk("unseen", 3);
+    spill(world("unseen/%012d_keypoints.json", 1), "{\"people\":[]}");
     const result r = animate(folder, world("bridged"), "");
     exits(r, 0);
     says(r.err, "warning: ");
-    says(r.err, "gap: 000000000001_keypoints.json has no key point; the pose before it stays");
+    says(r.err, "unseen: 000000000001_keypoints.json has no key point; the pose before it stays");
     same_bytes(frame("bridged", 1), frame("bridged", 2));
-    spill(world("gap/%012d_keypoints.json", 0), "{\"people\":[]}");
+    spill(world("unseen/%012d_keypoints.json", 0), "{\"people\":[]}");
     explains(animate(folder, world("nobody"), ""), 3,
-             "gap: 000000000000_keypoints.json has no key point, and no pose comes before it; leave it out");
+             "unseen: 000000000000_keypoints.json has no key point, and no pose comes before it; leave it out");
 }
 END_TEST
 

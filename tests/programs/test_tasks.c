@@ -95,7 +95,7 @@ END_TEST
 START_TEST(a_way_to_augment_belongs_to_its_task)
 {
     exits(train(0, "moved", "--augment fashion"), 0);
-    exits(train(0, "turned", "--augment iper --set lambda_correctness=2"), 0);
+    exits(train(0, "iper", "--augment iper --set lambda_correctness=2"), 0);
     explains(train(0, "wrong", "--augment market"), 2, "--augment is 'market', expected none or fashion or iper");
     explains(train(1, "wrong", "--augment iper"), 2, "--augment is 'iper', expected none");
     ck_assert(!there(world("wrong")));

@@ -9,7 +9,7 @@
 enum { STEPS = 8, FLOW = 2 };                           /* FLOW of them in stage flow */
 #define TRAIN_VIEWS "posenet-train --model gfla --task view " NARROW " --size 64x32 --batch 2 --seed 3"
 #define OBJECTS world("objects")
-#define WEIGHTS world("turned/checkpoints/step_%07d.safetensors", STEPS)
+#define WEIGHTS world("view_run/checkpoints/step_%07d.safetensors", STEPS)
 static const char *view(const char *name) { return world("objects/data_box/%s.png", name); }
 
 static void objects_make(void)
@@ -19,7 +19,7 @@ static void objects_make(void)
     if (furnished) return;
     exits(run("posenet-data synth --kind view --out %s --people 3 --size 64x64 --seed 1 --threads 2", OBJECTS), 0);
     exits(run(TRAIN_VIEWS " --data %s --out %s --steps %d --save-every 1 --sample-every 4 --log-every 1 --threads 2", OBJECTS,
-              world("turned"), STEPS),
+              world("view_run"), STEPS),
           0);
     furnished = true;
 }
@@ -28,13 +28,13 @@ static void objects_make(void)
 
 START_TEST(a_run_goes_through_both_stages_and_leaves_sheets)
 {
-    const char *csv = slurp(world("turned/train.csv"), NULL), *config = slurp(world("turned/config.ini"), NULL);
+    const char *csv = slurp(world("view_run/train.csv"), NULL), *config = slurp(world("view_run/config.ini"), NULL);
     says(csv, "\n2,flow,");
     says(csv, "\n3,full,");
     says(csv, "\n8,full,");
     says(config, "task = view\n");
-    ck_assert(there(world("turned/samples/step_0000004.png")) && there(world("turned/samples/step_0000008.png")));
-    ck_assert_int_eq(count_files(world("turned/checkpoints")), STEPS);
+    ck_assert(there(world("view_run/samples/step_0000004.png")) && there(world("view_run/samples/step_0000008.png")));
+    ck_assert_int_eq(count_files(world("view_run/checkpoints")), STEPS);
 }
 END_TEST
 
@@ -44,7 +44,7 @@ START_TEST(a_run_that_was_cut_goes_on_to_the_same_bits)
     static const int cuts[] = { 1, FLOW, 5 };
     char name[32];
     snprintf(name, sizeof name, "turned%d", cuts[_i]);
-    copy_folder(world("turned"), world("%s", name));
+    copy_folder(world("view_run"), world("%s", name));
     for (int step = cuts[_i] + 1; step <= STEPS; step++) unlink(world("%s/checkpoints/step_%07d.safetensors", name, step));
     explains(run("posenet-train --resume --out %s --threads 1", world("%s", name)), 0, "going on from ");
     same_tensors(world("%s/checkpoints/step_%07d.safetensors", name, STEPS), WEIGHTS);
