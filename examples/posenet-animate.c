@@ -18,7 +18,7 @@ typedef struct {
 
 static const char usage[] =
     "  posenet-animate --weights FILE --source IMG --source-pose KP --poses DIR|CSV --out DIR [--video FILE.mp4]\n"
-    "  posenet-animate --weights FILE --data DIR --pairs CSV --out DIR        whole lists: GFLA's test_list.csv\n"
+    "  posenet-animate --weights FILE --data DIR [--pairs CSV] --out DIR      whole lists: GFLA's test_list.csv\n"
     "\n"
     "KP is a file.json as OpenPose writes it, or file.csv:image-name, a row of an annotation file. --poses is a folder of such\n"
     "JSON files, taken in the order of their names, or an annotation file, row by row. Each of them becomes a picture\n"
@@ -26,7 +26,8 @@ static const char usage[] =
     "belong to; those of --poses share the source picture's frame unless --kp-size or their file says otherwise.\n"
     "Weights of the tasks dance and face make each frame from the one before it, too. Dances follow the 17 points of the\n"
     "key-point cleaning network, or OpenPose's, turned into such; faces follow landmarks: a folder of .txt files, 68 lines x,y.\n"
-    "--video hands the frames to the program ffmpeg, too. Of a list each clip has a folder of its own below --out.\n";
+    "--video hands the frames to the program ffmpeg, too. Of a list each clip has a folder of its own below --out; without --pairs\n"
+    "it is all clips of the split test, whose first frames are the references of their others.\n";
 
 enum { OPTIONS = 15, RATE = 15 };
 static void fill_options(request *r, cli_option o[OPTIONS])
@@ -39,7 +40,7 @@ static void fill_options(request *r, cli_option o[OPTIONS])
     o[n++] = (cli_option){ "source-parsing", "PNG", "label map of the source, for models that read one", CLI_TEXT, { .text = &r->source_parsing } };
     o[n++] = (cli_option){ "poses", "PATH", "the poses to show: a folder of JSON files (faces: .txt), or a CSV", CLI_TEXT, { .text = &r->poses } };
     o[n++] = (cli_option){ "data", "DIR", "data set that a list belongs to", CLI_TEXT, { .text = &r->data } };
-    o[n++] = (cli_option){ "pairs", "CSV", "columns A_paths,B_paths_noise,B_paths_clean", CLI_TEXT, { .text = &r->pairs } };
+    o[n++] = (cli_option){ "pairs", "CSV", "columns A_paths,B_paths_noise,B_paths_clean (all test clips)", CLI_TEXT, { .text = &r->pairs } };
     o[n++] = (cli_option){ "out", "DIR", "folder of the frames", CLI_TEXT, { .text = &r->out } };
     o[n++] = (cli_option){ "video", "FILE.mp4", "also a video of them, made by ffmpeg", CLI_TEXT, { .text = &r->video } };
     o[n++] = (cli_option){ "fps", "N", "its frames a second (15)", CLI_COUNT, { .count = &r->rate } };
@@ -218,33 +219,6 @@ static int animate(session *s)
 
 /* ---- A list of clips ------------------------------------------------------------------------------------------------------ */
 
-/* The name of the folder that a file lies in. */
-static void clip_name(const char *path, char *name, size_t room)
-{
-    const char *end = strrchr(path, '/'), *begin = end ? end : path;
-    while (begin > path && begin[-1] != '/') begin--;
-    snprintf(name, room, "%.*s", end ? (int)(end - begin) : 0, begin);
-}
-
-/* CLIP, or REFERENCE_2_CLIP when the reference is another's; with the row's line where that is taken by a row before. */
-static void folder_of(const session *s, const pn_clip_list *list, ptrdiff_t i, char *path, size_t room)
-{
-    char own[2][256], other[2][256];
-    bool taken = false;
-    const pn_clip_row row = pn_clip_list_row(list, i);
-    clip_name(row.reference.frames.path[0], own[0], sizeof own[0]);
-    clip_name(row.made.clean.path[0], own[1], sizeof own[1]);
-    for (ptrdiff_t k = 0; k < i && !taken; k++) {
-        const pn_clip_row before = pn_clip_list_row(list, k);
-        clip_name(before.reference.frames.path[0], other[0], sizeof other[0]);
-        clip_name(before.made.clean.path[0], other[1], sizeof other[1]);
-        taken = strcmp(own[0], other[0]) == 0 && strcmp(own[1], other[1]) == 0;
-    }
-    const bool same = strcmp(own[0], own[1]) == 0;
-    const int n = snprintf(path, room, "%s/%s%s%s", s->ask->out, same ? "" : own[0], same ? "" : "_2_", own[1]);
-    if (taken && n > 0 && (size_t)n < room) snprintf(path + n, room - (size_t)n, "_%ld", row.line);
-}
-
 static pn_status one_clip(session *s, const pn_clip_list *list, ptrdiff_t i, cli_progress *progress, int64_t *done)
 {
     const request *r = s->ask;
@@ -252,21 +226,28 @@ static pn_status one_clip(session *s, const pn_clip_list *list, ptrdiff_t i, cli
     const painter_person who = { row.reference.frames.path[0], row.reference.noisy.path[0], NULL, { r->kp_size.height, r->kp_size.width } };
     const bool clean = s->painter.needs.reads == PN_READS_DANCES || !row.made.noisy.count;
     const pn_paths driving = clean ? row.made.clean : row.made.noisy;
-    char folder[4096];
-    folder_of(s, list, i, folder, sizeof folder);
+    char name[PN_CLIP_NAME], folder[4096];
+    pn_clip_list_name(list, i, name);
+    snprintf(folder, sizeof folder, "%s/%s", r->out, name);
     pn_poses_free(s->poses);
     s->poses = pn_poses_of_files(s->ctx, driving.path, driving.count);
-    s->poses_name = r->pairs;
+    s->poses_name = name;
     s->out = folder;
     return s->poses ? frames(s, &who, progress, done) : pn_ctx_status(s->ctx);
 }
 
+/* A list is looked at before the model; without one the model says what kind of clips the split test has. */
 static int animate_list(session *s)
 {
     const request *r = s->ask;
-    pn_clip_list *list = pn_clip_list_open(s->ctx, r->pairs, r->data);
-    if (!list) return cli_bad_data(s->program, s->ctx);
+    pn_clip_list *list = r->pairs ? pn_clip_list_open(s->ctx, r->pairs, r->data) : NULL;
+    if (r->pairs && !list) return cli_bad_data(s->program, s->ctx);
     pn_status status = open_model(s);
+    if (!status && !list) {
+        list = pn_clip_list_of_split(s->ctx, r->data, "test", s->painter.needs.reads == PN_READS_FACES ? PN_CLIPS_FACE : PN_CLIPS_DANCE);
+        if (!list) return cli_bad_data(s->program, s->ctx);
+    }
+    if (!list) return cli_failed(s->program, s->ctx);
     int64_t total = 0, done = 0;
     for (ptrdiff_t i = 0; i < pn_clip_list_count(list); i++) total += pn_clip_list_row(list, i).made.clean.count;
     cli_progress progress = cli_progress_begin(s->program, 0, total);
@@ -283,7 +264,6 @@ static int check_list(const cli_program *p, const request *r)
 {
     if (r->source || r->poses) return cli_usage(p, "--data and %s exclude each other: a list, or one person", r->source ? "--source" : "--poses");
     if (!r->data) return cli_usage(p, "--data is missing: the folder that the list belongs to");
-    if (!r->pairs) return cli_usage(p, "--pairs is missing: the list of clips, as in %s/test_list.csv", r->data);
     if (r->video) return cli_usage(p, "--video is of one person; of a list, frames are written");
     return CLI_GO_ON;
 }
@@ -321,7 +301,7 @@ int main(int argc, char **argv)
     static session s;
     s = (session){ .program = &program, .ask = &r, .ctx = cli_context(&program) };
     if (!s.ctx) return CLI_FAILED;
-    code = r.pairs ? animate_list(&s) : animate(&s);
+    code = r.data ? animate_list(&s) : animate(&s);
     pn_image_free(s.ctx, &s.source);
     pn_image_free(s.ctx, &s.picture);
     painter_free(&s.painter);

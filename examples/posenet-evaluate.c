@@ -17,10 +17,12 @@ enum { CHUNK = 16 };
 static const char usage[] =
     "  posenet-evaluate --generated DIR --data DIR --pairs CSV [--protocol native] [--json FILE]\n"
     "  posenet-evaluate --task view --generated DIR --data DIR [--pairs CSV] [--json FILE]\n"
+    "  posenet-evaluate --task dance|face --generated DIR --data DIR [--pairs CSV] [--json FILE]\n"
     "  posenet-evaluate --task inpaint --kind rect|stroke|region|mixed --generated DIR --data DIR [--limit N]\n"
     "\n"
     "Generated pictures are called FROM_2_TO_vis.png or .jpg, without the endings of FROM and TO; completed ones, as\n"
-    "posenet-inpaint --data writes them, like the original, .png or .jpg.\n"
+    "posenet-inpaint --data writes them, like the original, .png or .jpg. Of dances and faces DIR is what posenet-animate --data\n"
+    "wrote: CLIP/frame_000001.png and so on; --pairs is its list, too. Their frames are scored beside showing the reference.\n"
     "Protocol native: at the generated pictures' size; source and truth are stretched to it.\n"
     "Where there are label maps, pairs are also scored on the target's person, and on its occluded parts: classes that\n"
     "the source shows nothing of. Completed pictures are scored whole and in their holes, beside holes filled with the\n"
@@ -100,15 +102,36 @@ static void print_parts(const pn_summary *s)
     }
 }
 
-static void print_summary(const pn_summary *s)
+enum { BRIEF = 3 };
+static const int brief[BRIEF] = { 0, 1, 3 };            /* of a clip: L1, PSNR, SSIM */
+
+/* Every clip, and the first frame of it that is missing. */
+static void print_clips(const pn_evaluation *e)
+{
+    printf("clips; generated, then the reference shown unchanged\n%-24s %8s", "", "frames");
+    for (int i = 0; i < 2 * BRIEF; i++) printf(" %12s", pn_score_name(brief[i % BRIEF]));
+    putchar('\n');
+    for (ptrdiff_t i = 0; i < pn_evaluation_clips(e); i++) {
+        const pn_clip_scored c = pn_evaluation_clip(e, i);
+        const pn_scores *const both[] = { &c.generated, &c.copy };
+        printf("%-24s %8td", c.name, c.scored);
+        for (int k = 0; k < 2 * BRIEF; k++) print_value(pn_score_at(both[k / BRIEF], brief[k % BRIEF]));
+        if (c.first_missing) printf("  missing: %td of %td, the first frame_%06td", c.frames - c.scored, c.frames, c.first_missing);
+        putchar('\n');
+    }
+}
+
+static void print_summary(const pn_evaluation *e, const pn_summary *s)
 {
     char size[48];
-    printf("protocol %s: %td of %td pairs, %s, %td png, %td jpg, source and truth resized by %s\n", s->protocol,
-           s->scored, s->pairs, size_text(s->height, s->width, size), s->png, s->jpg, s->filter);
+    const ptrdiff_t clips = pn_evaluation_clips(e);
+    printf("protocol %s: %td of %td %s, %s, %td png, %td jpg, source and truth resized by %s\n", s->protocol, s->scored, s->pairs,
+           clips ? "frames" : "pairs", size_text(s->height, s->width, size), s->png, s->jpg, s->filter);
     print_header();
     print_row("generated", &s->generated);
-    print_row("source copy", &s->copy);
+    print_row(clips ? "reference" : "source copy", &s->copy);
     print_left_out(s);
+    if (clips) print_clips(e);
     if (s->parsed) print_parts(s);
 }
 
@@ -116,7 +139,7 @@ static void print_summary(const pn_summary *s)
 static int tell(const cli_program *program, const request *r, pn_ctx *ctx, const pn_evaluation *e)
 {
     const pn_summary s = pn_evaluation_summary(e);
-    print_summary(&s);
+    print_summary(e, &s);
     if (r->json && pn_evaluation_write(e, r->json)) return cli_failed(program, ctx);
     if (!s.missing) return CLI_OK;
     fprintf(stderr,
@@ -238,14 +261,37 @@ static int evaluate_views(const cli_program *program, const request *r, pn_ctx *
     return code;
 }
 
+/* posenet-animate makes the same clips of the same arguments. */
+static int evaluate_clips(const cli_program *program, const request *r, pn_ctx *ctx)
+{
+    const pn_clips_kind kind = strcmp(r->task, "face") == 0 ? PN_CLIPS_FACE : PN_CLIPS_DANCE;
+    pn_clip_list *l = r->pairs ? pn_clip_list_open(ctx, r->pairs, r->data) : pn_clip_list_of_split(ctx, r->data, "test", kind);
+    const int code = l ? score_pairs(program, r, ctx, pn_evaluation_of_clips(ctx, l, r->generated, r->protocol))
+                       : cli_bad_data(program, ctx);
+    pn_clip_list_free(l);
+    return code;
+}
+
 /* ---- main ---------------------------------------------------------------------------------------------------------------- */
+
+/* NULL: there is no such task. */
+typedef int evaluate(const cli_program *program, const request *r, pn_ctx *ctx);
+static evaluate *evaluate_for(const char *task)
+{
+    static const struct { const char *task; evaluate *call; } all[] = {
+        { "pose", evaluate_people }, { "inpaint", evaluate_people }, { "view", evaluate_views },
+        { "dance", evaluate_clips }, { "face", evaluate_clips },
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp(task, all[i].task) == 0) return all[i].call;
+    return NULL;
+}
 
 static int check(const cli_program *p, const request *r)
 {
-    const bool inpaint = strcmp(r->task, "inpaint") == 0, views = strcmp(r->task, "view") == 0;
+    const bool inpaint = strcmp(r->task, "inpaint") == 0;
     if (!r->generated || !r->data) return cli_usage(p, "--%s is missing", !r->generated ? "generated" : "data");
-    if (!inpaint && !views && strcmp(r->task, "pose") != 0)
-        return cli_usage(p, "there is no task '%s', expected pose, inpaint or view", r->task);
+    if (!evaluate_for(r->task)) return cli_usage(p, "there is no task '%s', expected pose, inpaint, view, dance or face", r->task);
     if (inpaint && !r->kind) return cli_usage(p, "--kind is missing: that of the holes, rect, stroke, region or mixed");
     if (!inpaint && (r->kind || r->limit))
         return cli_usage(p, "--%s is for completed pictures; add --task inpaint", r->kind ? "kind" : "limit");
@@ -258,10 +304,10 @@ int main(int argc, char **argv)
     const cli_option options[] = {
         { "generated", "DIR", "folder of the generated pictures", CLI_TEXT, { .text = &r.generated } },
         { "data", "DIR", "data set that the pairs belong to", CLI_TEXT, { .text = &r.data } },
-        { "pairs", "CSV", "columns from,to (the data set's test pairs)", CLI_TEXT, { .text = &r.pairs } },
+        { "pairs", "CSV", "columns from,to (the data set's test pairs); of dances: their list", CLI_TEXT, { .text = &r.pairs } },
         { "protocol", "NAME", "how to score (native)", CLI_TEXT, { .text = &r.protocol } },
         { "json", "FILE", "also write means and every pair or picture", CLI_TEXT, { .text = &r.json } },
-        { "task", "NAME", "what was done: pose, inpaint or view (pose)", CLI_TEXT, { .text = &r.task } },
+        { "task", "NAME", "what was done: pose, inpaint, view, dance or face (pose)", CLI_TEXT, { .text = &r.task } },
         { "kind", "KIND", "of the holes: rect, stroke, region or mixed", CLI_TEXT, { .text = &r.kind } },
         { "limit", "N", "score the first N completed pictures (all)", CLI_COUNT, { .count = &r.limit } },
         { "labels", "NAME", "labelling of the label maps (their folder's)", CLI_TEXT, { .text = &r.labels } },
@@ -277,7 +323,7 @@ int main(int argc, char **argv)
     if (code != CLI_GO_ON) return code;
     pn_ctx *ctx = cli_context(&program);
     if (!ctx) return CLI_FAILED;
-    code = strcmp(r.task, "view") == 0 ? evaluate_views(&program, &r, ctx) : evaluate_people(&program, &r, ctx);
+    code = evaluate_for(r.task)(&program, &r, ctx);
     pn_ctx_free(ctx);
     return code;
 }

@@ -4,6 +4,7 @@
  */
 #include "data/clips.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { COLUMNS = 32, CELLS = 3, PARTS = 2 };            /* A_paths, B_paths_noise, B_paths_clean; ref, gen */
@@ -281,6 +282,55 @@ pn_clip_list *pn_clip_list_open(pn_ctx *ctx, const char *path, const char *folde
     return NULL;
 }
 
+/* ---- Of a split ---------------------------------------------------------------------------------------------------------- */
+
+static pn_status keep_frames(pn_clip_list *l, const pn_clips *c, ptrdiff_t clip, pn_part part, ptrdiff_t first, ptrdiff_t end, span *out)
+{
+    *out = (span){ l->paths, (size_t)(end - first) };
+    for (ptrdiff_t t = first; t < end; t++) {
+        char *path = pn_clips_path(c, l->ctx, clip, t, part);
+        const char *kept = path ? pn_arena_strdup(&l->arena, path) : NULL;
+        pn_free(l->ctx, path);
+        const pn_status status = kept ? keep_path(l, kept) : PN_ERR_NOMEM;
+        if (status) return status;
+    }
+    return PN_OK;
+}
+
+static pn_status keep_clip(pn_clip_list *l, const pn_clips *c, ptrdiff_t clip)
+{
+    const ptrdiff_t frames = c->clip[clip].frames;
+    const bool cleaned = c->files[clip].folder[PN_PART_CLEAN] != NULL;
+    const pn_part part[CELLS] = { PN_PART_FRAMES, PN_PART_NOISY, cleaned ? PN_PART_CLEAN : PN_PART_NOISY };
+    if (frames < 2)
+        return pn_fail(l->ctx, PN_ERR_FORMAT, "the clip %s has one frame, expected 2 or more: the first is the reference of the others",
+                       c->clip[clip].name);
+    pn_status status = PN_OK;
+    row *r = &l->rows[l->count++];
+    for (int i = 0; i < CELLS && !status; i++) {
+        status = keep_frames(l, c, clip, part[i], 0, 1, &r->of[0][i]);
+        if (!status) status = keep_frames(l, c, clip, part[i], 1, frames, &r->of[1][i]);
+    }
+    return status;
+}
+
+pn_clip_list *pn_clip_list_of_split(pn_ctx *ctx, const char *folder, const char *split, pn_clips_kind kind)
+{
+    pn_clips *c = pn_clips_open(ctx, folder, split, &(pn_clips_opt){ .kind = kind });
+    pn_clip_list *l = c ? pn_alloc(ctx, 1, sizeof *l) : NULL;
+    pn_status status = l ? PN_OK : PN_ERR_NOMEM;
+    if (l) {
+        l->ctx = l->arena.ctx = ctx;
+        l->rows = pn_alloc(ctx, (size_t)c->count, sizeof *l->rows);
+        if (!l->rows) status = PN_ERR_NOMEM;
+    }
+    for (ptrdiff_t i = 0; !status && i < c->count; i++) status = keep_clip(l, c, i);
+    pn_clips_free(c);
+    if (!status) return l;
+    pn_clip_list_free(l);
+    return NULL;
+}
+
 void pn_clip_list_free(pn_clip_list *l)
 {
     if (!l) return;
@@ -303,4 +353,34 @@ pn_clip_row pn_clip_list_row(const pn_clip_list *l, ptrdiff_t i)
         for (int c = 0; c < CELLS; c++) *to[c] = (pn_paths){ l->path + r->of[p][c].first, (ptrdiff_t)r->of[p][c].count };
     }
     return out;
+}
+
+/* ---- Names ------------------------------------------------------------------------------------------------------------- */
+
+enum { FOLDER_NAME = 256 };
+
+/* The name of the folder that a file lies in. */
+static void folder_name(const char *path, char name[FOLDER_NAME])
+{
+    const char *end = strrchr(path, '/'), *begin = end ? end : path;
+    while (begin > path && begin[-1] != '/') begin--;
+    snprintf(name, FOLDER_NAME, "%.*s", end ? (int)(end - begin) : 0, begin);
+}
+
+static void names_of(const pn_clip_list *l, const row *r, char name[PARTS][FOLDER_NAME])
+{
+    folder_name(l->path[r->of[0][0].first], name[0]);
+    folder_name(l->path[r->of[1][2].first], name[1]);
+}
+
+void pn_clip_list_name(const pn_clip_list *l, ptrdiff_t i, char name[PN_CLIP_NAME])
+{
+    char own[PARTS][FOLDER_NAME], other[PARTS][FOLDER_NAME], line[24] = "";
+    names_of(l, &l->rows[i], own);
+    for (ptrdiff_t k = 0; k < i && !*line; k++) {
+        names_of(l, &l->rows[k], other);
+        if (strcmp(own[0], other[0]) == 0 && strcmp(own[1], other[1]) == 0) snprintf(line, sizeof line, "_%ld", l->rows[i].line);
+    }
+    const bool same = strcmp(own[0], own[1]) == 0;
+    snprintf(name, PN_CLIP_NAME, "%s%s%s%s", same ? "" : own[0], same ? "" : "_2_", own[1], line);
 }

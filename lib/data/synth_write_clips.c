@@ -86,7 +86,7 @@ static pn_status write_face_frame(void *self, synth_worker *w, ptrdiff_t item)
     return status;
 }
 
-/* ---- The whole -------------------------------------------------------------------------------------------------- */
+/* ---- Both kinds ------------------------------------------------------------------------------------------------- */
 
 typedef enum { DANCE, FACE } clip_kind;
 static const struct { const char *call, *folder[PARTS]; synth_work *write; } kinds[] = {
@@ -108,6 +108,40 @@ static pn_status make_folders(const job *j, clip_kind kind)
     return status;
 }
 
+/* ---- The list of dances to make: of each clip of the split test its first frames, and all but the first --------- */
+
+enum { REFERENCES = 20 };
+
+static void add_frames(pn_text *to, ptrdiff_t clip, part p, ptrdiff_t first, ptrdiff_t end)
+{
+    for (ptrdiff_t t = first; t < end; t++)
+        pn_text_add(to, "%s'./test_256/%s/dance%05td/%05td.%s'", t > first ? ", " : "", dance_folder[p], clip + 1, t,
+                    p == FRAMES ? "png" : "json");
+}
+
+static pn_status write_test_list(const job *j)
+{
+    static const part cells[] = { FRAMES, NOISY, CLEAN };
+    const ptrdiff_t frames = j->opt->views;
+    char path[SYNTH_PATH];
+    pn_text text = { .ctx = j->ctx };
+    pn_text_add(&text, "A_paths,B_paths_noise,B_paths_clean\n");
+    for (ptrdiff_t clip = j->train; clip < j->opt->people; clip++)
+        for (int c = 0; c < 3; c++) {
+            pn_text_add(&text, "%s\"{'ref': [", c ? "," : "");
+            add_frames(&text, clip, cells[c], 0, frames < REFERENCES ? frames : REFERENCES);
+            pn_text_add(&text, "], 'gen': [");
+            add_frames(&text, clip, cells[c], 1, frames);
+            pn_text_add(&text, "]}\"%s", c == 2 ? "\n" : "");
+        }
+    snprintf(path, sizeof path, "%s/test_list.csv", j->opt->out);
+    const pn_status status = text.status ? text.status : pn_file_write(j->ctx, path, text.text, text.size);
+    pn_text_free(&text);
+    return status;
+}
+
+/* ---- The whole -------------------------------------------------------------------------------------------------- */
+
 static pn_status write_ini(const job *j)
 {
     char path[SYNTH_PATH], text[64];
@@ -128,6 +162,7 @@ static pn_status write_clips(pn_ctx *ctx, const pn_synth_opt *opt, clip_kind kin
     if (!status) status = make_folders(&j, kind);
     if (!status) status = pn_synth_run(&j.crew, (ptrdiff_t)opt->people * opt->views, kinds[kind].write, &j);
     if (!status) status = write_ini(&j);
+    if (!status && kind == DANCE) status = write_test_list(&j);
     if (!status)
         pn_ctx_log(ctx, PN_LOG_INFO, "%s: %d clips for training, %d for testing, %d frames each, %tdx%td pixels", opt->out,
                j.train, opt->people - j.train, opt->views, opt->height, opt->width);

@@ -14,6 +14,8 @@ struct pn_evaluation {
     pn_dataset *data;               /* of pairs of people; NULL: the pairs are of views */
     pn_views *views;
     pn_view_pair *turn;
+    const pn_clip_list *clips;      /* a pair is a frame and its clip's reference */
+    ptrdiff_t *first_frame;         /* [clips + 1] pair that is the clip's first */
     ptrdiff_t pairs;
     char *folder;
     const char *protocol;
@@ -26,15 +28,29 @@ struct pn_evaluation {
 
 /* ---- One pair --------------------------------------------------------------------------------------------------- */
 
-/* folder/<from stem>_2_<to stem>_vis, pn_free it */
-static char *stem_of(const pn_evaluation *e, pn_ctx *ctx, const pn_scored *s)
+static ptrdiff_t clip_of(const pn_evaluation *e, ptrdiff_t pair)
 {
+    ptrdiff_t clip = 0;
+    while (e->first_frame[clip + 1] <= pair) clip++;
+    return clip;
+}
+
+/* folder/<from stem>_2_<to stem>_vis, folder/<clip>/frame_<number>; pn_free it */
+static char *stem_of(const pn_evaluation *e, pn_ctx *ctx, ptrdiff_t pair)
+{
+    const pn_scored *s = &e->results[pair].scores;
+    if (e->clips) {
+        char name[PN_CLIP_NAME];
+        const ptrdiff_t clip = clip_of(e, pair);
+        pn_clip_list_name(e->clips, clip, name);
+        return pn_format(ctx, "%s/%s/frame_%06td", e->folder, name, pair - e->first_frame[clip] + 1);
+    }
     return pn_format(ctx, "%s/%.*s_2_%.*s_vis", e->folder, pn_stem_length(s->from), s->from, pn_stem_length(s->to), s->to);
 }
 
-static pn_status find_generated(const pn_evaluation *e, pn_ctx *ctx, const pn_scored *s, kind *file, char **path)
+static pn_status find_generated(const pn_evaluation *e, pn_ctx *ctx, ptrdiff_t pair, kind *file, char **path)
 {
-    char *stem = stem_of(e, ctx, s);
+    char *stem = stem_of(e, ctx, pair);
     *path = stem ? pn_format(ctx, "%s.png", stem) : NULL;
     *file = PNG;
     if (*path && !pn_file_exists(ctx, *path)) {
@@ -76,9 +92,10 @@ static pn_status read_view(const pn_evaluation *e, pn_ctx *ctx, ptrdiff_t view, 
 /* Truth and source of pair i at the size of `like`. */
 static pn_status read_pair(const pn_evaluation *e, pn_ctx *ctx, ptrdiff_t i, const pn_image *like, pn_image *truth, pn_image *source)
 {
-    const pn_pair *p = e->data ? pn_dataset_pair(e->data, i) : NULL;
-    pn_status status = p ? pn_read_like(ctx, p->target->path, like, truth) : read_view(e, ctx, e->turn[i].target, like, truth);
-    if (!status) status = p ? pn_read_like(ctx, p->source->path, like, source) : read_view(e, ctx, e->turn[i].source, like, source);
+    const pn_scored *s = &e->results[i].scores;
+    const char *from = s->pair ? s->pair->source->path : s->from, *to = s->pair ? s->pair->target->path : s->to;
+    pn_status status = e->views ? read_view(e, ctx, e->turn[i].target, like, truth) : pn_read_like(ctx, to, like, truth);
+    if (!status) status = e->views ? read_view(e, ctx, e->turn[i].source, like, source) : pn_read_like(ctx, from, like, source);
     return status;
 }
 
@@ -104,6 +121,11 @@ static pn_scored unscored(const pn_evaluation *e, ptrdiff_t i)
 {
     const pn_pair *p = e->data ? pn_dataset_pair(e->data, i) : NULL;
     if (p) return (pn_scored){ .pair = p, .from = p->source->name, .to = p->target->name };
+    if (e->clips) {
+        const ptrdiff_t clip = clip_of(e, i);
+        const pn_clip_row row = pn_clip_list_row(e->clips, clip);
+        return (pn_scored){ .from = row.reference.frames.path[0], .to = row.made.frames.path[i - e->first_frame[clip]] };
+    }
     return (pn_scored){ .from = pn_views_view(e->views, e->turn[i].source)->name,
                         .to = pn_views_view(e->views, e->turn[i].target)->name };
 }
@@ -115,7 +137,7 @@ static void score_one(void *job, ptrdiff_t item, int worker)
     result *r = &e->results[e->first + item];
     char *path;
     r->scores = unscored(e, e->first + item);
-    r->status = find_generated(e, ctx, &r->scores, &r->file, &path);
+    r->status = find_generated(e, ctx, e->first + item, &r->file, &path);
     if (!r->status && r->file != ABSENT) r->status = score_found(e, ctx, e->first + item, path, &r->scores);
     if (r->status) r->message = pn_strdup(ctx, pn_ctx_message(ctx));
     pn_free(ctx, path);
@@ -133,7 +155,7 @@ pn_status pn_evaluation_run(pn_evaluation *e, ptrdiff_t first, ptrdiff_t n)
         if (r->status && !status) status = pn_fail(e->ctx, r->status, "%s", r->message ? r->message : "no memory");
         pn_free(e->ctx, r->message);
         r->message = NULL;
-        if (r->file == ABSENT && !r->status && !e->first_missing) e->first_missing = stem_of(e, e->ctx, &r->scores);
+        if (r->file == ABSENT && !r->status && !e->first_missing) e->first_missing = stem_of(e, e->ctx, i);
     }
     return status;
 }
@@ -186,6 +208,45 @@ pn_evaluation *pn_evaluation_of_views(pn_views *v, const char *pairs, const char
     return NULL;
 }
 
+static pn_status check_frames(pn_ctx *ctx, const pn_clip_row *row)
+{
+    if (!row->made.frames.count)
+        return pn_fail(ctx, PN_ERR_FORMAT, "line %ld of the list has no true frames to score beside; expected paths under 'gen' in A_paths",
+                       row->line);
+    for (ptrdiff_t t = -1; t < row->made.frames.count; t++) {
+        const char *path = t < 0 ? row->reference.frames.path[0] : row->made.frames.path[t];
+        if (!pn_file_exists(ctx, path))
+            return pn_fail(ctx, PN_ERR_FORMAT, "line %ld of the list: %s is not there; take the row out, or add its clip", row->line, path);
+    }
+    return PN_OK;
+}
+
+static pn_status count_frames(pn_evaluation *e)
+{
+    const ptrdiff_t clips = pn_clip_list_count(e->clips);
+    pn_status status = PN_OK;
+    e->first_frame = pn_alloc(e->ctx, (size_t)clips + 1, sizeof *e->first_frame);
+    if (!e->first_frame) return PN_ERR_NOMEM;
+    for (ptrdiff_t i = 0; i < clips && !status; i++) {
+        const pn_clip_row row = pn_clip_list_row(e->clips, i);
+        status = check_frames(e->ctx, &row);
+        e->first_frame[i + 1] = e->first_frame[i] + row.made.frames.count;
+    }
+    e->pairs = e->first_frame[clips];
+    return status;
+}
+
+pn_evaluation *pn_evaluation_of_clips(pn_ctx *ctx, const pn_clip_list *l, const char *folder, const char *protocol)
+{
+    pn_evaluation *e = pn_alloc(ctx, 1, sizeof *e);
+    if (!e) return NULL;
+    e->ctx = ctx;
+    e->clips = l;
+    if (!count_frames(e) && !begin(e, folder, protocol)) return e;
+    pn_evaluation_free(e);
+    return NULL;
+}
+
 ptrdiff_t pn_evaluation_pairs(const pn_evaluation *e) { return e->pairs; }
 
 void pn_evaluation_free(pn_evaluation *e)
@@ -195,6 +256,7 @@ void pn_evaluation_free(pn_evaluation *e)
     pn_free(e->ctx, e->results);
     pn_free(e->ctx, e->folder);
     pn_free(e->ctx, e->first_missing);
+    pn_free(e->ctx, e->first_frame);
     pn_ctx_release(e->ctx, e->turn);
     pn_free(e->ctx, e);
 }
@@ -257,6 +319,41 @@ pn_summary pn_evaluation_summary(const pn_evaluation *e)
     return s;
 }
 
+ptrdiff_t pn_evaluation_clips(const pn_evaluation *e) { return e->clips ? pn_clip_list_count(e->clips) : 0; }
+
+pn_clip_scored pn_evaluation_clip(const pn_evaluation *e, ptrdiff_t i)
+{
+    const ptrdiff_t first = e->first_frame[i], end = e->first_frame[i + 1];
+    pn_clip_scored c = { .frames = end - first };
+    pn_tally made = { { 0 }, { 0 } }, copy = made;
+    pn_clip_list_name(e->clips, i, c.name);
+    for (ptrdiff_t k = first; k < end; k++) {
+        const result *r = &e->results[k];
+        if (!r->scores.found && !c.first_missing) c.first_missing = k - first + 1;
+        if (!r->scores.found) continue;
+        c.scored++;
+        pn_tally_add(&made, &r->scores.generated);
+        pn_tally_add(&copy, &r->scores.copy);
+    }
+    c.generated = pn_tally_mean(&made);
+    c.copy = pn_tally_mean(&copy);
+    return c;
+}
+
+static bool add_clips(cJSON *o, const pn_evaluation *e)
+{
+    cJSON *clips = e->clips ? cJSON_AddArrayToObject(o, "per_clip") : NULL;
+    bool fine = !e->clips || clips;
+    for (ptrdiff_t i = 0; i < pn_evaluation_clips(e) && fine; i++) {
+        const pn_clip_scored c = pn_evaluation_clip(e, i);
+        cJSON *clip = pn_json_item(clips);
+        fine = clip && cJSON_AddStringToObject(clip, "name", c.name) && pn_json_count(clip, "frames", c.frames) &&
+               pn_json_count(clip, "scored", c.scored) && pn_json_scores(clip, "generated", &c.generated) &&
+               pn_json_scores(clip, "source_copy", &c.copy);
+    }
+    return fine;
+}
+
 static const char *const part_names[PN_PARTS] = { "person", "occluded" };
 
 static bool add_pair_parts(cJSON *o, const pn_scored *s)
@@ -308,7 +405,7 @@ pn_status pn_evaluation_write(const pn_evaluation *e, const char *path)
 {
     const pn_summary s = pn_evaluation_summary(e);
     cJSON *json = cJSON_CreateObject();
-    bool fine = json && add_summary(json, &s);
+    bool fine = json && add_summary(json, &s) && add_clips(json, e);
     cJSON *pairs = fine ? cJSON_AddArrayToObject(json, "per_pair") : NULL;
     fine = pairs != NULL;
     for (ptrdiff_t i = 0; i < s.pairs && fine; i++)

@@ -138,9 +138,20 @@ typedef struct { pn_clip_paths reference, made; long line; } pn_clip_row;
  */
 typedef struct pn_clip_list pn_clip_list;
 PN_API pn_clip_list *pn_clip_list_open(pn_ctx *ctx, const char *path, const char *folder);
+/**
+ * All clips of a split, where no list says what to make: of each its first frame is the reference, and all others are made.
+ * Faces' landmarks are noisy and clean; a dance without clean points is driven by the noisy ones. Line is 0.
+ *
+ * returns  NULL and pn_ctx_message: as pn_clips_open; a clip of one frame
+ */
+PN_API pn_clip_list *pn_clip_list_of_split(pn_ctx *ctx, const char *folder, const char *split, pn_clips_kind kind);
 PN_API void pn_clip_list_free(pn_clip_list *l);
 PN_API ptrdiff_t pn_clip_list_count(const pn_clip_list *l);
 PN_API pn_clip_row pn_clip_list_row(const pn_clip_list *l, ptrdiff_t i);        /* from 0; lives as long as l */
+enum { PN_CLIP_NAME = 544 };
+/* What row i's frames are kept under, by the folders that its files lie in: CLIP, or REFERENCE_2_CLIP when the reference is
+ * another's; with _ and the row's line where a row before has that name. Names beyond 255 bytes are cut. */
+PN_API void pn_clip_list_name(const pn_clip_list *l, ptrdiff_t i, char name[PN_CLIP_NAME]);
 
 /* ---- Chunks: consecutive frames for recurrent training --------------------------------------------------------- */
 

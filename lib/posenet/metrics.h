@@ -5,7 +5,7 @@
 #ifndef POSENET_METRICS_H
 #define POSENET_METRICS_H
 
-#include "posenet/data.h"
+#include "posenet/clips.h"
 #include "posenet/views.h"
 
 /* ---- One pair of pictures --------------------------------------------------------------------------------------- */
@@ -124,13 +124,29 @@ typedef struct {
 PN_API pn_evaluation *pn_evaluation_new(pn_dataset *d, const char *folder, const char *protocol);
 /* The same of views; pairs NULL: the published test (pn_views_pairs). v must stay, too. */
 PN_API pn_evaluation *pn_evaluation_of_views(pn_views *v, const char *pairs, const char *folder, const char *protocol);
+/**
+ * The same of clips: every frame of the list beside the true one, and beside its row's reference shown unchanged. A frame is
+ * <name of the row>/frame_000001.png and so on (pn_clip_list_name), else .jpg; from and to are paths. l must stay, too.
+ * Errors: PN_ERR_FORMAT for a row without true frames, and for a true frame or reference that is not there.
+ */
+PN_API pn_evaluation *pn_evaluation_of_clips(pn_ctx *ctx, const pn_clip_list *l, const char *folder, const char *protocol);
 PN_API void pn_evaluation_free(pn_evaluation *e);
 PN_API ptrdiff_t pn_evaluation_pairs(const pn_evaluation *e);
 /* Score pairs first .. first+n-1 on all threads. A picture that cannot be read is an error that names it. */
 PN_API pn_status pn_evaluation_run(pn_evaluation *e, ptrdiff_t first, ptrdiff_t n);
 PN_API const pn_scored *pn_evaluation_pair(const pn_evaluation *e, ptrdiff_t i);
 PN_API pn_summary pn_evaluation_summary(const pn_evaluation *e);
-/* Protocol, counts, means and every pair; values that are not finite become null. Atomic. */
+
+/* Of a list's clip, over what of it has been scored. */
+typedef struct {
+    char name[PN_CLIP_NAME];
+    ptrdiff_t frames, scored;
+    ptrdiff_t first_missing;        /* from 1; 0: none */
+    pn_scores generated, copy;      /* means over the scored frames whose value is finite */
+} pn_clip_scored;
+PN_API ptrdiff_t pn_evaluation_clips(const pn_evaluation *e);   /* 0: these are pairs */
+PN_API pn_clip_scored pn_evaluation_clip(const pn_evaluation *e, ptrdiff_t i);
+/* Protocol, counts, means, every clip and every pair; values that are not finite become null. Atomic. */
 PN_API pn_status pn_evaluation_write(const pn_evaluation *e, const char *path);
 
 /* ---- A list of completed pictures -------------------------------------------------------------------------------- */

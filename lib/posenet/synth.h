@@ -43,7 +43,8 @@ PN_API pn_status pn_synth_write(pn_ctx *ctx, const pn_synth_opt *opt);
  *
  *   {train,test}_256/train_A/dance#####/#####.png, train_alphapose/…json: 18 points as a detector finds them (near the
  *   joints it sees, now and then far off, lost, or of the other leg), train_video2d/…json: the 17 of Human3.6M, exact and
- *   all there, train_C/…png: 255 on the person; dataset.ini (kp_size)
+ *   all there, train_C/…png: 255 on the person; dataset.ini (kp_size); test_list.csv, as pn_clip_list_open reads it: each
+ *   test clip's frames but the first, from that one
  *
  * The camera stands still, the person is the same through a clip. Errors and threads: as pn_synth_write.
  */

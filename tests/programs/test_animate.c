@@ -312,7 +312,6 @@ START_TEST(every_mistake_is_named)
     explains(run("posenet-animate --pose x"), 2, "unknown option --pose; did you mean --poses?");
     explains(animate(poses, none, "--data d --pairs p"), 2, "--data and --source exclude each other: a list, or one person");
     explains(run("posenet-animate --weights w --out x --pairs p"), 2, "--data is missing: the folder that the list belongs to");
-    explains(run("posenet-animate --weights w --out x --data d"), 2, "--pairs is missing: the list of clips, as in d/test_list.csv");
     explains(run("posenet-animate --weights w --out x --data d --pairs p --video v.mp4"), 2, "--video is of one person");
     explains(run("posenet-animate --weights w --out x --data d --pairs nowhere.csv"), 3, "nowhere.csv: No such file");
     explains(animate(poses, none, "--video a.avi"), 2, "--video is 'a.avi', expected a name that ends in .mp4");

@@ -217,7 +217,7 @@ START_TEST(what_a_list_needs_is_named)
     explains(run("posenet-inpaint --weights %s --data %s --kind rect --out no", WEIGHTS, world("nowhere")), 3, "is no folder");
     explains(score_all("circle", PEOPLE), 2, "'circle' is no kind of hole");
     explains(run("posenet-evaluate --generated a --data b --task inpaint"), 2, "--kind is missing");
-    explains(run("posenet-evaluate --generated a --data b --task dance"), 2, "no task 'dance', expected pose, inpaint or view");
+    explains(run("posenet-evaluate --generated a --data b --task dancing"), 2, "no task 'dancing', expected pose, inpaint, view, dance or face");
     explains(run("posenet-evaluate --generated a --data b --limit 3"), 2, "--limit is for completed pictures");
     ck_assert(!there(world("no")));
 }
