@@ -101,11 +101,89 @@ START_TEST(refused_memory_leaves_nothing)
 }
 END_TEST
 
+/* ---- Names, splits ------------------------------------------------------------------------------------------------------ */
+
+START_TEST(frames_are_kept_under_the_clip_and_its_reference)
+{
+    static const char *const expected[] = { "x", "x_2_y", "x_4", "x_2_y_5", "_2_y" };
+    char name[PN_CLIP_NAME];
+    furnish();
+    pn_clip_list *l = list_of(HEAD ROW("", "", "'old/set/C/x/1.json'") ROW("", "", "'y/1.json'") ROW("", "", "'else/x/2.json'")
+                              ROW("", "", "'y/2.json'") CELL("'p'", "") "," CELL("'q'", "") "," CELL("", "'/y/0.json'") "\n");
+    if (!l) ck_abort_msg("%s", pn_ctx_message(scratch_ctx()));
+    for (int i = 0; i < 5; i++) {
+        pn_clip_list_name(l, i, name);
+        ck_assert_str_eq(name, expected[i]);
+    }
+    pn_clip_list_free(l);
+}
+END_TEST
+
+/* Clips a and b of faces: three frames and two. */
+static const char *faces(void)
+{
+    static const char *const files[] = { "test_data/a/0.png", "test_data/a/1.png", "test_data/a/2.png", "test_keypoints/a/0.txt",
+                                         "test_keypoints/a/1.txt", "test_keypoints/a/2.txt", "test_data/b/0.png", "test_data/b/1.png",
+                                         "test_keypoints/b/0.txt", "test_keypoints/b/1.txt" };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "faces/%s", files[i]);
+        scratch_write(path, "");
+    }
+    return scratch_path("faces");
+}
+
+START_TEST(a_split_is_a_list_whose_first_frames_are_references)
+{
+    char path[700], folder[512];
+    snprintf(folder, sizeof folder, "%s", faces());
+    pn_clip_list *l = pn_clip_list_of_split(scratch_ctx(), folder, "test", PN_CLIPS_FACE);
+    if (!l) ck_abort_msg("%s", pn_ctx_message(scratch_ctx()));
+    ck_assert_int_eq(pn_clip_list_count(l), 2);
+    const pn_clip_row row = pn_clip_list_row(l, 0);
+    const pn_paths once[] = { row.reference.frames, row.reference.noisy, row.reference.clean }, twice[] = { row.made.frames, row.made.noisy, row.made.clean };
+    for (int c = 0; c < 3; c++) {
+        ck_assert(once[c].count == 1 && twice[c].count == 2);
+        snprintf(path, sizeof path, "%s/%s", folder, c ? "test_keypoints/a/0.txt" : "test_data/a/0.png");
+        ck_assert_str_eq(once[c].path[0], path);
+        snprintf(path, sizeof path, "%s/%s", folder, c ? "test_keypoints/a/2.txt" : "test_data/a/2.png");
+        ck_assert_str_eq(twice[c].path[1], path);
+    }
+    pn_clip_list_name(l, 1, path);
+    ck_assert_str_eq(path, "b");
+    pn_clip_list_free(l);
+    scratch_write("faces/test_data/c/0.png", "");
+    scratch_write("faces/test_keypoints/c/0.txt", "");
+    ck_assert_ptr_null(pn_clip_list_of_split(scratch_ctx(), folder, "test", PN_CLIPS_FACE));
+    assert_fails(pn_ctx_status(scratch_ctx()), PN_ERR_FORMAT, "the clip c has one frame, expected 2 or more: the first is the reference");
+}
+END_TEST
+
+START_TEST(memory_refused_to_a_split_leaves_nothing)
+{
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s", faces());
+    const size_t before = scratch_live();
+    for (long k = 1;; k++) {
+        scratch_fail_at(k);
+        pn_clip_list *l = pn_clip_list_of_split(scratch_ctx(), folder, "test", PN_CLIPS_FACE);
+        const bool refused = scratch_fail_at(0) <= 0;
+        if (!l) ck_assert_int_eq(pn_ctx_status(scratch_ctx()), PN_ERR_NOMEM);
+        pn_clip_list_free(l);
+        ck_assert_uint_eq(scratch_live(), before);
+        if (!refused) break;
+    }
+}
+END_TEST
+
 TCase *clip_list_cases(void)
 {
     TCase *tc = tcase_create("clip_list");
     tcase_add_test(tc, rows_give_references_and_frames_where_they_are_now);
     tcase_add_loop_test(tc, what_is_wrong_is_named_by_file_and_line, 0, sizeof bad / sizeof *bad);
     tcase_add_test(tc, refused_memory_leaves_nothing);
+    tcase_add_test(tc, frames_are_kept_under_the_clip_and_its_reference);
+    tcase_add_test(tc, a_split_is_a_list_whose_first_frames_are_references);
+    tcase_add_test(tc, memory_refused_to_a_split_leaves_nothing);
     return tc;
 }

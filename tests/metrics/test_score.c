@@ -305,6 +305,54 @@ START_TEST(views_are_scored_beside_their_sources)
 }
 END_TEST
 
+/* Two clips whose frames are of one grey: 50, 60, 70 and 100, 120. */
+START_TEST(frames_are_scored_beside_their_clips_reference)
+{
+    static const struct { const char *path; int grey; } frames[] = {
+        { "set/test_data/a/0.png", 50 }, { "set/test_data/a/1.png", 60 }, { "set/test_data/a/2.png", 70 },
+        { "set/test_data/b/0.png", 100 }, { "set/test_data/b/1.png", 120 },
+        { "out/a/frame_000001.png", 65 }, { "out/b/frame_000001.jpg", 119 },            /* another is missing */
+    };
+    char folder[512], set[512];
+    pn_image image;
+    assert_works(pn_image_new(scratch_ctx(), 60, 52, 3, &image));
+    for (size_t i = 0; i < sizeof frames / sizeof *frames; i++) {
+        memset(image.pixels, frames[i].grey, 60 * 52 * 3);
+        scratch_write(frames[i].path, "");              /* makes its folder */
+        assert_works(pn_image_write(scratch_ctx(), scratch_path(frames[i].path), &image));
+        if (i > 4) continue;
+        char marks[64];
+        snprintf(marks, sizeof marks, "set/test_keypoints/%c/%c.txt", frames[i].path[14], frames[i].path[16]);
+        scratch_write(marks, "");
+    }
+    pn_image_free(scratch_ctx(), &image);
+    snprintf(folder, sizeof folder, "%s", scratch_path("out"));
+    snprintf(set, sizeof set, "%s", scratch_path("set"));
+    pn_clip_list *l = pn_clip_list_of_split(scratch_ctx(), set, "test", PN_CLIPS_FACE);
+    if (!l) ck_abort_msg("%s", pn_ctx_message(scratch_ctx()));
+    pn_evaluation *e = pn_evaluation_of_clips(scratch_ctx(), l, folder, "native");
+    if (!e) ck_abort_msg("%s", pn_ctx_message(scratch_ctx()));
+    assert_works(pn_evaluation_run(e, 0, pn_evaluation_pairs(e)));
+    const pn_summary s = pn_evaluation_summary(e);
+    ck_assert(s.pairs == 3 && s.scored == 2 && s.missing == 1 && s.png == 1 && s.jpg == 1);
+    ck_assert_ptr_nonnull(strstr(s.first_missing, "out/a/frame_000002"));
+    ck_assert_int_eq(pn_evaluation_clips(e), 2);
+    const pn_clip_scored a = pn_evaluation_clip(e, 0), b = pn_evaluation_clip(e, 1);
+    ck_assert_str_eq(a.name, "a");
+    ck_assert(a.frames == 2 && a.scored == 1 && a.first_missing == 2 && b.frames == 1 && b.scored == 1 && b.first_missing == 0);
+    ck_assert_double_eq_tol(a.generated.l1, 5.0 / 255, 1e-9);
+    ck_assert_double_eq_tol(a.copy.l1, 10.0 / 255, 1e-9);
+    ck_assert_double_eq_tol(b.generated.l1, 1.0 / 255, 1e-9);
+    ck_assert_double_eq_tol(b.copy.l1, 20.0 / 255, 1e-9);
+    ck_assert_double_eq_tol(s.copy.l1, 15.0 / 255, 1e-9);               /* of frames, not of clips */
+    pn_evaluation_free(e);
+    remove(scratch_path("set/test_data/b/1.png"));
+    ck_assert_ptr_null(pn_evaluation_of_clips(scratch_ctx(), l, folder, "native"));
+    assert_fails(pn_ctx_status(scratch_ctx()), PN_ERR_FORMAT, "set/test_data/b/1.png is not there; take the row out, or add its clip");
+    pn_clip_list_free(l);
+}
+END_TEST
+
 TCase *score_cases(void)
 {
     TCase *tc = tcase_create("score");
@@ -314,6 +362,7 @@ TCase *score_cases(void)
     tcase_add_test(tc, photographs_score_as_scikit_image_scores_them);
     tcase_add_test(tc, market_masks_have_the_counted_pixels);
     tcase_add_test(tc, views_are_scored_beside_their_sources);
+    tcase_add_test(tc, frames_are_scored_beside_their_clips_reference);
     tcase_add_test(tc, a_list_is_scored_beside_its_baseline_and_missing_pictures_are_counted);
     return tc;
 }

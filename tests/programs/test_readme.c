@@ -43,6 +43,11 @@ static const struct { const char *written, *run; } stand_ins[] = {
     { "--size 64x64 --batch 8 --steps 5000", "--size 32x32 --batch 1 --steps 2 " NARROW },
     { "turner/checkpoints/step_0005000.safetensors", "turner/checkpoints/step_0000002.safetensors" },
     { "box00000100_0_0", "box00000003_0_0" },
+    { "--people 40 --views 60 --size 128x128", "--people 3 --views 8 --size 64x64" },
+    { "--size 128x128 --batch 1 --steps 2000", "--size 64x64 --batch 1 --steps 2 " NARROW },
+    { "--batch 8 --steps 2000", "--batch 1 --steps 2 --set points_width=8 --set frames=8" },
+    { "dancer/checkpoints/step_0002000.safetensors", "dancer/checkpoints/step_0000002.safetensors" },
+    { "talker/checkpoints/step_0002000.safetensors", "talker/checkpoints/step_0000002.safetensors" },
     { "--filter '^gfla/'", "--filter '^sigmoid/1x1x64x64/forward'" },       /* seconds, not minutes */
 };
 enum { STAND_INS = sizeof stand_ins / sizeof *stand_ins };
@@ -195,7 +200,9 @@ START_TEST(every_command_of_the_documents_works_or_is_run_elsewhere)
     ck_assert_int_ge(f.commands, 16);
     static const char *const made[] = { "run/report.html", "me_dancing.png", "people", "whole.png", "me_again.png",
                                          "latest_net_G.safetensors", "inside/flow1_arrows.png", "dancing/frame_000003.png",
-                                         "looked/attention1_reads.png", "turned", "other_side.png" };
+                                         "looked/attention1_reads.png", "turned", "other_side.png",
+                                         "danced/dance00003/frame_000007.png", "danced.json", "talked/face00003/frame_000007.png",
+                                         "talked.json", "cleaner/report.html" };
     for (size_t i = 0; i < sizeof made / sizeof *made; i++) ck_assert(there(world("readme/%s", made[i])));
     ck_assert_int_gt(count_files(world("readme/made")), 0);
 }
