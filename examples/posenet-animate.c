@@ -58,6 +58,7 @@ typedef struct {
     const char *poses_name, *out;   /* of the poses, in messages; where frames go */
     pn_model *model;
     painter painter;
+    cli_size kp_size;           /* of the key points, by --kp-size or the list; 0: neither says */
     ptrdiff_t frame[2];         /* the source picture's size, which poses share */
     pn_image source, picture;   /* at the model's size; a frame */
     bool begun;                 /* there has been a pose */
@@ -94,7 +95,7 @@ static pn_status open_model(session *s)
 /* What a frame's numbers refer to. */
 static cli_size grid_of(const session *s, const ptrdiff_t found[2])
 {
-    const cli_size said = s->ask->kp_size;
+    const cli_size said = s->kp_size;
     return said.height ? said : found[0] ? (cli_size){ found[0], found[1] } : (cli_size){ s->frame[0], s->frame[1] };
 }
 
@@ -223,7 +224,7 @@ static pn_status one_clip(session *s, const pn_clip_list *list, ptrdiff_t i, cli
 {
     const request *r = s->ask;
     const pn_clip_row row = pn_clip_list_row(list, i);
-    const painter_person who = { row.reference.frames.path[0], row.reference.noisy.path[0], NULL, { r->kp_size.height, r->kp_size.width } };
+    const painter_person who = { row.reference.frames.path[0], row.reference.noisy.path[0], NULL, { s->kp_size.height, s->kp_size.width } };
     const bool clean = s->painter.needs.reads == PN_READS_DANCES || !row.made.noisy.count;
     const pn_paths driving = clean ? row.made.clean : row.made.noisy;
     char name[PN_CLIP_NAME], folder[4096];
@@ -248,6 +249,7 @@ static int animate_list(session *s)
         if (!list) return cli_bad_data(s->program, s->ctx);
     }
     if (!list) return cli_failed(s->program, s->ctx);
+    if (!r->kp_size.height) pn_clip_list_grid(list, &s->kp_size.height, &s->kp_size.width);
     int64_t total = 0, done = 0;
     for (ptrdiff_t i = 0; i < pn_clip_list_count(list); i++) total += pn_clip_list_row(list, i).made.clean.count;
     cli_progress progress = cli_progress_begin(s->program, 0, total);
@@ -299,7 +301,7 @@ int main(int argc, char **argv)
     if (code == CLI_GO_ON) code = check(&program, &r);
     if (code != CLI_GO_ON) return code;
     static session s;
-    s = (session){ .program = &program, .ask = &r, .ctx = cli_context(&program) };
+    s = (session){ .program = &program, .ask = &r, .ctx = cli_context(&program), .kp_size = r.kp_size };
     if (!s.ctx) return CLI_FAILED;
     code = r.data ? animate_list(&s) : animate(&s);
     pn_image_free(s.ctx, &s.source);

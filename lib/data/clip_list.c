@@ -22,6 +22,7 @@ struct pn_clip_list {
     row *rows;
     size_t count, row_room;
     pn_arena arena;                                     /* paths that were moved to the folder */
+    ptrdiff_t kp_height, kp_width;
 };
 
 /* ---- Cells of a table ---------------------------------------------------------------------------------------------- */
@@ -276,7 +277,13 @@ pn_clip_list *pn_clip_list_open(pn_ctx *ctx, const char *path, const char *folde
     pn_status status = pn_file_read(ctx, path, &file);
     if (!status) status = pn_clip_list_parse(ctx, path, &file, &l);
     if (!status) status = move_to(l, path, folder);
-    if (!status) return l;
+    pn_dataset_ini ini;
+    if (!status) status = pn_dataset_ini_read(ctx, folder, &ini);
+    if (!status) {
+        l->kp_height = ini.kp_height;
+        l->kp_width = ini.kp_width;
+        return l;
+    }
     pn_free(ctx, file.bytes);
     pn_clip_list_free(l);
     return NULL;
@@ -321,6 +328,8 @@ pn_clip_list *pn_clip_list_of_split(pn_ctx *ctx, const char *folder, const char 
     pn_status status = l ? PN_OK : PN_ERR_NOMEM;
     if (l) {
         l->ctx = l->arena.ctx = ctx;
+        l->kp_height = c->kp_height;
+        l->kp_width = c->kp_width;
         l->rows = pn_alloc(ctx, (size_t)c->count, sizeof *l->rows);
         if (!l->rows) status = PN_ERR_NOMEM;
     }
@@ -339,6 +348,12 @@ void pn_clip_list_free(pn_clip_list *l)
     pn_free(l->ctx, (void *)l->path);
     pn_free(l->ctx, l->file.bytes);
     pn_free(l->ctx, l);
+}
+
+void pn_clip_list_grid(const pn_clip_list *l, ptrdiff_t *height, ptrdiff_t *width)
+{
+    *height = l->kp_height;
+    *width = l->kp_width;
 }
 
 ptrdiff_t pn_clip_list_count(const pn_clip_list *l) { return (ptrdiff_t)l->count; }

@@ -148,6 +148,8 @@ PN_API pn_clip_list *pn_clip_list_of_split(pn_ctx *ctx, const char *folder, cons
 PN_API void pn_clip_list_free(pn_clip_list *l);
 PN_API ptrdiff_t pn_clip_list_count(const pn_clip_list *l);
 PN_API pn_clip_row pn_clip_list_row(const pn_clip_list *l, ptrdiff_t i);        /* from 0; lives as long as l */
+/* What its key points refer to by the folder's dataset.ini; 0, 0: each frame's own pixels. */
+PN_API void pn_clip_list_grid(const pn_clip_list *l, ptrdiff_t *height, ptrdiff_t *width);
 enum { PN_CLIP_NAME = 544 };
 /* What row i's frames are kept under, by the folders that its files lie in: CLIP, or REFERENCE_2_CLIP when the reference is
  * another's; with _ and the row's line where a row before has that name. Names beyond 255 bytes are cut. */

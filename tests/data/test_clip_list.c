@@ -141,7 +141,8 @@ START_TEST(a_split_is_a_list_whose_first_frames_are_references)
     if (!l) ck_abort_msg("%s", pn_ctx_message(scratch_ctx()));
     ck_assert_int_eq(pn_clip_list_count(l), 2);
     const pn_clip_row row = pn_clip_list_row(l, 0);
-    const pn_paths once[] = { row.reference.frames, row.reference.noisy, row.reference.clean }, twice[] = { row.made.frames, row.made.noisy, row.made.clean };
+    const pn_paths once[] = { row.reference.frames, row.reference.noisy, row.reference.clean };
+    const pn_paths twice[] = { row.made.frames, row.made.noisy, row.made.clean };
     for (int c = 0; c < 3; c++) {
         ck_assert(once[c].count == 1 && twice[c].count == 2);
         snprintf(path, sizeof path, "%s/%s", folder, c ? "test_keypoints/a/0.txt" : "test_data/a/0.png");

@@ -105,6 +105,26 @@ START_TEST(the_list_beside_the_dances_makes_the_same)
 }
 END_TEST
 
+START_TEST(key_points_refer_to_what_the_data_set_says)
+{
+    char list[300];
+    copy_folder(data_of(DANCE), world("large"));
+    spill(world("large/dataset.ini"), "kp_size = 128x128\n");
+    const char *weights = world("dance_trained/checkpoints/step_0000001.safetensors");
+    exits(animate(DANCE, world("asked"), "--kp-size 128x128"), 0);
+    exits(animate(DANCE, world("unasked"), ""), 0);
+    snprintf(list, sizeof list, "--pairs %s", world("large/test_list.csv"));
+    for (int i = 0; i < 2; i++) {
+        const char *out = world("large%d", i);
+        exits(run("posenet-animate --weights %s --data %s --out %s %s", weights, world("large"), out, i ? list : ""), 0);
+        same_bytes(world("asked/dance00008/frame_000002.png"), world("large%d/dance00008/frame_000002.png", i));
+    }
+    size_t a, b;
+    const char *asked = slurp(world("asked/dance00008/frame_000002.png"), &a), *unasked = slurp(world("unasked/dance00008/frame_000002.png"), &b);
+    ck_assert_msg(a != b || memcmp(asked, unasked, a) != 0, "the grid makes no difference");
+}
+END_TEST
+
 START_TEST(weights_of_the_pose_task_dance_too)
 {
     exits(run("posenet-animate --weights %s --data %s --out %s", world("run/checkpoints/step_%07d.safetensors", RUN_STEPS), data_of(DANCE),
@@ -191,6 +211,7 @@ TCase *program_clips_cases(void)
     tcase_add_unchecked_fixture(tc, clips_make, NULL);
     tcase_add_loop_test(tc, without_a_list_all_clips_of_the_test_are_made_and_scored, 0, KINDS);
     tcase_add_test(tc, the_list_beside_the_dances_makes_the_same);
+    tcase_add_test(tc, key_points_refer_to_what_the_data_set_says);
     tcase_add_test(tc, weights_of_the_pose_task_dance_too);
     tcase_add_loop_test(tc, copies_of_the_reference_score_as_the_baseline_and_truth_is_perfect, 0, KINDS);
     tcase_add_test(tc, what_is_missing_is_counted_and_named);
