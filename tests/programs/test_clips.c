@@ -108,19 +108,19 @@ END_TEST
 START_TEST(key_points_refer_to_what_the_data_set_says)
 {
     char list[300];
-    copy_folder(data_of(DANCE), world("large"));
-    spill(world("large/dataset.ini"), "kp_size = 128x128\n");
+    copy_folder(data_of(DANCE), world("dance_large"));
+    spill(world("dance_large/dataset.ini"), "kp_size = 128x128\n");
     const char *weights = world("dance_trained/checkpoints/step_0000001.safetensors");
-    exits(animate(DANCE, world("asked"), "--kp-size 128x128"), 0);
-    exits(animate(DANCE, world("unasked"), ""), 0);
-    snprintf(list, sizeof list, "--pairs %s", world("large/test_list.csv"));
+    exits(animate(DANCE, world("dance_asked"), "--kp-size 128x128"), 0);
+    exits(animate(DANCE, world("dance_unasked"), ""), 0);
+    snprintf(list, sizeof list, "--pairs %s", world("dance_large/test_list.csv"));
     for (int i = 0; i < 2; i++) {
-        const char *out = world("large%d", i);
-        exits(run("posenet-animate --weights %s --data %s --out %s %s", weights, world("large"), out, i ? list : ""), 0);
-        same_bytes(world("asked/dance00008/frame_000002.png"), world("large%d/dance00008/frame_000002.png", i));
+        const char *out = world("dance_large%d", i);
+        exits(run("posenet-animate --weights %s --data %s --out %s %s", weights, world("dance_large"), out, i ? list : ""), 0);
+        same_bytes(world("dance_asked/dance00008/frame_000002.png"), world("dance_large%d/dance00008/frame_000002.png", i));
     }
     size_t a, b;
-    const char *asked = slurp(world("asked/dance00008/frame_000002.png"), &a), *unasked = slurp(world("unasked/dance00008/frame_000002.png"), &b);
+    const char *asked = slurp(world("dance_asked/dance00008/frame_000002.png"), &a), *unasked = slurp(world("dance_unasked/dance00008/frame_000002.png"), &b);
     ck_assert_msg(a != b || memcmp(asked, unasked, a) != 0, "the grid makes no difference");
 }
 END_TEST
@@ -128,8 +128,8 @@ END_TEST
 START_TEST(weights_of_the_pose_task_dance_too)
 {
     exits(run("posenet-animate --weights %s --data %s --out %s", world("run/checkpoints/step_%07d.safetensors", RUN_STEPS), data_of(DANCE),
-              world("posed")), 0);
-    const result r = evaluate(DANCE, world("posed"), "");
+              world("dance_posed")), 0);
+    const result r = evaluate(DANCE, world("dance_posed"), "");
     exits(r, 0);
     says(r.out, "10 of 10 frames, 32x32");
 }
@@ -160,12 +160,12 @@ END_TEST
 
 START_TEST(what_is_missing_is_counted_and_named)
 {
-    const char *made = copies(FACE, "holes");
-    unlink(world("holes/face00008/frame_000003.png"));
-    unlink(world("holes/face00008/frame_000005.png"));
+    const char *made = copies(FACE, "face_holes");
+    unlink(world("face_holes/face00008/frame_000003.png"));
+    unlink(world("face_holes/face00008/frame_000005.png"));
     const result r = evaluate(FACE, made, "");
     explains(r, 3, "2 of 10 generated pictures are missing, the first ");
-    says(r.err, "holes/face00008/frame_000003.{png,jpg}; these scores cover the rest alone");
+    says(r.err, "face_holes/face00008/frame_000003.{png,jpg}; these scores cover the rest alone");
     says(row(r.out, "face00008"), "  missing: 2 of 5, the first frame_000003\n");
     same_row(r.out, "generated", "reference", true);
 }
