@@ -29,13 +29,25 @@ static char *kept(char *text)
 static char root[64];
 static pid_t owner;
 
-const char *world(const char *format, ...)
+static bool begins_with(const char *path, const char *folder)
 {
-    char *name, *path;
+    const size_t n = strlen(folder);
+    return strncmp(path, folder, n) == 0 && (!path[n] || path[n] == '/');
+}
+
+const char *world_of(const char *file, const char *format, ...)
+{
+    char *name, *path, *own = NULL;
     va_list args;
     va_start(args, format);
-    if (vasprintf(&name, format, args) < 0 || asprintf(&path, "%s/%s", root, name) < 0) ck_abort_msg("no memory");
+    if (vasprintf(&name, format, args) < 0) ck_abort_msg("no memory");
     va_end(args);
+    const char *stem = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
+    const bool shared = begins_with(name, "people") || begins_with(name, "run");
+    if (asprintf(&own, "%s/%.*s", root, (int)strcspn(stem, "."), stem) < 0) ck_abort_msg("no memory");
+    if (!shared) mkdir(own, 0777);
+    if (asprintf(&path, "%s/%s", shared ? root : own, name) < 0) ck_abort_msg("no memory");
+    free(own);
     free(name);
     return kept(path);
 }

@@ -1,7 +1,7 @@
 /* programs.h - running the built programs as a user does: a folder, commands, what they print and how they exit
  *
  * Commands are split at blanks; the first word is a program of the build. The world is made once for all tests, by an
- * unchecked fixture: a data set of six small people, and a run trained on it. Tests read it and write beside it.
+ * unchecked fixture: a data set of six small people, and a run trained on it. Tests read these and write into a folder of their file's own.
  */
 #ifndef PROGRAMS_H
 #define PROGRAMS_H
@@ -18,7 +18,9 @@
 #define TRAIN "posenet-train --model gfla " NARROW " --size 32x32 --batch 1 --seed 3"
 
 void world_make(void);                                                            /* the unchecked fixture */
-const char *world(const char *format, ...) __attribute__((format(printf, 1, 2))); /* a path in its folder; kept */
+/* A path, kept: people/… and run/… are everybody's, any other is of the calling file alone. */
+#define world(...) world_of(__FILE__, __VA_ARGS__)
+const char *world_of(const char *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #define PEOPLE world("people")         /* 64x48, 3 views of 6 people, pairs for training and for testing */
 #define RUN world("run")               /* stage auto, RUN_STEPS steps of TRAIN, a checkpoint every 2, by two threads */
 enum { RUN_STEPS = 10, RUN_FLOW = 2 }; /* RUN_FLOW of them in stage flow */

@@ -88,19 +88,19 @@ START_TEST(pairs_of_a_list_may_be_of_any_views_and_are_scored_beside_the_source)
 {
     spill(world("turns.csv"), "from,to\nbox00000003_4_10,box00000003_6_10\nbox00000003_4_10,box00000003_4_20\n");
     const result r = run("posenet-generate --weights %s --data %s --pairs %s --out %s", WEIGHTS, OBJECTS, world("turns.csv"),
-                         world("some"));
+                         world("listed"));
     exits(r, 0);
-    ck_assert_int_eq(count_files(world("some")), 2);
-    result e = run("posenet-evaluate --task view --generated %s --data %s --pairs %s --json %s", world("some"), OBJECTS,
-                   world("turns.csv"), world("some.json"));
+    ck_assert_int_eq(count_files(world("listed")), 2);
+    result e = run("posenet-evaluate --task view --generated %s --data %s --pairs %s --json %s", world("listed"), OBJECTS,
+                   world("turns.csv"), world("listed.json"));
     exits(e, 0);
     says(e.out, "2 of 2 pairs, 64x32");
     says(e.out, "source copy");
-    says(slurp(world("some.json"), NULL), "\"to\":\t\"box00000003_4_20\"");
-    e = run("posenet-evaluate --task view --generated %s --data %s", world("some"), OBJECTS);
+    says(slurp(world("listed.json"), NULL), "\"to\":\t\"box00000003_4_20\"");
+    e = run("posenet-evaluate --task view --generated %s --data %s", world("listed"), OBJECTS);
     explains(e, 3, "18 of 18 generated pictures are missing, the first ");
-    copy_file(view("box00000003_6_10"), world("some/box00000003_4_10_2_box00000003_6_10_vis.png"), 1 << 20);
-    e = run("posenet-evaluate --task view --generated %s --data %s --pairs %s", world("some"), OBJECTS, world("turns.csv"));
+    copy_file(view("box00000003_6_10"), world("listed/box00000003_4_10_2_box00000003_6_10_vis.png"), 1 << 20);
+    e = run("posenet-evaluate --task view --generated %s --data %s --pairs %s", world("listed"), OBJECTS, world("turns.csv"));
     explains(e, 0, ""); /* the truth itself is perfect, and psnr leaves it out */
     says(e.out, "note: psnr of 1 generated pictures is not finite");
 }
