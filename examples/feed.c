@@ -61,7 +61,7 @@ pn_status feed_data(feed *f, const pn_model *m, const feed_opt *opt)
 
 static bool is(const char *text, const char *word) { return text && strcmp(text, word) == 0; }
 
-static pn_status load_pairs(feed *f, const feed_opt *opt, const feed_state *from)
+static pn_status load_pairs(feed *f, const feed_opt *opt, const pn_loader_state *from)
 {
     const pn_model_needs *needs = &f->needs;
     const pn_loader_opt load = {
@@ -79,24 +79,20 @@ static pn_status load_pairs(feed *f, const feed_opt *opt, const feed_state *from
         .hole = needs->hole,
         .place = needs->place,
     };
-    const pn_loader_state at = from ? (pn_loader_state){ from->seed, from->epoch, from->position }
-                                    : (pn_loader_state){ 0 };
-    f->pair_loader = pn_loader_new(f->pairs, &load, from ? &at : NULL);
+    f->pair_loader = pn_loader_new(f->pairs, &load, from);
     return f->pair_loader ? PN_OK : pn_ctx_status(f->ctx);
 }
 
-static pn_status load_views(feed *f, const feed_opt *opt, const feed_state *from)
+static pn_status load_views(feed *f, const feed_opt *opt, const pn_loader_state *from)
 {
     const pn_view_loader_opt load = {
         .batch = opt->batch, .height = opt->height, .width = opt->width, .order = PN_SHUFFLED, .seed = opt->seed
     };
-    const pn_view_loader_state at = from ? (pn_view_loader_state){ from->seed, from->epoch, from->position }
-                                         : (pn_view_loader_state){ 0 };
-    f->view_loader = pn_view_loader_new(f->views, &load, from ? &at : NULL);
+    f->view_loader = pn_view_loader_new(f->views, &load, from);
     return f->view_loader ? PN_OK : pn_ctx_status(f->ctx);
 }
 
-static pn_status load_chunks(feed *f, const feed_opt *opt, const feed_state *from)
+static pn_status load_chunks(feed *f, const feed_opt *opt, const pn_loader_state *from)
 {
     const pn_chunks_opt load = {
         .batch = opt->batch,
@@ -109,13 +105,11 @@ static pn_status load_chunks(feed *f, const feed_opt *opt, const feed_state *fro
                                                : PN_CLIP_AUGMENT_NONE,
         .seed = opt->seed,
     };
-    const pn_chunks_state at = from ? (pn_chunks_state){ from->seed, from->epoch, from->position }
-                                    : (pn_chunks_state){ 0 };
-    f->chunks = pn_chunks_new(f->clips, &load, from ? &at : NULL);
+    f->chunks = pn_chunks_new(f->clips, &load, from);
     return f->chunks ? PN_OK : pn_ctx_status(f->ctx);
 }
 
-static pn_status load_tracks(feed *f, const feed_opt *opt, const feed_state *from)
+static pn_status load_tracks(feed *f, const feed_opt *opt, const pn_loader_state *from)
 {
     const size_t row = (size_t)(opt->batch * PN_TRACK_CHANNELS) * sizeof(float);
     f->rng = pn_rng_named(from ? from->seed : opt->seed, "tracks");
@@ -125,7 +119,7 @@ static pn_status load_tracks(feed *f, const feed_opt *opt, const feed_state *fro
     return f->noisy && f->clean ? PN_OK : PN_ERR_NOMEM;
 }
 
-pn_status feed_open(feed *f, const pn_model *m, const feed_opt *opt, const feed_state *from)
+pn_status feed_open(feed *f, const pn_model *m, const feed_opt *opt, const pn_loader_state *from)
 {
     const pn_status status = feed_data(f, m, opt);
     if (status) return status;
@@ -202,19 +196,10 @@ pn_status feed_next(feed *f, pn_model_input *in)
     }
 }
 
-feed_state feed_where(const feed *f)
+pn_loader_state feed_where(const feed *f)
 {
-    if (f->pair_loader) {
-        const pn_loader_state at = pn_loader_where(f->pair_loader);
-        return (feed_state){ at.seed, at.epoch, at.position };
-    }
-    if (f->view_loader) {
-        const pn_view_loader_state at = pn_view_loader_where(f->view_loader);
-        return (feed_state){ at.seed, at.epoch, at.position };
-    }
-    if (f->chunks) {
-        const pn_chunks_state at = pn_chunks_where(f->chunks);
-        return (feed_state){ at.seed, at.epoch, at.position };
-    }
-    return (feed_state){ .seed = f->rng.seed, .position = f->rng.counter };
+    if (f->pair_loader) return pn_loader_where(f->pair_loader);
+    if (f->view_loader) return pn_view_loader_where(f->view_loader);
+    if (f->chunks) return pn_chunks_where(f->chunks);
+    return (pn_loader_state){ .seed = f->rng.seed, .position = f->rng.counter };
 }

@@ -16,7 +16,6 @@ typedef struct {
     ptrdiff_t batch, height, width;
     uint64_t seed;
 } feed_opt;
-typedef struct { uint64_t seed, epoch, position; } feed_state;
 
 /* Which of these are there depends on needs.reads. */
 typedef struct {
@@ -37,11 +36,11 @@ typedef struct {
 /* The data set alone: nothing is loaded. */
 pn_status feed_data(feed *f, const pn_model *m, const feed_opt *opt);
 /* The data set and its loader; from NULL: from the start. What it holds is released by feed_close, after a failure too. */
-pn_status feed_open(feed *f, const pn_model *m, const feed_opt *opt, const feed_state *from);
+pn_status feed_open(feed *f, const pn_model *m, const feed_opt *opt, const pn_loader_state *from);
 void feed_close(feed *f);
 /* The next batch or chunk; valid until the next call. */
 pn_status feed_next(feed *f, pn_model_input *in);
-feed_state feed_where(const feed *f);
+pn_loader_state feed_where(const feed *f);
 
 /* Write rows of what is given, made and true for samples spread over the split; of the first clip every fifth frame. */
 pn_status feed_sheet(painter *p, const feed *f, int rows, const char *path);

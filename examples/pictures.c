@@ -102,6 +102,12 @@ pn_status painter_labelling(painter *p, const char *labelling)
                        p->merge.classes, p->needs.classes);
 }
 
+void painter_tell(const painter *p, const char *program)
+{
+    fprintf(stderr, "%s: size %tdx%td, %.1f MiB for all values and packed weights\n", program, p->height, p->width,
+            (double)pn_generation_bytes(p->generation) / 1048576);
+}
+
 void painter_free(painter *p)
 {
     float *const arrays[] = { p->source, p->target, p->image, p->pose_source, p->pose_target, p->parsing,

@@ -32,6 +32,8 @@ pn_model *painter_model(pn_ctx *ctx, const char *weights, pn_model_opt opt, ptrd
 typedef enum { PAINT_ONCE, PAINT_MANY } paint_use;
 pn_status painter_new(painter *p, pn_model *model, ptrdiff_t height, ptrdiff_t width, paint_use use);
 void painter_free(painter *p);
+/* Its size and memory, to stderr: one line that begins with the program's name. */
+void painter_tell(const painter *p, const char *program);
 /* Label maps are of this labelling, where the model's options do not say otherwise; "": lip20. */
 pn_status painter_labelling(painter *p, const char *labelling);
 /* Heat maps of a pose in a grid, and the generated picture of what the painter's arrays hold. */

@@ -84,9 +84,7 @@ static pn_status open_model(session *s)
     if (!s->model || check_task(s) || painter_check_parsing(s->model, r->source_parsing)) return pn_ctx_status(s->ctx);
     pn_status status = painter_new(&s->painter, s->model, height, width, PAINT_MANY);
     if (!status) status = pn_image_new(s->ctx, height, width, 3, &s->picture);
-    if (!status && !r->common.quiet)
-        fprintf(stderr, "%s: size %tdx%td, %.1f MiB for all values and packed weights\n", s->program->name, height, width,
-                (double)pn_generation_bytes(s->painter.generation) / 1048576);
+    if (!status && !r->common.quiet) painter_tell(&s->painter, s->program->name);
     return status;
 }
 

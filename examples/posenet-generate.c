@@ -114,9 +114,7 @@ static pn_status open_model(session *s)
     if (check_points(s)) return pn_ctx_status(s->ctx);
     const paint_use use = r->source ? PAINT_ONCE : PAINT_MANY;
     const pn_status planned = painter_new(&s->painter, s->model, s->size.height, s->size.width, use);
-    if (!planned && !r->common.quiet)
-        fprintf(stderr, "%s: size %tdx%td, %.1f MiB for all values and packed weights\n", s->program->name, s->size.height,
-                s->size.width, (double)pn_generation_bytes(s->painter.generation) / 1048576);
+    if (!planned && !r->common.quiet) painter_tell(&s->painter, s->program->name);
     return planned;
 }
 

@@ -80,9 +80,7 @@ static pn_status open_model(session *s)
     pn_status status = painter_new(&s->painter, s->model, height, width, r->data ? PAINT_MANY : PAINT_ONCE);
     if (!status && !(s->painter.hole = pn_ctx_alloc(s->ctx, (size_t)(height * width) * sizeof(float))))
         status = PN_ERR_NOMEM;
-    if (!status && !r->common.quiet)
-        fprintf(stderr, "%s: size %tdx%td, %.1f MiB for all values and packed weights\n", s->program->name, height,
-                width, (double)pn_generation_bytes(s->painter.generation) / 1048576);
+    if (!status && !r->common.quiet) painter_tell(&s->painter, s->program->name);
     return status;
 }
 

@@ -128,7 +128,7 @@ typedef struct { char step[24], seconds[24], seed[24], epoch[24], position[24], 
 
 static int run_notes(const session *s, const char *stage_name, note_texts *t, pn_note notes[NOTES])
 {
-    const feed_state at = feed_where(&s->data);
+    const pn_loader_state at = feed_where(&s->data);
     int n = pn_model_notes(s->model, notes);
     snprintf(t->step, sizeof t->step, "%" PRId64, s->step);
     snprintf(t->seconds, sizeof t->seconds, "%.0f", s->seconds + cli_seconds() - s->began);
@@ -236,8 +236,8 @@ static pn_status open_data(session *s)
                      .kp_width = r->kp_size.width, .batch = (ptrdiff_t)r->batch, .height = r->size.height, .width = r->size.width,
                      .seed = r->common.seed };
     const pn_weights *w = s->checkpoint;
-    const feed_state from = w ? (feed_state){ (uint64_t)noted(w, "pn.loader.seed"), (uint64_t)noted(w, "pn.loader.epoch"),
-                                              (uint64_t)noted(w, "pn.loader.position") } : (feed_state){ 0 };
+    const pn_loader_state from = w ? (pn_loader_state){ (uint64_t)noted(w, "pn.loader.seed"), (uint64_t)noted(w, "pn.loader.epoch"),
+                                                        (uint64_t)noted(w, "pn.loader.position") } : (pn_loader_state){ 0 };
     const pn_status status = feed_open(&s->data, s->model, &opt, w ? &from : NULL);
     if (status) return status;
     opt.split = "test"; /* held-out samples to look at, where there are some */

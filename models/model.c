@@ -269,11 +269,12 @@ int pn_model_parts(const pn_model *m, pn_part parts[4])
 pn_status pn_model_load(pn_model *m, const pn_weights *weights)
 {
     pn_part parts[4];
+    double keep;
     const int n = pn_model_parts(m, parts);
-    const pn_status status = pn_weights_load(weights, parts[0].prefix, parts[0].params, PN_LOAD_EXACT, NULL);
+    pn_status status = pn_model_real(m, "ema", &keep);
+    if (!status) status = pn_weights_load(weights, parts[0].prefix, parts[0].params, PN_LOAD_EXACT, NULL);
     if (!status) pn_weights_report(weights, "the generator", parts, n, 1);
-    if (!status && strcmp(pn_model_get(m, "ema"), "0") != 0)
-        pn_weights_load_averages(weights, parts[0].prefix, parts[0].params);
+    if (!status && keep > 0) pn_weights_load_averages(weights, parts[0].prefix, parts[0].params);
     return status || !m->face->loaded ? status : m->face->loaded(m, weights);
 }
 

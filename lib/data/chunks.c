@@ -118,9 +118,9 @@ pn_status pn_chunks_next(pn_chunks *l, pn_chunk *out)
     return PN_OK;
 }
 
-pn_chunks_state pn_chunks_where(const pn_chunks *l)
+pn_loader_state pn_chunks_where(const pn_chunks *l)
 {
-    return (pn_chunks_state){ l->opt.seed, l->next / l->epoch_chunks, l->next % l->epoch_chunks };
+    return (pn_loader_state){ l->opt.seed, l->next / l->epoch_chunks, l->next % l->epoch_chunks };
 }
 
 ptrdiff_t pn_chunks_epoch(const pn_chunks *l) { return (ptrdiff_t)l->epoch_chunks; }
@@ -174,7 +174,7 @@ static pn_status make_room(pn_chunks *l)
     return has ? pn_helpers_begin(&l->helpers, ctx) : PN_ERR_NOMEM;
 }
 
-pn_chunks *pn_chunks_new(pn_clips *c, const pn_chunks_opt *opt, const pn_chunks_state *from)
+pn_chunks *pn_chunks_new(pn_clips *c, const pn_chunks_opt *opt, const pn_loader_state *from)
 {
     pn_chunks *l = pn_alloc(c->ctx, 1, sizeof *l);
     if (!l) return NULL;

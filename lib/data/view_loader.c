@@ -63,9 +63,9 @@ pn_status pn_view_loader_next(pn_view_loader *l, pn_view_batch *out)
     return PN_OK;
 }
 
-pn_view_loader_state pn_view_loader_where(const pn_view_loader *l)
+pn_loader_state pn_view_loader_where(const pn_view_loader *l)
 {
-    return (pn_view_loader_state){ l->opt.seed, l->next / l->batches, l->next % l->batches };
+    return (pn_loader_state){ l->opt.seed, l->next / l->batches, l->next % l->batches };
 }
 
 ptrdiff_t pn_view_loader_epoch(const pn_view_loader *l) { return (ptrdiff_t)l->batches; }
@@ -89,7 +89,7 @@ static pn_status make_room(pn_view_loader *l)
     return l->order && l->pair ? pn_helpers_begin(&l->helpers, ctx) : PN_ERR_NOMEM;
 }
 
-pn_view_loader *pn_view_loader_new(pn_views *v, const pn_view_loader_opt *opt, const pn_view_loader_state *from)
+pn_view_loader *pn_view_loader_new(pn_views *v, const pn_view_loader_opt *opt, const pn_loader_state *from)
 {
     const ptrdiff_t n = pn_views_count(v);
     if (opt->batch < 1 || opt->batch > n) {

@@ -181,7 +181,6 @@ typedef struct {
     const ptrdiff_t *clip, *first;  /* [B] which clip, and which of its frames is this chunk's first */
     uint64_t epoch;
 } pn_chunk;
-typedef struct { uint64_t seed, epoch, position; } pn_chunks_state;
 
 /**
  * Begin to load. An epoch takes one sample of every clip, from a random place (PN_IN_ORDER: from the start); its reference
@@ -190,11 +189,11 @@ typedef struct { uint64_t seed, epoch, position; } pn_chunks_state;
  *
  * returns NULL: a batch larger than the number of clips, a clip shorter than a sample, no memory. c must outlive it.
  */
-PN_API pn_chunks *pn_chunks_new(pn_clips *c, const pn_chunks_opt *opt, const pn_chunks_state *from);
+PN_API pn_chunks *pn_chunks_new(pn_clips *c, const pn_chunks_opt *opt, const pn_loader_state *from);
 PN_API void pn_chunks_free(pn_chunks *l);
 /* The next chunk, on all threads; valid until the next call. After an error the same chunk is tried again. */
 PN_API pn_status pn_chunks_next(pn_chunks *l, pn_chunk *out);
-PN_API pn_chunks_state pn_chunks_where(const pn_chunks *l);     /* of the chunk that next will give */
+PN_API pn_loader_state pn_chunks_where(const pn_chunks *l);     /* of the chunk that next will give */
 PN_API ptrdiff_t pn_chunks_epoch(const pn_chunks *l);           /* chunks in an epoch */
 
 /* ---- Tracks: key points over time, for the key-point cleaning network ------------------------------------------ */

@@ -282,7 +282,7 @@ typedef struct {
     uint64_t epoch;
 } pn_batch;
 
-/* Where a loader stands: enough to go on after a kill with the very batches that would have come. */
+/* Where a loader stands, of pairs, views or clips: enough to go on after a kill with the very batches that would have come. */
 typedef struct { uint64_t seed, epoch, position; } pn_loader_state;
 
 /**

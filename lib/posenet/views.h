@@ -61,7 +61,6 @@ typedef struct {
     const pn_view_pair *pair;       /* [B] */
     uint64_t epoch;
 } pn_view_batch;
-typedef struct { uint64_t seed, epoch, position; } pn_view_loader_state;
 
 /**
  * Begin to load. In an epoch every view is a source once (a last batch that is not full is left out); its target is a random
@@ -70,11 +69,11 @@ typedef struct { uint64_t seed, epoch, position; } pn_view_loader_state;
  *
  * returns NULL: a batch larger than the number of views, a size out of range, no memory. v must outlive it.
  */
-PN_API pn_view_loader *pn_view_loader_new(pn_views *v, const pn_view_loader_opt *opt, const pn_view_loader_state *from);
+PN_API pn_view_loader *pn_view_loader_new(pn_views *v, const pn_view_loader_opt *opt, const pn_loader_state *from);
 PN_API void pn_view_loader_free(pn_view_loader *l);
 /* The next batch, on all threads; valid until the next call. After an error the same batch is tried again. */
 PN_API pn_status pn_view_loader_next(pn_view_loader *l, pn_view_batch *out);
-PN_API pn_view_loader_state pn_view_loader_where(const pn_view_loader *l);
+PN_API pn_loader_state pn_view_loader_where(const pn_view_loader *l);
 PN_API ptrdiff_t pn_view_loader_epoch(const pn_view_loader *l);         /* batches in an epoch */
 
 #endif

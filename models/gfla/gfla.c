@@ -157,6 +157,13 @@ bool gfla_recognise(pn_model *m, const pn_weights *w, const char *source, const 
     return true;
 }
 
+void gfla_show(pn_generation *gen, const gfla_output *out, const gfla_view_names *names)
+{
+    for (int i = 0; i < out->flows; i++) pn_generation_show(gen, names->flow[i], PN_VIEW_FLOW, out->flow[i]);
+    for (int i = 0; i < out->flows; i++) pn_generation_show(gen, names->mask[i], PN_VIEW_MASK, out->mask[i]);
+    for (int i = 0; i < out->flows; i++) pn_generation_show(gen, names->attention[i], PN_VIEW_ATTENTION, out->attention[i]);
+}
+
 /* ---- VGG19 ------------------------------------------------------------------------------------------------------------------- */
 
 enum { VGG_SEED = 19 };

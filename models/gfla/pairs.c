@@ -3,6 +3,19 @@
 
 #include <string.h>
 
+pn_status gfla_pair_make(gfla_pair_model *m, int structure, pn_scope *top_g)
+{
+    gfla_model *common = &m->common;
+    const pn_status status = gfla_options(common, structure);
+    if (status) return status;
+    pn_params *g = pn_model_part(&common->base, ""), *d = pn_model_part(&common->base, "D/");
+    if (!g || !d) return PN_ERR_NOMEM;
+    const pn_scope top_d = pn_scope_top(d, common->start);
+    m->d = gfla_discriminator_make(&top_d, &common->config);
+    *top_g = pn_scope_top(g, common->start);
+    return pn_params_status(d);
+}
+
 /* ---- Training: the three graphs of a GAN step --------------------------------------------------------------------------------- */
 
 static void describe_discriminator(gfla_pair_training *t, pn_shape image)
@@ -122,16 +135,14 @@ pn_status gfla_pair_step(pn_training *base, const pn_model_input *in, double los
 
 pn_status gfla_pair_describe(pn_generation *gen, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width)
 {
-    static const char *const names[3][GFLA_MAX_FLOWS] = { { "flow0", "flow1" }, { "mask0", "mask1" }, { "attention0", "attention1" } };
+    static const gfla_view_names names = { { "flow0", "flow1" }, { "mask0", "mask1" }, { "attention0", "attention1" } };
     const gfla_pair_model *m = (const gfla_pair_model *)gen->model;
     gfla_pair_generation *own = (gfla_pair_generation *)gen;
     own->in = m->inputs(gen->graph, count, height, width);
     const gfla_output out = m->generator(gen->graph, m, &own->in);
     gen->image = out.image;
     pn_output(gen->graph, out.image, PN_CONST);
-    for (int i = 0; i < out.flows; i++) pn_generation_show(gen, names[0][i], PN_VIEW_FLOW, out.flow[i]);
-    for (int i = 0; i < out.flows; i++) pn_generation_show(gen, names[1][i], PN_VIEW_MASK, out.mask[i]);
-    for (int i = 0; i < out.flows; i++) pn_generation_show(gen, names[2][i], PN_VIEW_ATTENTION, out.attention[i]);
+    gfla_show(gen, &out, &names);
     return PN_OK;
 }
 

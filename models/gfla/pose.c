@@ -16,19 +16,14 @@ static bool recognise(pn_model *m, const pn_weights *w)
 static pn_status make(pn_model *base)
 {
     pose_model *m = (pose_model *)base;
-    gfla_model *common = &m->pair.common;
-    const pn_status status = gfla_options(common, PN_JOINTS);
+    pn_scope top;
+    const pn_status status = gfla_pair_make(&m->pair, PN_JOINTS, &top);
     if (status) return status;
-    pn_params *g = pn_model_part(base, ""), *d = pn_model_part(base, "D/");
-    if (!g || !d) return PN_ERR_NOMEM;
-    const pn_scope top_g = pn_scope_top(g, common->start), top_d = pn_scope_top(d, common->start);
-    m->g = gfla_generator_make(&top_g, &common->config);
-    m->pair.d = gfla_discriminator_make(&top_d, &common->config);
+    m->g = gfla_generator_make(&top, &m->pair.common.config);
     m->pair.inputs = gfla_inputs;
     m->pair.flow = flow;
     m->pair.generator = generator;
-    const pn_status made = pn_params_status(g);
-    return made ? made : pn_params_status(d);
+    return pn_params_status(top.params);
 }
 
 const pn_model_face gfla_pose_face = {

@@ -146,16 +146,9 @@ static pn_model_needs needs(const pn_model *base, ptrdiff_t height)
 
 typedef struct { pn_generation base; gfla_before before; pn_tensor *structure; bool ran; } generation;
 
-static void show(pn_generation *gen, const gfla_output *out, const char *const names[3][GFLA_MAX_FLOWS])
-{
-    for (int i = 0; i < out->flows; i++) pn_generation_show(gen, names[0][i], PN_VIEW_FLOW, out->flow[i]);
-    for (int i = 0; i < out->flows; i++) pn_generation_show(gen, names[1][i], PN_VIEW_MASK, out->mask[i]);
-    for (int i = 0; i < out->flows; i++) pn_generation_show(gen, names[2][i], PN_VIEW_ATTENTION, out->attention[i]);
-}
-
 static pn_status describe(pn_generation *gen, ptrdiff_t count, ptrdiff_t height, ptrdiff_t width)
 {
-    static const char *const names[GFLA_ORIGINS][3][GFLA_MAX_FLOWS] = {
+    static const gfla_view_names names[GFLA_ORIGINS] = {
         { { "flow_previous0", "flow_previous1" },
           { "mask_previous0", "mask_previous1" },
           { "attention_previous0", "attention_previous1" } },
@@ -177,7 +170,7 @@ static pn_status describe(pn_generation *gen, ptrdiff_t count, ptrdiff_t height,
     const gfla_frame frame = gfla_animate(gen->graph, &m->g, &own->before, &reference, own->structure);
     gen->image = frame.image;
     pn_output(gen->graph, frame.image, PN_CONST);
-    for (int k = 0; k < GFLA_ORIGINS; k++) show(gen, &frame.from[k], names[k]);
+    for (int k = 0; k < GFLA_ORIGINS; k++) gfla_show(gen, &frame.from[k], &names[k]);
     return PN_OK;
 }
 
@@ -211,34 +204,13 @@ static pn_status feed(pn_generation *gen, const pn_model_input *in)
 
 static const pn_model_choice stages[] = { { "full", "everything, from the losses of a chunk of frames", 1 }, { 0 } };
 
-const pn_model_face gfla_dance_face = {
-    .model_bytes = sizeof(gfla_animation_model),
-    .training_bytes = sizeof(gfla_animation_training),
-    .generation_bytes = sizeof(generation),
-    .stages = stages,
-    .losses = gfla_animation_losses,
-    .recognise = recognise_dance,
-    .make = make_dance,
-    .train = gfla_animation_train,
-    .step = gfla_animation_step,
-    .train_free = gfla_animation_train_free,
-    .describe = describe,
-    .feed = feed,
-    .needs = needs,
-};
-
-const pn_model_face gfla_face_face = {
-    .model_bytes = sizeof(gfla_animation_model),
-    .training_bytes = sizeof(gfla_animation_training),
-    .generation_bytes = sizeof(generation),
-    .stages = stages,
-    .losses = gfla_animation_losses,
-    .recognise = recognise_face,
-    .make = make_face,
-    .train = gfla_animation_train,
-    .step = gfla_animation_step,
-    .train_free = gfla_animation_train_free,
-    .describe = describe,
-    .feed = feed,
-    .needs = needs,
-};
+/* The two tasks differ in their networks, which `make` and `recognise` know. */
+#define ANIMATION_FACE(recognises, makes)                                                                              \
+    {                                                                                                                  \
+        .model_bytes = sizeof(gfla_animation_model), .training_bytes = sizeof(gfla_animation_training),                \
+        .generation_bytes = sizeof(generation), .stages = stages, .losses = gfla_animation_losses,                     \
+        .recognise = (recognises), .make = (makes), .train = gfla_animation_train, .step = gfla_animation_step,        \
+        .train_free = gfla_animation_train_free, .describe = describe, .feed = feed, .needs = needs,                   \
+    }
+const pn_model_face gfla_dance_face = ANIMATION_FACE(recognise_dance, make_dance);
+const pn_model_face gfla_face_face = ANIMATION_FACE(recognise_face, make_face);

@@ -30,6 +30,10 @@ bool gfla_recognise(pn_model *m, const pn_weights *w, const char *source, const 
 typedef struct { pn_params *params; pn_vgg19 vgg; } gfla_sight;
 pn_status gfla_sight_open(pn_training *t, gfla_sight *s);
 
+/* Names of the flows, masks and attentions of one source, coarse to fine; and what of `out` is worth looking at, under them. */
+typedef struct { const char *flow[GFLA_MAX_FLOWS], *mask[GFLA_MAX_FLOWS], *attention[GFLA_MAX_FLOWS]; } gfla_view_names;
+void gfla_show(pn_generation *gen, const gfla_output *out, const gfla_view_names *names);
+
 /* ---- Tasks whose sample is a pair (pairs.c): from a picture and two structures another picture --------------------------- */
 
 /* The networks' figure, which is all that differs. m: the task's model. */
@@ -52,6 +56,8 @@ typedef struct {
     gfla_losses losses;
 } gfla_pair_training;
 typedef struct { pn_generation base; gfla_input in; } gfla_pair_generation;
+/* Read the options and make what pair tasks have in common, D included. g: where the generator goes. */
+pn_status gfla_pair_make(gfla_pair_model *m, int structure, pn_scope *g);
 pn_status gfla_pair_train(pn_training *t);
 pn_status gfla_pair_step(pn_training *t, const pn_model_input *in, double losses[PN_MAX_LOSSES]);
 void gfla_pair_train_free(pn_training *t);

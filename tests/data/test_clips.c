@@ -167,7 +167,7 @@ END_TEST
 static const pn_chunks_opt shuffled = { .batch = 2, .height = H, .width = W, .frames = 3, .sample = 9, .order = PN_SHUFFLED,
                                         .seed = 5 };
 
-static pn_chunks *begin(pn_clips *c, const pn_chunks_opt *o, const pn_chunks_state *from)
+static pn_chunks *begin(pn_clips *c, const pn_chunks_opt *o, const pn_loader_state *from)
 {
     pn_chunks *l = pn_chunks_new(c, o, from);
     if (!l) ck_abort_msg("%s", pn_ctx_message(scratch_ctx()));
@@ -222,7 +222,7 @@ START_TEST(chunks_go_on_from_where_they_were_and_do_not_depend_on_threads)
     pn_chunks *first = begin(a, &o, NULL);
     pn_chunk x, y;
     for (int n = 0; n < 7; n++) assert_works(pn_chunks_next(first, &x));
-    const pn_chunks_state at = pn_chunks_where(first);
+    const pn_loader_state at = pn_chunks_where(first);
     ck_assert_int_eq((int)at.epoch, 2);
     ck_assert_int_eq((int)at.position, 1);
     o.seed = 99;                                        /* the state's counts */

@@ -307,7 +307,7 @@ START_TEST(batches_go_on_from_where_they_were_and_do_not_depend_on_threads)
     pn_view_loader *first = pn_view_loader_new(a, &loading, NULL);
     pn_view_batch x, y;
     for (int n = 0; n < 24; n++) assert_works(pn_view_loader_next(first, &x));
-    const pn_view_loader_state at = pn_view_loader_where(first);
+    const pn_loader_state at = pn_view_loader_where(first);
     ck_assert_int_eq((int)at.epoch, 1);
     ck_assert_int_eq((int)at.position, 3);
     pn_view_loader_opt o = loading;

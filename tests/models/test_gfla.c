@@ -5,6 +5,7 @@
 #include "../models/gfla/gfla.h"
 #include "io/io.h"
 #include "models/formula.h"
+#include "models/judged.h"
 #include "posenet/data.h"
 #include "posenet/model.h"
 
@@ -281,20 +282,6 @@ static void check_terms(const golden *f, const pn_plan *crit, const gfla_losses 
         if (l->term[i]) expect_output(f, keys[i], crit, l->term[i], tol_loss);
 }
 
-static void run_and_seed(const variant *v, fixture *x, pn_plan *gen, const gfla_output *out, pn_plan *crit, const gfla_judged *see)
-{
-    (void)v;
-    if (see->image) pn_copy(crit, see->image, gen, out->image);
-    for (int i = 0; i < see->flows; i++) pn_copy(crit, see->flow[i], gen, out->flow[i]);
-    pn_set(crit, see->source, x->source);
-    pn_set(crit, see->target, x->target);
-    ck_assert_int_eq(pn_forward(crit), PN_OK);
-    ck_assert_int_eq(pn_backward(crit), PN_OK);
-    if (see->image) pn_copy_grad(gen, out->image, crit, see->image);
-    for (int i = 0; i < see->flows; i++) ck_assert_int_eq(pn_copy_grad(gen, out->flow[i], crit, see->flow[i]), PN_OK);
-    ck_assert_int_eq(pn_backward(gen), PN_OK);
-}
-
 static void check_outputs(const golden *f, const pn_plan *gen, const gfla_output *out)
 {
     static const char *const flow[] = { "flow0", "flow1" }, *const mask[] = { "mask0", "mask1" };
@@ -325,7 +312,7 @@ static void check_full_step(const variant *v)
     ck_assert_int_eq(pn_forward(gen), PN_OK);
     check_outputs(&f, gen, &out);
     check_discriminator(&f, v, &x, gen, out.image);
-    run_and_seed(v, &x, gen, &out, crit, &see);
+    judge_and_go_back(gen, &out, crit, &see, x.source, x.target);
     check_terms(&f, crit, &l);
     expect_output(&f, "total/stage2", crit, l.total, tol_loss);
     expect_state(&f, "fake_in_g", x.d);
@@ -358,7 +345,7 @@ START_TEST(a_flow_step_matches_torch)
     pn_plan *gen = plan_of(g, x.g), *crit = plan_of(c, NULL);
     set_inputs(gen, &in, &x);
     ck_assert_int_eq(pn_forward(gen), PN_OK);
-    run_and_seed(v, &x, gen, &out, crit, &see);
+    judge_and_go_back(gen, &out, crit, &see, x.source, x.target);
     check_terms(&f, crit, &l);
     expect_output(&f, "total/stage1", crit, l.total, tol_loss);
     ck_assert_int_ge(expect_gradients(&stage1, "grad.flow", x.g, "flow_net."), 60);

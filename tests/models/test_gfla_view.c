@@ -6,6 +6,7 @@
 #include "../models/gfla/view.h"
 #include "models/expected.h"
 #include "models/formula.h"
+#include "models/judged.h"
 
 #include <unistd.h>
 
@@ -91,20 +92,6 @@ static void forward(const fixture *x, pn_plan *gen, const gfla_input *in)
     ck_assert_int_eq(pn_forward(gen), PN_OK);
 }
 
-/* The losses' gradients at picture and flows go back through the generator. */
-static void judge(const fixture *x, pn_plan *gen, const gfla_output *out, pn_plan *crit, const gfla_judged *see)
-{
-    if (see->image) pn_copy(crit, see->image, gen, out->image);
-    for (int i = 0; i < see->flows; i++) pn_copy(crit, see->flow[i], gen, out->flow[i]);
-    pn_set(crit, see->source, x->source);
-    pn_set(crit, see->target, x->target);
-    ck_assert_int_eq(pn_forward(crit), PN_OK);
-    ck_assert_int_eq(pn_backward(crit), PN_OK);
-    if (see->image) pn_copy_grad(gen, out->image, crit, see->image);
-    for (int i = 0; i < see->flows; i++) ck_assert_int_eq(pn_copy_grad(gen, out->flow[i], crit, see->flow[i]), PN_OK);
-    ck_assert_int_eq(pn_backward(gen), PN_OK);
-}
-
 static int compare_gradients(const fixture *x, pn_params *p, const char *part, const char *without)
 {
     pn_adam *adam = pn_adam_new(p, (pn_adam_opt){ .lr = 1e-6, .beta1 = 0, .beta2 = 0.999, .eps = 1e-8 });
@@ -128,7 +115,7 @@ START_TEST(a_flow_step_matches_torch)
     pn_loss(c, l.total);
     pn_plan *gen = plan_of(g, x.g), *crit = plan_of(c, NULL);
     forward(&x, gen, &in);
-    judge(&x, gen, &out, crit, &see);
+    judge_and_go_back(gen, &out, crit, &see, x.source, x.target);
     expect_output(&x.file, step_case, "total/stage1", crit, l.total, tol_value);
     const int compared = compare_gradients(&x, x.g, "flow", "flow_net.");
     ck_assert_int_eq(compared, stored_gradients(&x.file, step_case, "flow"));
@@ -200,7 +187,7 @@ START_TEST(a_full_step_matches_torch)
     forward(&x, gen, &in);
     check_outputs(&x, gen, &out);
     check_discriminator(&x, gen, out.image);
-    judge(&x, gen, &out, crit, &see);
+    judge_and_go_back(gen, &out, crit, &see, x.source, x.target);
     check_terms(&x, crit, &l);
     const int compared = compare_gradients(&x, x.g, "g", NULL);
     ck_assert_int_eq(compared, stored_gradients(&x.file, step_case, "g"));
