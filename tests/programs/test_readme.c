@@ -43,11 +43,11 @@ static const struct { const char *written, *run; } stand_ins[] = {
     { "--size 64x64 --batch 8 --steps 5000", "--size 32x32 --batch 1 --steps 2 " NARROW },
     { "turner/checkpoints/step_0005000.safetensors", "turner/checkpoints/step_0000002.safetensors" },
     { "box00000100_0_0", "box00000003_0_0" },
-    { "--people 40 --views 60 --size 128x128", "--people 3 --views 8 --size 64x64" },
-    { "--size 128x128 --batch 1 --steps 2000", "--size 64x64 --batch 1 --steps 2 " NARROW },
-    { "--batch 8 --steps 2000", "--batch 1 --steps 2 --set points_width=8 --set frames=8" },
-    { "dancer/checkpoints/step_0002000.safetensors", "dancer/checkpoints/step_0000002.safetensors" },
-    { "talker/checkpoints/step_0002000.safetensors", "talker/checkpoints/step_0000002.safetensors" },
+    { "--people 120 --views 30 --size 64x64", "--people 3 --views 8 --size 64x64" },
+    { "--size 64x64 --batch 2 --steps 3000 --decay 1500", "--size 64x64 --batch 1 --steps 2 " NARROW },
+    { "--batch 32 --steps 1000", "--batch 1 --steps 2 --set points_width=8 --set frames=8" },
+    { "dancer/checkpoints/step_0003000.safetensors", "dancer/checkpoints/step_0000002.safetensors" },
+    { "talker/checkpoints/step_0003000.safetensors", "talker/checkpoints/step_0000002.safetensors" },
     { "--filter '^gfla/'", "--filter '^sigmoid/1x1x64x64/forward'" },       /* seconds, not minutes */
 };
 enum { STAND_INS = sizeof stand_ins / sizeof *stand_ins };
