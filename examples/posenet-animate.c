@@ -7,9 +7,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct {
-    const char *weights, *model, *source, *source_pose, *source_parsing, *poses, *data, *pairs, *out, *video;
+    const char *weights, *model, *source, *source_pose, *source_parsing, *poses, *frames, *data, *pairs, *out, *video;
     int64_t rate;
     cli_size size, kp_size;
     cli_list set;
@@ -25,11 +26,12 @@ static const char usage[] =
     "DIR/frame_000001.png and so on. Where nobody was found the pose before stays. Key points are in pixels of the picture they\n"
     "belong to; those of --poses share the source picture's frame unless --kp-size or their file says otherwise.\n"
     "Weights of the tasks dance and face make each frame from the one before it, too. Dances follow the 17 points of the\n"
-    "key-point cleaning network, or OpenPose's, turned into such; faces follow landmarks: a folder of .txt files, 68 lines x,y.\n"
+    "key-point cleaning network, or OpenPose's, turned into such; faces follow landmarks: a folder of .txt files, 68 lines x,y,\n"
+    "and the edges around the face in --frames, NAME.png or .jpg for NAME.txt; without it in the source, which fits small turns.\n"
     "--video hands the frames to the program ffmpeg, too. Of a list each clip has a folder of its own below --out; without --pairs\n"
     "it is all clips of the split test, whose first frames are the references of their others.\n";
 
-enum { OPTIONS = 15, RATE = 15 };
+enum { OPTIONS = 16, RATE = 15 };
 static void fill_options(request *r, cli_option o[OPTIONS])
 {
     int n = 0;
@@ -39,6 +41,7 @@ static void fill_options(request *r, cli_option o[OPTIONS])
     o[n++] = (cli_option){ "source-pose", "KP", "its key points (a face's: .txt)", CLI_TEXT, { .text = &r->source_pose } };
     o[n++] = (cli_option){ "source-parsing", "PNG", "label map of the source, for models that read one", CLI_TEXT, { .text = &r->source_parsing } };
     o[n++] = (cli_option){ "poses", "PATH", "the poses to show: a folder of JSON files (faces: .txt), or a CSV", CLI_TEXT, { .text = &r->poses } };
+    o[n++] = (cli_option){ "frames", "DIR", "pictures that --poses were found in, for faces", CLI_TEXT, { .text = &r->frames } };
     o[n++] = (cli_option){ "data", "DIR", "data set that a list belongs to", CLI_TEXT, { .text = &r->data } };
     o[n++] = (cli_option){ "pairs", "CSV", "columns A_paths,B_paths_noise,B_paths_clean (all test clips)", CLI_TEXT, { .text = &r->pairs } };
     o[n++] = (cli_option){ "out", "DIR", "folder of the frames", CLI_TEXT, { .text = &r->out } };
@@ -60,6 +63,7 @@ typedef struct {
     painter painter;
     cli_size kp_size;           /* of the key points, by --kp-size or the list; 0: neither says */
     ptrdiff_t frame[2];         /* the source picture's size, which poses share */
+    pn_paths driving;           /* of a list: the frames that its key points were found in; or none */
     pn_image source, picture;   /* at the model's size; a frame */
     bool begun;                 /* there has been a pose */
     video video;
@@ -82,6 +86,8 @@ static pn_status open_model(session *s)
     ptrdiff_t height = r->size.height, width = r->size.width;
     s->model = painter_model(s->ctx, r->weights, opt, &height, &width);
     if (!s->model || check_task(s) || painter_check_parsing(s->model, r->source_parsing)) return pn_ctx_status(s->ctx);
+    if (r->frames && pn_model_needs_at(s->model, pn_model_kind_of(s->model)->height).reads != PN_READS_FACES)
+        pn_ctx_warn(s->ctx, "the task %s looks at no frames; --frames is not used", pn_model_task_of(s->model));
     pn_status status = painter_new(&s->painter, s->model, height, width, PAINT_MANY);
     if (!status) status = pn_image_new(s->ctx, height, width, 3, &s->picture);
     if (!status && !r->common.quiet) painter_tell(&s->painter, s->program->name);
@@ -136,16 +142,36 @@ static pn_status next_step(session *s, ptrdiff_t i)
     return pn_pose17_maps(s->ctx, &pose, PN_H36M17, p->height, p->width, 6, p->pose_target);
 }
 
-/* ours: the edges around the face, which the published structure takes from the driving frame, are the source's. */
+/* Where the picture is that the landmarks of frame i were found in; "": nowhere. */
+static void driving_path(const session *s, ptrdiff_t i, char path[4096])
+{
+    static const char *const ending[] = { "png", "jpg" };
+    const char *folder = s->ask->frames, *name = pn_poses_name(s->poses, i);
+    *path = 0;
+    if (s->driving.count) snprintf(path, 4096, "%s", s->driving.path[i]);
+    for (int e = 0; folder && e < 2; e++) {
+        snprintf(path, 4096, "%s/%.*s.%s", folder, stem_length(name), name, ending[e]);
+        if (access(path, F_OK) == 0) return;
+    }
+}
+
 static pn_status next_face(session *s, ptrdiff_t i)
 {
     const painter *p = &s->painter;
     pn_landmarks marks;
-    const pn_status status = pn_poses_landmarks(s->poses, i, &marks);
+    pn_image read = { 0 }, driving = { 0 };
+    char path[4096];
+    pn_status status = pn_poses_landmarks(s->poses, i, &marks);
+    driving_path(s, i, path);
+    if (!status && *path) status = pn_image_read(s->ctx, path, &read);
+    if (!status && *path) status = pn_image_resize(s->ctx, &read, p->height, p->width, p->needs.filter, &driving);
+    pn_image_free(s->ctx, &read);
     if (status) return status;
     const cli_size of = grid_of(s, (const ptrdiff_t[2]){ 0, 0 });
     marks = pn_landmarks_scale(&marks, (double)of.height, (double)of.width, (double)p->height, (double)p->width);
-    return pn_face_maps(s->ctx, &marks, &s->source, p->pose_target);
+    status = pn_face_maps(s->ctx, &marks, *path ? &driving : &s->source, p->pose_target);   /* ours: else the source's edges */
+    pn_image_free(s->ctx, &driving);
+    return status;
 }
 
 static pn_status next_structure(session *s, ptrdiff_t i)
@@ -231,6 +257,7 @@ static pn_status one_clip(session *s, const pn_clip_list *list, ptrdiff_t i, cli
     pn_poses_free(s->poses);
     s->poses = pn_poses_of_files(s->ctx, driving.path, driving.count);
     s->poses_name = name;
+    s->driving = row.made.frames;
     s->out = folder;
     return s->poses ? frames(s, &who, progress, done) : pn_ctx_status(s->ctx);
 }
@@ -265,6 +292,7 @@ static int check_list(const cli_program *p, const request *r)
     if (r->source || r->poses) return cli_usage(p, "--data and %s exclude each other: a list, or one person", r->source ? "--source" : "--poses");
     if (!r->data) return cli_usage(p, "--data is missing: the folder that the list belongs to");
     if (r->video) return cli_usage(p, "--video is of one person; of a list, frames are written");
+    if (r->frames) return cli_usage(p, "--frames is of one person; a list knows its own");
     return CLI_GO_ON;
 }
 

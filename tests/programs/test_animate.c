@@ -147,21 +147,22 @@ static void same_frame(const char *path, const pn_real *made)
     pn_image_free(scratch_ctx(), &expected);
 }
 
-static void dance_by_hand(const char *file, int frames)
+/* Clip 0 of the split test, its frames from `from` on, as the library makes them: those in `folder` are the same. */
+static void by_hand(const char *file, const char *data, pn_clips_kind kind, int from, int frames, const char *folder)
 {
     static arrays a;
     pn_ctx *ctx = scratch_ctx();
-    pn_clips *c = pn_clips_open(ctx, world("dances"), "test", &(pn_clips_opt){ .kind = PN_CLIPS_DANCE });
+    pn_clips *c = pn_clips_open(ctx, data, "test", &(pn_clips_opt){ .kind = kind });
     pn_weights *w = pn_weights_open(ctx, file);
     pn_model *m = pn_model_new(ctx, &(pn_model_opt){ .weights = w });
     assert_works(pn_model_load(m, w));
     pn_generation *gen = pn_generation_new(m, 1, 64, 64);
     for (int t = 0; t < frames; t++) {
-        load(c, t, PN_DRIVING, a.source, a.driving);
+        load(c, from + t, PN_DRIVING, a.source, a.driving);
         load(c, 0, PN_REFERENCE, a.source, a.reference);
         assert_works(pn_generation_run(gen, &(pn_model_input){ .source = a.source, .pose_source = a.reference, .pose_target = a.driving,
                                                                .begins = t == 0 }, a.made));
-        same_frame(frame("dancing", t + 1), a.made);
+        same_frame(frame(folder, t + 1), a.made);
     }
     pn_generation_free(gen);
     pn_model_free(m);
@@ -176,7 +177,7 @@ START_TEST(a_dance_is_what_the_library_makes_frame_after_frame)
     exits(run("posenet-animate --weights %s --source %s/train_A/dance00003/00000.png --source-pose %s/train_alphapose/dance00003/00000.json "
               "--poses %s/train_video2d/dance00003 --out %s", file, test, test, test, world("dancing")), 0);
     ck_assert_int_eq(count_files(world("dancing")), FRAMES);
-    dance_by_hand(file, FRAMES);
+    by_hand(file, world("dances"), PN_CLIPS_DANCE, 0, FRAMES, "dancing");
     exits(run("posenet-animate --weights %s --source %s/train_A/dance00003/00000.png --source-pose %s/train_alphapose/dance00003/00000.json "
               "--poses %s/train_alphapose/dance00003 --out %s", file, test, test, test, world("openpose")), 0);
     ck_assert_int_eq(count_files(world("openpose")), FRAMES);
@@ -199,6 +200,14 @@ START_TEST(a_face_follows_landmarks_from_the_frame_before)
     size_t a, b;
     const char *after = slurp(frame("talking", 2), &a), *alone = slurp(frame("at_once", 1), &b);
     ck_assert_msg(a != b || memcmp(after, alone, a) != 0, "the frame before makes no difference");
+    exits(run("posenet-animate --weights %s --source %s --source-pose %s/00000.txt --poses %s --frames %s --out %s", file, picture, marks,
+              marks, world("faces/test_data/face00003"), world("shown")), 0);
+    by_hand(file, world("faces"), PN_CLIPS_FACE, 0, 6, "shown");
+    exits(run("posenet-animate --weights %s --data %s --out %s", file, world("faces"), world("all_faces")), 0);
+    by_hand(file, world("faces"), PN_CLIPS_FACE, 1, 5, "all_faces/face00003");
+    explains(run("posenet-animate --weights %s --source %s --source-pose %s/00000.txt --poses %s --frames %s --out %s", file, picture, marks,
+                 marks, world("nowhere"), world("faceless")),
+             1, "nowhere/00000.jpg: No such file");
     explains(run("posenet-animate --weights %s --source %s --source-pose %s/00000.txt --poses %s --out %s", file, picture, marks,
                  walk("no_face", 1), world("faceless")),
              3, "no_face holds key points of a body, and landmarks of a face are asked for");
@@ -315,6 +324,7 @@ START_TEST(every_mistake_is_named)
     explains(animate(poses, none, "--data d --pairs p"), 2, "--data and --source exclude each other: a list, or one person");
     explains(run("posenet-animate --weights w --out x --pairs p"), 2, "--data is missing: the folder that the list belongs to");
     explains(run("posenet-animate --weights w --out x --data d --pairs p --video v.mp4"), 2, "--video is of one person");
+    explains(run("posenet-animate --weights w --out x --data d --frames f"), 2, "--frames is of one person; a list knows its own");
     explains(run("posenet-animate --weights w --out x --data d --pairs nowhere.csv"), 3, "nowhere.csv: No such file");
     explains(animate(poses, none, "--video a.avi"), 2, "--video is 'a.avi', expected a name that ends in .mp4");
     explains(animate(poses, none, "--fps 1000"), 2, "--fps is 1000, expected at most 240");
