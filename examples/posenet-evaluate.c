@@ -23,7 +23,8 @@ static const char usage[] =
     "Generated pictures are called FROM_2_TO_vis.png or .jpg, without the endings of FROM and TO; completed ones, as\n"
     "posenet-inpaint --data writes them, like the original, .png or .jpg. Of dances and faces DIR is what posenet-animate --data\n"
     "wrote: CLIP/frame_000001.png and so on; --pairs is its list, too. Their frames are scored beside showing the reference.\n"
-    "Protocol native: at the generated pictures' size; source and truth are stretched to it.\n"
+    "Protocol native: at the generated pictures' size; source and truth are stretched to it, by a triangle, of native-cubic by the\n"
+    "cubic filter: as gfla and glocal, or rsa_gan, read the pictures they learn from.\n"
     "Where there are label maps, pairs are also scored on the target's person, and on its occluded parts: classes that\n"
     "the source shows nothing of. Completed pictures are scored whole and in their holes, beside holes filled with the\n"
     "person's visible mean colour.\n";
@@ -305,7 +306,7 @@ int main(int argc, char **argv)
         { "generated", "DIR", "folder of the generated pictures", CLI_TEXT, { .text = &r.generated } },
         { "data", "DIR", "data set that the pairs belong to", CLI_TEXT, { .text = &r.data } },
         { "pairs", "CSV", "columns from,to (the data set's test pairs); of dances: their list", CLI_TEXT, { .text = &r.pairs } },
-        { "protocol", "NAME", "how to score (native)", CLI_TEXT, { .text = &r.protocol } },
+        { "protocol", "NAME", "native or native-cubic: how pictures are stretched (native)", CLI_TEXT, { .text = &r.protocol } },
         { "json", "FILE", "also write means and every pair or picture", CLI_TEXT, { .text = &r.json } },
         { "task", "NAME", "what was done: pose, inpaint, view, dance or face (pose)", CLI_TEXT, { .text = &r.task } },
         { "kind", "KIND", "of the holes: rect, stroke, region or mixed", CLI_TEXT, { .text = &r.kind } },

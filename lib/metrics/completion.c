@@ -69,7 +69,7 @@ static pn_status score_found(const pn_completion *c, pn_ctx *ctx, const char *pa
     p->height = made.height;
     p->width = made.width;
     if (!status) status = mark(c, ctx, p, &bits);
-    if (!status) status = pn_read_like(ctx, p->person->path, &made, &truth);
+    if (!status) status = pn_read_like(ctx, p->person->path, PN_FILTER_TRIANGLE, &made, &truth);
     if (!status) status = pn_image_new(ctx, made.height, made.width, 3, &filled);
     if (!status && !p->intact) {
         memcpy(filled.pixels, truth.pixels, (size_t)(3 * made.height * made.width));

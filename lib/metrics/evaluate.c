@@ -9,6 +9,14 @@ typedef enum { ABSENT, PNG, JPG } kind;
 
 typedef struct { pn_scored scores; kind file; pn_status status; char *message; } result;
 
+/* How truth and source come to the size of what was made: as the model read them when it learnt is fair. */
+typedef struct { const char *name, *filter_name; pn_filter filter; } protocol_entry;
+static const protocol_entry protocols[] = {
+    { "native", "triangle (antialiased bilinear)", PN_FILTER_TRIANGLE },
+    { "native-cubic", "cubic (antialiased)", PN_FILTER_CUBIC },
+};
+enum { PROTOCOLS = sizeof protocols / sizeof *protocols };
+
 struct pn_evaluation {
     pn_ctx *ctx;
     pn_dataset *data;               /* of pairs of people; NULL: the pairs are of views */
@@ -18,7 +26,7 @@ struct pn_evaluation {
     ptrdiff_t *first_frame;         /* [clips + 1] pair that is the clip's first */
     ptrdiff_t pairs;
     char *folder;
-    const char *protocol;
+    const protocol_entry *protocol;
     result *results;                /* [pairs] */
     pn_merge merge;                 /* of label maps, where there are any */
     pn_ctx **helpers;               /* one per thread of the pool */
@@ -84,7 +92,7 @@ static pn_status read_view(const pn_evaluation *e, pn_ctx *ctx, ptrdiff_t view, 
     pn_image read;
     pn_status status = pn_views_read(e->views, ctx, view, &read);
     if (status) return status;
-    status = pn_image_resize(ctx, &read, like->height, like->width, PN_FILTER_TRIANGLE, out);
+    status = pn_image_resize(ctx, &read, like->height, like->width, e->protocol->filter, out);
     pn_image_free(ctx, &read);
     return status;
 }
@@ -94,8 +102,8 @@ static pn_status read_pair(const pn_evaluation *e, pn_ctx *ctx, ptrdiff_t i, con
 {
     const pn_scored *s = &e->results[i].scores;
     const char *from = s->pair ? s->pair->source->path : s->from, *to = s->pair ? s->pair->target->path : s->to;
-    pn_status status = e->views ? read_view(e, ctx, e->turn[i].target, like, truth) : pn_read_like(ctx, to, like, truth);
-    if (!status) status = e->views ? read_view(e, ctx, e->turn[i].source, like, source) : pn_read_like(ctx, from, like, source);
+    pn_status status = e->views ? read_view(e, ctx, e->turn[i].target, like, truth) : pn_read_like(ctx, to, e->protocol->filter, like, truth);
+    if (!status) status = e->views ? read_view(e, ctx, e->turn[i].source, like, source) : pn_read_like(ctx, from, e->protocol->filter, like, source);
     return status;
 }
 
@@ -165,10 +173,11 @@ pn_status pn_evaluation_run(pn_evaluation *e, ptrdiff_t first, ptrdiff_t n)
 static pn_status begin(pn_evaluation *e, const char *folder, const char *protocol)
 {
     pn_ctx *ctx = e->ctx;
-    if (strcmp(protocol, "native") != 0)
-        return pn_fail(ctx, PN_ERR_ARG,
-                       "there is no protocol '%s'; take native (each generated picture at its own size)", protocol);
-    e->protocol = "native";
+    for (int i = 0; i < PROTOCOLS && !e->protocol; i++)
+        if (strcmp(protocol, protocols[i].name) == 0) e->protocol = &protocols[i];
+    if (!e->protocol)
+        return pn_fail(ctx, PN_ERR_ARG, "there is no protocol '%s'; take native or native-cubic (each generated picture at its own size)",
+                       protocol);
     if (!pn_folder_exists(ctx, folder))
         return pn_fail(ctx, PN_ERR_IO, "%s is no folder; name the one with the generated pictures", folder);
     e->folder = pn_strdup(ctx, folder);
@@ -288,8 +297,8 @@ static pn_part_summary summarise_part(const pn_evaluation *e, int part)
 
 pn_summary pn_evaluation_summary(const pn_evaluation *e)
 {
-    pn_summary s = { .protocol = e->protocol,
-                     .filter = "triangle (antialiased bilinear)",
+    pn_summary s = { .protocol = e->protocol->name,
+                     .filter = e->protocol->filter_name,
                      .pairs = e->pairs,
                      .first_missing = e->first_missing };
     pn_tally made = { { 0 }, { 0 } }, copy = made;

@@ -10,12 +10,12 @@ int pn_stem_length(const char *name)
     return (int)(dot ? (size_t)(dot - name) : strlen(name));
 }
 
-pn_status pn_read_like(pn_ctx *ctx, const char *path, const pn_image *like, pn_image *out)
+pn_status pn_read_like(pn_ctx *ctx, const char *path, pn_filter filter, const pn_image *like, pn_image *out)
 {
     pn_image read;
     pn_status status = pn_image_read(ctx, path, &read);
     if (status) return status;
-    status = pn_image_resize(ctx, &read, like->height, like->width, PN_FILTER_TRIANGLE, out);
+    status = pn_image_resize(ctx, &read, like->height, like->width, filter, out);
     pn_image_free(ctx, &read);
     return status;
 }

@@ -116,7 +116,8 @@ typedef struct {
 } pn_summary;
 
 /**
- * Protocol "native": every generated picture at its own size, source and truth stretched to it (triangle filter).
+ * Protocol "native": every generated picture at its own size, source and truth stretched to it (triangle filter, as GFLA and
+ * GLocal read pictures of people); "native-cubic": by the cubic filter, as RSA-GAN does.
  * Pictures are <from stem>_2_<to stem>_vis.png, else .jpg, in folder. Pairs whose two people have label maps are scored
  * by parts too: classes by the data set's labelling, at the generated picture's size.
  * d and folder's pictures must stay until the evaluation is freed. Errors: PN_ERR_ARG for a protocol that is not there.

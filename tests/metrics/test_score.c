@@ -268,6 +268,32 @@ START_TEST(a_list_is_scored_beside_its_baseline_and_missing_pictures_are_counted
 }
 END_TEST
 
+/* What was made is the truth by one filter; by the other it is not. */
+START_TEST(a_protocol_says_which_filter_stretches_the_truth)
+{
+    static const struct { const char *name, *filter; double least, most; } protocols[] = {
+        { "native", "triangle (antialiased bilinear)", 1e-3, 0.1 }, { "native-cubic", "cubic (antialiased)", 0, 0 },
+    };
+    pn_dataset *d = two_people();
+    pn_image truth, half;
+    assert_works(pn_image_read(scratch_ctx(), scratch_path("set/test/p1.png"), &truth));
+    assert_works(pn_image_resize(scratch_ctx(), &truth, 30, 26, PN_FILTER_CUBIC, &half));
+    assert_works(pn_image_write(scratch_ctx(), scratch_path("out/p0_2_p1_vis.png"), &half));
+    for (int i = 0; i < 2; i++) {
+        pn_evaluation *e = pn_evaluation_new(d, scratch_path("out"), protocols[i].name);
+        assert_works(pn_evaluation_run(e, 0, 2));
+        const pn_summary s = pn_evaluation_summary(e);
+        ck_assert_str_eq(s.protocol, protocols[i].name);
+        ck_assert_str_eq(s.filter, protocols[i].filter);
+        ck_assert(s.generated.l1 >= protocols[i].least && s.generated.l1 <= protocols[i].most);
+        pn_evaluation_free(e);
+    }
+    pn_image_free(scratch_ctx(), &truth);
+    pn_image_free(scratch_ctx(), &half);
+    pn_dataset_free(d);
+}
+END_TEST
+
 /* Four views of one object, each of one grey: copying the source is off by their difference. */
 START_TEST(views_are_scored_beside_their_sources)
 {
@@ -361,6 +387,7 @@ TCase *score_cases(void)
     tcase_add_test(tc, small_pictures_have_no_ssim_and_sizes_must_agree);
     tcase_add_test(tc, photographs_score_as_scikit_image_scores_them);
     tcase_add_test(tc, market_masks_have_the_counted_pixels);
+    tcase_add_test(tc, a_protocol_says_which_filter_stretches_the_truth);
     tcase_add_test(tc, views_are_scored_beside_their_sources);
     tcase_add_test(tc, frames_are_scored_beside_their_clips_reference);
     tcase_add_test(tc, a_list_is_scored_beside_its_baseline_and_missing_pictures_are_counted);
