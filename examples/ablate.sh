@@ -4,14 +4,14 @@
 #   pose      base (global code, point by point), with the graph, with local structure, with both
 #   complete  whole regions missing: their code zero, the picture's, or the graph's
 #
-# BIN is the folder of the programs, OUT gets everything, SEED is that of the training, STEPS those of the slowest row; the others
-# take more by as much as their steps are shorter. Two rows train at a time, on a thread each. A row that is there is not trained again,
-# and one that was interrupted goes on from its latest checkpoint.
+# BIN is the folder of the programs, OUT gets everything, PRESET is small or tiny, SEED that of the training, STEPS those of the
+# slowest row; the others take more by as much as their steps are shorter. Two rows train at a time, on a thread each. A row that is
+# there is not trained again, and one that was interrupted goes on from its latest checkpoint.
 # PN_ABLATE_SHORT=1 takes a few steps only: to see that it all runs.
 set -eu
-: "${BIN:=build/bin}" "${OUT:=build/ablation}" "${SEED:=1}" "${STEPS:=4000}"
-people=200 views=6 preset=small size=128x96
-if [ "${PN_ABLATE_SHORT:-}" = 1 ]; then people=5 views=2 preset=tiny size=64x48 STEPS=4; fi
+: "${BIN:=build/bin}" "${OUT:=build/ablation}" "${PRESET:=small}" "${SEED:=1}" "${STEPS:=4000}"
+people=200 views=6 size=128x96
+if [ "${PN_ABLATE_SHORT:-}" = 1 ]; then people=5 views=2 PRESET=tiny size=64x48 STEPS=4; fi
 data=$OUT/people
 mkdir -p "$OUT"
 [ -d "$data" ] || "$BIN/posenet-data" synth --out "$data" --people $people --views $views --size 128x96 --seed 7
@@ -25,7 +25,7 @@ row() {
         "$BIN/posenet-train" --resume --out "$run" --quiet
     else
         rm -rf "$run"
-        "$BIN/posenet-train" --model glocal --preset $preset --size $size --data "$data" --out "$run" --batch 2 --steps $steps \
+        "$BIN/posenet-train" --model glocal --preset "$PRESET" --size $size --data "$data" --out "$run" --batch 2 --steps $steps \
             --set tau_warm=$((STEPS / 2)) --threads 1 --seed "$SEED" --sample-every $STEPS --save-every $((STEPS / 4)) --quiet "$@"
     fi
     weights=$(ls "$run"/checkpoints/*.safetensors | tail -n 1)
