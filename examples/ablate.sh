@@ -1,20 +1,24 @@
 #!/bin/sh
-# ablate.sh - GLocal's two claims on synthetic people: the same training time for every row, scores on people no network saw
+# ablate.sh - the claims of GLocal and RSA-GAN on synthetic people: the same training time for every row, scores on people no network saw
 #
-#   pose      base (global code, point by point), with the graph, with local structure, with both
-#   complete  whole regions missing: their code zero, the picture's, or the graph's
+#   MODEL=glocal    pose: base (global code, point by point), with the graph, with local structure, with both; whole regions missing:
+#                   their code zero, the picture's, or the graph's
+#   MODEL=rsa_gan   all of it; without semantic maps (K = 1); each module removed; the token attention alone
 #
 # BIN is the folder of the programs, OUT gets everything, PRESET is small or tiny, SEED that of the training, STEPS those of the
 # slowest row; the others take more by as much as their steps are shorter. Two rows train at a time, on a thread each. A row that is
 # there is not trained again, and one that was interrupted goes on from its latest checkpoint.
 # PN_ABLATE_SHORT=1 takes a few steps only: to see that it all runs.
 set -eu
-: "${BIN:=build/bin}" "${OUT:=build/ablation}" "${PRESET:=small}" "${SEED:=1}" "${STEPS:=4000}"
+: "${BIN:=build/bin}" "${MODEL:=glocal}" "${OUT:=build/ablation}" "${PRESET:=small}" "${SEED:=1}" "${STEPS:=4000}"
 people=200 views=6 size=128x96
 if [ "${PN_ABLATE_SHORT:-}" = 1 ]; then people=5 views=2 PRESET=tiny size=64x48 STEPS=4; fi
 data=$OUT/people
 mkdir -p "$OUT"
 [ -d "$data" ] || "$BIN/posenet-data" synth --out "$data" --people $people --views $views --size 128x96 --seed 7
+
+warm=""
+[ "$MODEL" != glocal ] || warm="--set tau_warm=$((STEPS / 2))"
 
 # NAME PER-MILLE-OF-STEPS SETTINGS: trained, with what it makes and its scores beside it
 row() {
@@ -25,8 +29,8 @@ row() {
         "$BIN/posenet-train" --resume --out "$run" --quiet
     else
         rm -rf "$run"
-        "$BIN/posenet-train" --model glocal --preset "$PRESET" --size $size --data "$data" --out "$run" --batch 2 --steps $steps \
-            --set tau_warm=$((STEPS / 2)) --threads 1 --seed "$SEED" --sample-every $STEPS --save-every $((STEPS / 4)) --quiet "$@"
+        "$BIN/posenet-train" --model "$MODEL" --preset "$PRESET" --size $size --data "$data" --out "$run" --batch 2 --steps $steps \
+            $warm --threads 1 --seed "$SEED" --sample-every $STEPS --save-every $((STEPS / 4)) --quiet "$@"
     fi
     weights=$(ls "$run"/checkpoints/*.safetensors | tail -n 1)
     case " $* " in
@@ -45,21 +49,35 @@ row() {
 missing="--task inpaint --set mask_kind=region"
 # shellcheck disable=SC2086
 half() {
-    if [ "$1" = 1 ]; then
+    case $MODEL-$1 in
+    glocal-1)
         row base 1055 --task pose --set occl_rule=global --set lst_mode=point
         row lst 1040 --task pose --set occl_rule=global
-        row zero 1044 $missing --set occl_rule=zero
-    else
+        row zero 1044 $missing --set occl_rule=zero ;;
+    glocal-2)
         row ggr 1015 --task pose --set lst_mode=point
         row both 1000 --task pose
         row graph 1000 $missing
-        row global 1044 $missing --set occl_rule=global
-    fi
+        row global 1044 $missing --set occl_rule=global ;;
+    rsa_gan-1)
+        row all 1000
+        row norpsf RPSF --set rpsf=off
+        row token TOKEN --set gdcca_attn=token ;;
+    rsa_gan-2)
+        row one ONE --set K=1
+        row nopcgsi PCGSI --set pcgsi=off
+        row nogdcca GDCCA --set gdcca=off ;;
+    esac
 }
+case $MODEL in
+glocal)  names="base ggr lst both zero global graph" ;;
+rsa_gan) names="all one norpsf nopcgsi nogdcca token" ;;
+*)       echo "ablate.sh: MODEL is '$MODEL', expected glocal or rsa_gan" >&2; exit 2 ;;
+esac
 half 1 &
 half 2
 wait
-for name in base ggr lst both zero global graph; do
+for name in $names; do
     echo "== $name"
     grep -v -e '^skipped' -e '^protocol' -e 'key points on a grid' -e ' pairs, ' "$OUT/$name-$SEED/scores.txt" || true
 done
