@@ -61,12 +61,12 @@ half() {
         row global 1044 $missing --set occl_rule=global ;;
     rsa_gan-1)
         row all 1000
-        row norpsf RPSF --set rpsf=off
-        row token TOKEN --set gdcca_attn=token ;;
+        row norpsf 1000 --set rpsf=off
+        row token 1000 --set gdcca_attn=token ;;
     rsa_gan-2)
-        row one ONE --set K=1
-        row nopcgsi PCGSI --set pcgsi=off
-        row nogdcca GDCCA --set gdcca=off ;;
+        row one 1010 --set K=1
+        row nopcgsi 1170 --set pcgsi=off
+        row nogdcca 1180 --set gdcca=off ;;
     esac
 }
 case $MODEL in
