@@ -22,7 +22,8 @@ static const char usage[] =
     "\n"
     "Generated pictures are called FROM_2_TO_vis.png or .jpg, without the endings of FROM and TO; completed ones, as\n"
     "posenet-inpaint --data writes them, like the original, .png or .jpg. Of dances and faces DIR is what posenet-animate --data\n"
-    "wrote: CLIP/frame_000001.png and so on; --pairs is its list, too. Their frames are scored beside showing the reference.\n"
+    "wrote: CLIP/frame_000001.png and so on; --pairs is its list, too. Their frames are scored beside showing the reference, those of\n"
+    "dances with masks (train_C) also on the person.\n"
     "Protocol native: at the generated pictures' size; source and truth are stretched to it, by a triangle, of native-cubic by the\n"
     "cubic filter: as gfla and glocal, or rsa_gan, read the pictures they learn from.\n"
     "Where there are label maps, pairs are also scored on the target's person, and on its occluded parts: classes that\n"
@@ -86,20 +87,22 @@ static void print_left_out(const pn_summary *s)
     }
 }
 
-static void print_parts(const pn_summary *s)
+/* Masks of frames know no occluded parts. */
+static void print_parts(const pn_summary *s, bool frames)
 {
     static const char *const names[PN_PARTS] = { "person", "occluded parts" };
-    printf("parts by label maps of %s, in %td pairs; their ssim: Gaussian 11x11, range 255, mean over their pixels\n",
-           s->labelling, s->parsed);
+    const char *unit = frames ? "frames" : "pairs";
+    printf("parts by %s%s, in %td %s; their ssim: Gaussian 11x11, range 255, mean over their pixels\n", frames ? "" : "label maps of ",
+           s->labelling, s->parsed, unit);
     print_part_header();
-    for (int i = 0; i < PN_PARTS; i++) {
+    for (int i = 0; i < (frames ? PN_PART_OCCLUDED : PN_PARTS); i++) {
         const pn_part_summary *p = &s->part[i];
-        printf("%s: in %td of %td pairs, %.2f %% of all pixels", names[i], p->pairs, s->parsed, 100 * p->of_pictures);
+        printf("%s: in %td of %td %s, %.2f %% of all pixels", names[i], p->pairs, s->parsed, unit, 100 * p->of_pictures);
         if (i != PN_PART_PERSON) printf(", %.2f %% of the persons'", 100 * p->of_persons);
         putchar('\n');
         if (!p->pairs) continue;
         print_part_row("generated", &p->generated);
-        print_part_row("source copy", &p->copy);
+        print_part_row(frames ? "reference" : "source copy", &p->copy);
     }
 }
 
@@ -133,7 +136,7 @@ static void print_summary(const pn_evaluation *e, const pn_summary *s)
     print_row(clips ? "reference" : "source copy", &s->copy);
     print_left_out(s);
     if (clips) print_clips(e);
-    if (s->parsed) print_parts(s);
+    if (s->parsed) print_parts(s, clips > 0);
 }
 
 /* The rest when all is scored: results, the JSON file, what is missing. */

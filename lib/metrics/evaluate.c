@@ -87,6 +87,40 @@ static pn_status score_parts(const pn_evaluation *e, pn_ctx *ctx, const pn_image
     return status;
 }
 
+/* The mask of a dance's frame in GFLA's layout: of …/train_A/CLIP/NAME.ending it is …/train_C/CLIP/NAME.png. pn_free it; NULL: none. */
+static pn_status mask_of(pn_ctx *ctx, const char *frame, char **mask)
+{
+    static const char folder[] = "/train_A/";
+    const char *at = strstr(frame, folder), *rest = at ? at + strlen(folder) : NULL;
+    *mask = NULL;
+    if (!at) return PN_OK;
+    if (!(*mask = pn_format(ctx, "%.*s/train_C/%.*s.png", (int)(at - frame), frame, pn_stem_length(rest), rest))) return PN_ERR_NOMEM;
+    if (pn_file_exists(ctx, *mask)) return PN_OK;
+    pn_free(ctx, *mask);
+    *mask = NULL;
+    return PN_OK;
+}
+
+/* The same where a mask says who is a person, and nothing what is occluded. */
+static pn_status score_person(pn_ctx *ctx, const pn_image picture[3], pn_scored *s)
+{
+    const pn_image *made = &picture[0], *truth = &picture[1], *source = &picture[2];
+    pn_image read = { 0 }, parts = { 0 };
+    char *mask;
+    pn_status status = mask_of(ctx, s->to, &mask);
+    s->parsed = mask != NULL;
+    if (!mask) return status;
+    status = pn_labels_read(ctx, mask, &read);
+    if (!status) status = pn_image_resize(ctx, &read, made->height, made->width, PN_FILTER_NEAREST, &parts);
+    for (ptrdiff_t i = 0; !status && i < parts.height * parts.width; i++) parts.pixels[i] = parts.pixels[i] ? 1u << PN_PART_PERSON : 0;
+    if (!status) status = pn_score_parts(ctx, made, truth, &parts, PN_PARTS, s->part);
+    if (!status) status = pn_score_parts(ctx, source, truth, &parts, PN_PARTS, s->part_copy);
+    pn_image_free(ctx, &read);
+    pn_image_free(ctx, &parts);
+    pn_free(ctx, mask);
+    return status;
+}
+
 static pn_status read_view(const pn_evaluation *e, pn_ctx *ctx, ptrdiff_t view, const pn_image *like, pn_image *out)
 {
     pn_image read;
@@ -116,6 +150,7 @@ static pn_status score_found(const pn_evaluation *e, pn_ctx *ctx, ptrdiff_t i, c
     if (!status) status = pn_score(ctx, &picture[2], &picture[1], &s->copy);
     s->parsed = s->pair && s->pair->source->parsing && s->pair->target->parsing;
     if (!status && s->parsed) status = score_parts(e, ctx, picture, s);
+    if (!status && e->clips) status = score_person(ctx, picture, s);
     if (!status) {
         s->height = picture[0].height;
         s->width = picture[0].width;
@@ -321,7 +356,7 @@ pn_summary pn_evaluation_summary(const pn_evaluation *e)
     s.missing = s.pairs - s.scored;
     s.generated = pn_tally_mean(&made);
     s.copy = pn_tally_mean(&copy);
-    s.labelling = e->data ? pn_dataset_parsing(e->data) : "";
+    s.labelling = e->data ? pn_dataset_parsing(e->data) : e->clips && s.parsed ? "masks" : "";
     for (int i = 0; i < PN_PARTS; i++) s.part[i] = summarise_part(e, i);
     memcpy(s.generated_finite, made.finite, sizeof made.finite);
     memcpy(s.copy_finite, copy.finite, sizeof copy.finite);

@@ -91,7 +91,7 @@ typedef struct {
     bool found;                     /* a generated picture was there */
     ptrdiff_t height, width;        /* of it: the scores' size */
     pn_scores generated, copy;      /* of the generated picture; of the source itself, the baseline */
-    bool parsed;                    /* source and target have label maps */
+    bool parsed;                    /* source and target have label maps, or a frame has its mask */
     pn_part_scores part[PN_PARTS], part_copy[PN_PARTS];         /* of them: the target's parts, by the same pictures */
 } pn_scored;
 
@@ -111,7 +111,7 @@ typedef struct {
     pn_scores generated, copy;      /* means over the scored pairs whose value is finite */
     ptrdiff_t generated_finite[PN_SCORES], copy_finite[PN_SCORES];
     ptrdiff_t parsed;               /* scored pairs with label maps; 0: the parts have no scores */
-    const char *labelling;          /* of the maps, "" */
+    const char *labelling;          /* of the maps, ""; of frames with masks "masks" */
     pn_part_summary part[PN_PARTS];
 } pn_summary;
 
@@ -127,7 +127,8 @@ PN_API pn_evaluation *pn_evaluation_new(pn_dataset *d, const char *folder, const
 PN_API pn_evaluation *pn_evaluation_of_views(pn_views *v, const char *pairs, const char *folder, const char *protocol);
 /**
  * The same of clips: every frame of the list beside the true one, and beside its row's reference shown unchanged. A frame is
- * <name of the row>/frame_000001.png and so on (pn_clip_list_name), else .jpg; from and to are paths. l must stay, too.
+ * <name of the row>/frame_000001.png and so on (pn_clip_list_name), else .jpg; from and to are paths. l must stay, too. A frame
+ * …/train_A/CLIP/NAME.png with a mask …/train_C/CLIP/NAME.png is scored on the person as well; nothing of it counts as occluded.
  * Errors: PN_ERR_FORMAT for a row without true frames, and for a true frame or reference that is not there.
  */
 PN_API pn_evaluation *pn_evaluation_of_clips(pn_ctx *ctx, const pn_clip_list *l, const char *folder, const char *protocol);

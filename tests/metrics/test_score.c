@@ -331,6 +331,47 @@ START_TEST(views_are_scored_beside_their_sources)
 }
 END_TEST
 
+/* A frame whose left quarter is its person: there it is off by 20, the reference by 50; elsewhere by 4, and not at all. */
+START_TEST(a_dance_with_masks_is_scored_on_its_person)
+{
+    enum { LARGE = 60, WIDE = 52, PERSON = 13 };
+    static const struct { const char *path; int person, around; } pictures[] = {
+        { "set/train_A/a/0.png", 50, 200 }, { "set/train_A/a/1.png", 100, 200 }, { "set/train_C/a/1.png", 255, 0 },
+        { "out/a/frame_000001.png", 120, 204 },
+    };
+    char folder[512], set[512];
+    pn_image image;
+    for (int i = 0; i < 4; i++) {
+        const int channels = i == 2 ? 1 : 3;
+        assert_works(pn_image_new(scratch_ctx(), LARGE, WIDE, channels, &image));
+        for (int k = 0; k < LARGE * WIDE * channels; k++)
+            image.pixels[k] = (uint8_t)(k / channels % WIDE < PERSON ? pictures[i].person : pictures[i].around);
+        scratch_write(pictures[i].path, "");
+        assert_works(pn_image_write(scratch_ctx(), scratch_path(pictures[i].path), &image));
+        pn_image_free(scratch_ctx(), &image);
+    }
+    scratch_write("set/list.csv", "A_paths,B_paths_noise,B_paths_clean\n\"{'ref': ['data/train_A/a/0.png'], 'gen': ['data/train_A/a/1.png']}\","
+                                  "\"{'ref': ['data/n/a/0.json'], 'gen': ['data/n/a/1.json']}\",\"{'ref': ['data/c/a/0.json'], 'gen': ['data/c/a/1.json']}\"\n");
+    snprintf(folder, sizeof folder, "%s", scratch_path("out"));
+    snprintf(set, sizeof set, "%s", scratch_path("set"));
+    pn_clip_list *l = pn_clip_list_open(scratch_ctx(), scratch_path("set/list.csv"), set);
+    if (!l) ck_abort_msg("%s", pn_ctx_message(scratch_ctx()));
+    pn_evaluation *e = pn_evaluation_of_clips(scratch_ctx(), l, folder, "native");
+    assert_works(pn_evaluation_run(e, 0, 1));
+    const pn_summary s = pn_evaluation_summary(e);
+    const pn_part_summary *person = &s.part[PN_PART_PERSON];
+    ck_assert_msg(s.scored == 1, "%s", s.first_missing);
+    ck_assert(s.parsed == 1 && person->pairs == 1 && s.part[PN_PART_OCCLUDED].pairs == 0);
+    ck_assert_str_eq(s.labelling, "masks");
+    ck_assert_double_eq_tol(person->of_pictures, 0.25, 1e-12);
+    ck_assert_double_eq_tol(person->generated.l1, 20.0 / 255, 1e-9);
+    ck_assert_double_eq_tol(person->copy.l1, 50.0 / 255, 1e-9);
+    ck_assert_double_eq_tol(s.generated.l1, 8.0 / 255, 1e-9);
+    pn_evaluation_free(e);
+    pn_clip_list_free(l);
+}
+END_TEST
+
 /* Two clips whose frames are of one grey: 50, 60, 70 and 100, 120. */
 START_TEST(frames_are_scored_beside_their_clips_reference)
 {
@@ -389,6 +430,7 @@ TCase *score_cases(void)
     tcase_add_test(tc, market_masks_have_the_counted_pixels);
     tcase_add_test(tc, a_protocol_says_which_filter_stretches_the_truth);
     tcase_add_test(tc, views_are_scored_beside_their_sources);
+    tcase_add_test(tc, a_dance_with_masks_is_scored_on_its_person);
     tcase_add_test(tc, frames_are_scored_beside_their_clips_reference);
     tcase_add_test(tc, a_list_is_scored_beside_its_baseline_and_missing_pictures_are_counted);
     return tc;
