@@ -1,8 +1,11 @@
-/* examples/sheets.c - sample sheets of training, whatever its task reads: rows of what is given, what is made, what is true */
+/* examples/sheets.c - sample sheets of training, whatever its task reads: rows of what is given, what is made, what is true; below
+ * them the figures of what the model looked at for one picture
+ */
 #include "feed.h"
+#include "figures.h"
 #include "views.h"
 
-enum { COLUMNS = 4, EVERY = 5 };    /* frames from row to row */
+enum { EVERY = 5 };                 /* frames from row to row */
 
 /* ---- Views ---------------------------------------------------------------------------------------------------------------- */
 
@@ -16,15 +19,14 @@ static pn_status view_row(painter *p, const pn_views *v, pn_view_pair pair, pn_i
     return PN_OK;
 }
 
-static pn_status view_rows(painter *p, const pn_views *v, int *rows, pn_image *sheet)
+static pn_status view_rows(painter *p, const pn_views *v, int rows, pn_image *sheet)
 {
     const ptrdiff_t count = pn_views_test_pairs(v, NULL);
-    if (count < *rows) *rows = (int)count;
     pn_view_pair *pairs = pn_ctx_alloc(p->ctx, (size_t)(count + 1) * sizeof *pairs);
     if (!pairs) return PN_ERR_NOMEM;
     pn_views_test_pairs(v, pairs);
-    pn_status status = sheet_new(p->ctx, *rows, 3, p->height, p->width, sheet);
-    for (int r = 0; !status && r < *rows; r++) status = view_row(p, v, pairs[r * count / *rows], sheet, r);
+    pn_status status = PN_OK;
+    for (int r = 0; !status && r < rows; r++) status = view_row(p, v, pairs[r * count / rows], sheet, r);
     pn_ctx_release(p->ctx, pairs);
     return status;
 }
@@ -94,23 +96,74 @@ static pn_status track_rows(painter *p, const pn_tracks *tracks, int rows, pn_im
     return status;
 }
 
+/* ---- Inside ------------------------------------------------------------------------------------------------------------------- */
+
+/* A turn of the first object by some azimuths. */
+static pn_status early_turn(painter *p, const pn_views *v)
+{
+    enum { AZIMUTHS = 3 };
+    const ptrdiff_t count = pn_views_test_pairs(v, NULL);
+    pn_view_pair *pairs = pn_ctx_alloc(p->ctx, (size_t)(count + 1) * sizeof *pairs);
+    if (!pairs) return PN_ERR_NOMEM;
+    pn_views_test_pairs(v, pairs);
+    const pn_status status = painter_turn(p, v, pairs[count > AZIMUTHS ? AZIMUTHS : count - 1]);
+    pn_ctx_release(p->ctx, pairs);
+    return status;
+}
+
+/* An early frame of a clip, made from the reference alone, so that both flows lead there. */
+static pn_status early_frame(painter *p, const pn_clips *c)
+{
+    const ptrdiff_t frames = pn_clips_clip(c, 0)->frames, t = frames > EVERY ? EVERY : frames - 1;
+    pn_status status = pn_clips_frame(c, 0, 0, PN_REFERENCE, p->height, p->width, p->source, p->pose_source, NULL);
+    if (!status) status = pn_clips_frame(c, 0, t, PN_DRIVING, p->height, p->width, p->target, p->pose_target, NULL);
+    p->begins = true;
+    return status ? status : painter_run(p);
+}
+
+/* Figures of the latest picture. No pose says where joints are: reads are drawn of these places, in shares of the height and width. */
+static pn_status look_inside(const painter *p, figure_set *inside)
+{
+    enum { PLACES = 4 };
+    static const double place[PLACES][2] = { { 0.3, 0.5 }, { 0.5, 0.35 }, { 0.5, 0.65 }, { 0.75, 0.5 } };
+    pn_point points[PLACES];
+    for (int i = 0; i < PLACES; i++) points[i] = (pn_point){ place[i][0] * (double)p->height, place[i][1] * (double)p->width };
+    return figures_make(p, &(figure_opt){ .size = FIGURES_TILES, .points = points, .count = PLACES }, inside);
+}
+
 /* ---- Whatever is read ------------------------------------------------------------------------------------------------------- */
+
+static int rows_there(const painter *p, const feed *f, int rows)
+{
+    const ptrdiff_t most = f->views ? pn_views_test_pairs(f->views, NULL)
+                         : f->tracks ? p->needs.frames : (pn_clips_clip(f->clips, 0)->frames + EVERY - 1) / EVERY;
+    return most < rows ? (int)most : rows;
+}
+
+static pn_status fill_rows(painter *p, const feed *f, int rows, pn_image *sheet)
+{
+    if (f->views) return view_rows(p, f->views, rows, sheet);
+    return f->tracks ? track_rows(p, f->tracks, rows, sheet) : clip_rows(p, f->clips, 0, rows, sheet);
+}
 
 pn_status feed_sheet(painter *p, const feed *f, int rows, const char *path)
 {
     if (f->pairs) return paint_sheet(p, f->pairs, rows, path);
+    const bool frames = !f->views && !f->tracks;
+    const int columns = frames ? 4 : 3;
+    figure_set inside = { 0 };
     pn_image sheet = { 0 };
-    pn_status status;
-    if (f->views) status = view_rows(p, f->views, &rows, &sheet);
-    else {
-        const ptrdiff_t frames = pn_clips_clip(f->clips, 0)->frames;
-        const ptrdiff_t most = f->tracks ? p->needs.frames : (frames + EVERY - 1) / EVERY;
-        if (most < rows) rows = (int)most;
-        status = sheet_new(p->ctx, rows, f->tracks ? 3 : COLUMNS, p->height, p->width, &sheet);
-        if (!status)
-            status = f->tracks ? track_rows(p, f->tracks, rows, &sheet) : clip_rows(p, f->clips, 0, rows, &sheet);
-    }
+    pn_status status = PN_OK;
+    rows = rows_there(p, f, rows);
+    if (f->views) status = early_turn(p, f->views);
+    else if (frames) status = early_frame(p, f->clips);
+    if (!status && !f->tracks) status = look_inside(p, &inside);
+    if (!status) status = sheet_new(p->ctx, rows + (inside.count + columns - 1) / columns, columns, p->height, p->width, &sheet);
+    if (!status) status = fill_rows(p, f, rows, &sheet);
+    for (int i = 0; !status && i < inside.count; i++)
+        sheet_paste(&sheet, rows + i / columns, i % columns, &inside.item[i].image);
     if (!status) status = pn_image_write(p->ctx, path, &sheet);
     pn_image_free(p->ctx, &sheet);
+    figures_free(p->ctx, &inside);
     return status;
 }

@@ -232,7 +232,7 @@ class Trainer:
 def batch_of(config, n, h, w):
     """Noise pictures and heat maps of random joints."""
     def pose():
-        points = torch.stack([torch.randint(w, (n, config.joints)), torch.randint(h, (n, config.joints))], -1)
+        points = torch.stack([torch.randint(w, (n, config.structure)), torch.randint(h, (n, config.structure))], -1)
         return torch.stack([gfla_ref.heat_maps(p.tolist(), h, w, dtype=torch.float32) for p in points])
     return torch.rand(n, 3, h, w) * 2 - 1, torch.rand(n, 3, h, w) * 2 - 1, pose(), pose()
 
