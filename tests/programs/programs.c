@@ -261,6 +261,15 @@ void same_bytes(const char *a, const char *b)
     if (n[0] != n[1] || memcmp(bytes[0], bytes[1], n[0]) != 0) ck_abort_msg("%s differs from %s", a, b);
 }
 
+void has_size(const char *path, ptrdiff_t height, ptrdiff_t width)
+{
+    pn_image image;
+    assert_works(pn_image_read(scratch_ctx(), path, &image));
+    ck_assert_int_eq(image.height, height);
+    ck_assert_int_eq(image.width, width);
+    pn_image_free(scratch_ctx(), &image);
+}
+
 void same_tensors(const char *a, const char *b)
 {
     pn_safetensors file[2];

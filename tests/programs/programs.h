@@ -53,6 +53,7 @@ void write_pose(const char *path, int shift); /* OpenPose's JSON of somebody, so
 void copy_file(const char *from, const char *to, size_t most);
 void copy_folder(const char *from, const char *to); /* a data set or a run: folders one below the other */
 void same_bytes(const char *a, const char *b);
+void has_size(const char *picture, ptrdiff_t height, ptrdiff_t width);
 void same_tensors(const char *a, const char *b); /* of two safetensors files, whatever their notes say */
 
 #endif

@@ -28,15 +28,6 @@ static result one(const char *out, const char *more)
                weights(), picture_of(0), pose_of(0), pose_of(1), out, more);
 }
 
-static void has_size(const char *path, ptrdiff_t height, ptrdiff_t width)
-{
-    pn_image image;
-    assert_works(pn_image_read(scratch_ctx(), path, &image));
-    ck_assert_int_eq(image.height, height);
-    ck_assert_int_eq(image.width, width);
-    pn_image_free(scratch_ctx(), &image);
-}
-
 START_TEST(a_list_is_generated_and_scored_beside_copying_the_source)
 {
     result r = run("posenet-generate --weights %s --data %s --pairs %s --out %s --threads 2", weights(), PEOPLE,
