@@ -9,7 +9,7 @@
 #   make ubsan tsan   under UndefinedBehaviorSanitizer (both builds), under ThreadSanitizer
 #   make fuzz         every decoder under libFuzzer, FUZZ_SECONDS=20 each (needs clang)
 #   make fault        whole scenarios with every allocation and every write refused in turn
-#   make soak         random graphs, SOAK_ROUNDS=2000 of each kind
+#   make soak         random graphs, SOAK_ROUNDS=2000 of each kind; real pairs learned by heart, where PN_REAL_DATA is
 #   make neon         the kernels' and ops' tests as ARM code under qemu (unpacks arm64 libraries in build/neon)
 #   make bench        what a convolution, an attention, a step cost here; BENCH_ARGS="--filter conv"
 #   make check-deps check-symbols     the layers include downwards only; what is exported is what is public
@@ -230,6 +230,7 @@ run-tests: all $(SMALL_PROGRAMS) $(BUILD)/bin/tests
 	cat $(BUILD)/tests-1.log $(BUILD)/tests-2.log; exit $$((first | other))
 soak: $(BUILD)/bin/tests
 	PN_TEST_ROUNDS=$(or $(SOAK_ROUNDS),2000) CK_DEFAULT_TIMEOUT=36000 CK_RUN_SUITE=graph $(BUILD)/bin/tests
+	PN_TEST_ROUNDS=1 CK_RUN_CASE=rsa_gan_learning $(BUILD)/bin/tests
 fault: all $(SMALL_PROGRAMS) $(BUILD)/bin/tests
 	CK_RUN_SUITE=fault CK_DEFAULT_TIMEOUT=1200 $(BUILD)/bin/tests
 

@@ -21,6 +21,7 @@ warm=""
 [ "$MODEL" != glocal ] || warm="--set tau_warm=$((STEPS / 2))"
 
 # NAME PER-MILLE-OF-STEPS SETTINGS: trained, with what it makes and its scores beside it
+# shellcheck disable=SC2086
 row() {
     name=$1-$SEED steps=$((STEPS * $2 / 1000)) run=$OUT/$1-$SEED
     shift 2

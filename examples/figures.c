@@ -301,3 +301,10 @@ void figures_free(pn_ctx *ctx, figure_set *set)
     for (int i = 0; i < set->count; i++) pn_image_free(ctx, &set->item[i].image);
     *set = (figure_set){ 0 };
 }
+
+int figures_rows(const figure_set *set, int columns) { return (set->count + columns - 1) / columns; }
+
+void figures_paste(const figure_set *set, pn_image *sheet, int row, int columns)
+{
+    for (int i = 0; i < set->count; i++) sheet_paste(sheet, row + i / columns, i % columns, &set->item[i].image);
+}

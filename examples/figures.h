@@ -24,5 +24,8 @@ typedef struct {
 
 pn_status figures_make(const painter *p, const figure_opt *opt, figure_set *out);
 void figures_free(pn_ctx *ctx, figure_set *set);
+/* Of TILES: how many rows of a sheet they take, and onto it, from `row` on. */
+int figures_rows(const figure_set *set, int columns);
+void figures_paste(const figure_set *set, pn_image *sheet, int row, int columns);
 
 #endif

@@ -232,7 +232,7 @@ static void put_row(const painter *p, pn_image *sheet, int row)
 }
 
 enum { COLUMNS = 4 };
-static pn_status paint_rows(painter *p, const pn_dataset *d, int rows, const figure_set *inside, pn_image *sheet)
+static pn_status paint_rows(painter *p, const pn_dataset *d, int rows, pn_image *sheet)
 {
     const ptrdiff_t pairs = pn_dataset_pairs(d);
     pn_status status = PN_OK;
@@ -241,7 +241,6 @@ static pn_status paint_rows(painter *p, const pn_dataset *d, int rows, const fig
         status = painter_paint(p, pn_dataset_pair(d, r * pairs / rows));
         if (!status) put_row(p, sheet, r);
     }
-    for (int i = 0; i < inside->count; i++) sheet_paste(sheet, rows + i / COLUMNS, i % COLUMNS, &inside->item[i].image);
     return status;
 }
 
@@ -253,9 +252,9 @@ pn_status paint_sheet(painter *p, const pn_dataset *d, int rows, const char *pat
     if (pairs < rows) rows = (int)pairs;
     pn_status status = painter_paint(p, pn_dataset_pair(d, 0));
     if (!status) status = figures_make(p, &(figure_opt){ .size = FIGURES_TILES }, &inside);
-    const int below = (inside.count + COLUMNS - 1) / COLUMNS;
-    if (!status) status = sheet_new(p->ctx, rows + below, COLUMNS, p->height, p->width, &sheet);
-    if (!status) status = paint_rows(p, d, rows, &inside, &sheet);
+    if (!status) status = sheet_new(p->ctx, rows + figures_rows(&inside, COLUMNS), COLUMNS, p->height, p->width, &sheet);
+    if (!status) status = paint_rows(p, d, rows, &sheet);
+    if (!status) figures_paste(&inside, &sheet, rows, COLUMNS);
     if (!status) status = pn_image_write(p->ctx, path, &sheet);
     pn_image_free(p->ctx, &sheet);
     figures_free(p->ctx, &inside);

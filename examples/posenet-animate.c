@@ -86,9 +86,9 @@ static pn_status open_model(session *s)
     ptrdiff_t height = r->size.height, width = r->size.width;
     s->model = painter_model(s->ctx, r->weights, opt, &height, &width);
     if (!s->model || check_task(s) || painter_check_parsing(s->model, r->source_parsing)) return pn_ctx_status(s->ctx);
-    if (r->frames && pn_model_needs_at(s->model, pn_model_kind_of(s->model)->height).reads != PN_READS_FACES)
-        pn_ctx_warn(s->ctx, "the task %s looks at no frames; --frames is not used", pn_model_task_of(s->model));
     pn_status status = painter_new(&s->painter, s->model, height, width, PAINT_MANY);
+    if (!status && r->frames && s->painter.needs.reads != PN_READS_FACES)
+        pn_ctx_warn(s->ctx, "the task %s looks at no frames; --frames is not used", pn_model_task_of(s->model));
     if (!status) status = pn_image_new(s->ctx, height, width, 3, &s->picture);
     if (!status && !r->common.quiet) painter_tell(&s->painter, s->program->name);
     return status;

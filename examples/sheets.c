@@ -19,13 +19,20 @@ static pn_status view_row(painter *p, const pn_views *v, pn_view_pair pair, pn_i
     return PN_OK;
 }
 
+/* The published test's pairs, how many; pn_ctx_release them. NULL: no memory. */
+static pn_view_pair *test_pairs(const painter *p, const pn_views *v, ptrdiff_t *count)
+{
+    *count = pn_views_test_pairs(v, NULL);
+    pn_view_pair *pairs = pn_ctx_alloc(p->ctx, (size_t)(*count + 1) * sizeof *pairs);
+    if (pairs) pn_views_test_pairs(v, pairs);
+    return pairs;
+}
+
 static pn_status view_rows(painter *p, const pn_views *v, int rows, pn_image *sheet)
 {
-    const ptrdiff_t count = pn_views_test_pairs(v, NULL);
-    pn_view_pair *pairs = pn_ctx_alloc(p->ctx, (size_t)(count + 1) * sizeof *pairs);
-    if (!pairs) return PN_ERR_NOMEM;
-    pn_views_test_pairs(v, pairs);
-    pn_status status = PN_OK;
+    ptrdiff_t count;
+    pn_view_pair *pairs = test_pairs(p, v, &count);
+    pn_status status = pairs ? PN_OK : PN_ERR_NOMEM;
     for (int r = 0; !status && r < rows; r++) status = view_row(p, v, pairs[r * count / rows], sheet, r);
     pn_ctx_release(p->ctx, pairs);
     return status;
@@ -102,11 +109,9 @@ static pn_status track_rows(painter *p, const pn_tracks *tracks, int rows, pn_im
 static pn_status early_turn(painter *p, const pn_views *v)
 {
     enum { AZIMUTHS = 3 };
-    const ptrdiff_t count = pn_views_test_pairs(v, NULL);
-    pn_view_pair *pairs = pn_ctx_alloc(p->ctx, (size_t)(count + 1) * sizeof *pairs);
-    if (!pairs) return PN_ERR_NOMEM;
-    pn_views_test_pairs(v, pairs);
-    const pn_status status = painter_turn(p, v, pairs[count > AZIMUTHS ? AZIMUTHS : count - 1]);
+    ptrdiff_t count;
+    pn_view_pair *pairs = test_pairs(p, v, &count);
+    const pn_status status = pairs ? painter_turn(p, v, pairs[count > AZIMUTHS ? AZIMUTHS : count - 1]) : PN_ERR_NOMEM;
     pn_ctx_release(p->ctx, pairs);
     return status;
 }
@@ -158,10 +163,9 @@ pn_status feed_sheet(painter *p, const feed *f, int rows, const char *path)
     if (f->views) status = early_turn(p, f->views);
     else if (frames) status = early_frame(p, f->clips);
     if (!status && !f->tracks) status = look_inside(p, &inside);
-    if (!status) status = sheet_new(p->ctx, rows + (inside.count + columns - 1) / columns, columns, p->height, p->width, &sheet);
+    if (!status) status = sheet_new(p->ctx, rows + figures_rows(&inside, columns), columns, p->height, p->width, &sheet);
     if (!status) status = fill_rows(p, f, rows, &sheet);
-    for (int i = 0; !status && i < inside.count; i++)
-        sheet_paste(&sheet, rows + i / columns, i % columns, &inside.item[i].image);
+    if (!status) figures_paste(&inside, &sheet, rows, columns);
     if (!status) status = pn_image_write(p->ctx, path, &sheet);
     pn_image_free(p->ctx, &sheet);
     figures_free(p->ctx, &inside);

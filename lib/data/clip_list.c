@@ -372,6 +372,18 @@ pn_clip_row pn_clip_list_row(const pn_clip_list *l, ptrdiff_t i)
 
 /* ---- Names ------------------------------------------------------------------------------------------------------------- */
 
+bool pn_clip_mask_path(const char *frame, char *path, size_t room)
+{
+    static const char folder[] = "/train_A/";
+    const char *last = NULL, *dot = strrchr(frame, '.'), *slash = strrchr(frame, '/');
+    for (const char *at = frame; (at = strstr(at, folder)); at++) last = at;
+    if (!last) return false;
+    const char *rest = last + strlen(folder);
+    const int stem = dot && dot > slash ? (int)(dot - rest) : (int)strlen(rest);
+    const int n = snprintf(path, room, "%.*s/train_C/%.*s.png", (int)(last - frame), frame, stem, rest);
+    return n >= 0 && (size_t)n < room;
+}
+
 enum { FOLDER_NAME = 256 };
 
 /* The name of the folder that a file lies in. */

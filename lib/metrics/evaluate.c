@@ -71,53 +71,41 @@ static pn_status find_generated(const pn_evaluation *e, pn_ctx *ctx, ptrdiff_t p
     return *path ? PN_OK : PN_ERR_NOMEM;
 }
 
+static pn_status score_in(pn_ctx *ctx, const pn_image picture[3], const pn_image *parts, pn_scored *s)
+{
+    const pn_status status = pn_score_parts(ctx, &picture[0], &picture[1], parts, PN_PARTS, s->part);
+    return status ? status : pn_score_parts(ctx, &picture[2], &picture[1], parts, PN_PARTS, s->part_copy);
+}
+
 static pn_status score_parts(const pn_evaluation *e, pn_ctx *ctx, const pn_image picture[3], pn_scored *s)
 {
-    const pn_image *made = &picture[0], *truth = &picture[1], *source = &picture[2];
+    const pn_image *made = &picture[0];
     pn_image shown = { 0 }, wanted = { 0 }, parts = { 0 };
     pn_status status = pn_person_classes(ctx, s->pair->source, &e->merge, made->height, made->width, &shown);
     if (!status) status = pn_person_classes(ctx, s->pair->target, &e->merge, made->height, made->width, &wanted);
     if (!status) status = pn_image_new(ctx, made->height, made->width, 1, &parts);
     if (!status) status = pn_parts_of(ctx, &shown, &wanted, &parts);
-    if (!status) status = pn_score_parts(ctx, made, truth, &parts, PN_PARTS, s->part);
-    if (!status) status = pn_score_parts(ctx, source, truth, &parts, PN_PARTS, s->part_copy);
+    if (!status) status = score_in(ctx, picture, &parts, s);
     pn_image_free(ctx, &shown);
     pn_image_free(ctx, &wanted);
     pn_image_free(ctx, &parts);
     return status;
 }
 
-/* The mask of a dance's frame in GFLA's layout: of …/train_A/CLIP/NAME.ending it is …/train_C/CLIP/NAME.png. pn_free it; NULL: none. */
-static pn_status mask_of(pn_ctx *ctx, const char *frame, char **mask)
-{
-    static const char folder[] = "/train_A/";
-    const char *at = strstr(frame, folder), *rest = at ? at + strlen(folder) : NULL;
-    *mask = NULL;
-    if (!at) return PN_OK;
-    if (!(*mask = pn_format(ctx, "%.*s/train_C/%.*s.png", (int)(at - frame), frame, pn_stem_length(rest), rest))) return PN_ERR_NOMEM;
-    if (pn_file_exists(ctx, *mask)) return PN_OK;
-    pn_free(ctx, *mask);
-    *mask = NULL;
-    return PN_OK;
-}
-
 /* The same where a mask says who is a person, and nothing what is occluded. */
 static pn_status score_person(pn_ctx *ctx, const pn_image picture[3], pn_scored *s)
 {
-    const pn_image *made = &picture[0], *truth = &picture[1], *source = &picture[2];
+    char mask[4096];
     pn_image read = { 0 }, parts = { 0 };
-    char *mask;
-    pn_status status = mask_of(ctx, s->to, &mask);
-    s->parsed = mask != NULL;
-    if (!mask) return status;
-    status = pn_labels_read(ctx, mask, &read);
-    if (!status) status = pn_image_resize(ctx, &read, made->height, made->width, PN_FILTER_NEAREST, &parts);
-    for (ptrdiff_t i = 0; !status && i < parts.height * parts.width; i++) parts.pixels[i] = parts.pixels[i] ? 1u << PN_PART_PERSON : 0;
-    if (!status) status = pn_score_parts(ctx, made, truth, &parts, PN_PARTS, s->part);
-    if (!status) status = pn_score_parts(ctx, source, truth, &parts, PN_PARTS, s->part_copy);
+    s->parsed = pn_clip_mask_path(s->to, mask, sizeof mask) && pn_file_exists(ctx, mask);
+    if (!s->parsed) return PN_OK;
+    pn_status status = pn_labels_read(ctx, mask, &read);
+    if (!status) status = pn_image_resize(ctx, &read, picture[0].height, picture[0].width, PN_FILTER_NEAREST, &parts);
+    for (ptrdiff_t i = 0; !status && i < parts.height * parts.width; i++)
+        parts.pixels[i] = parts.pixels[i] ? 1u << PN_PART_PERSON : 0;
+    if (!status) status = score_in(ctx, picture, &parts, s);
     pn_image_free(ctx, &read);
     pn_image_free(ctx, &parts);
-    pn_free(ctx, mask);
     return status;
 }
 
@@ -136,8 +124,9 @@ static pn_status read_pair(const pn_evaluation *e, pn_ctx *ctx, ptrdiff_t i, con
 {
     const pn_scored *s = &e->results[i].scores;
     const char *from = s->pair ? s->pair->source->path : s->from, *to = s->pair ? s->pair->target->path : s->to;
-    pn_status status = e->views ? read_view(e, ctx, e->turn[i].target, like, truth) : pn_read_like(ctx, to, e->protocol->filter, like, truth);
-    if (!status) status = e->views ? read_view(e, ctx, e->turn[i].source, like, source) : pn_read_like(ctx, from, e->protocol->filter, like, source);
+    const pn_filter filter = e->protocol->filter;
+    pn_status status = e->views ? read_view(e, ctx, e->turn[i].target, like, truth) : pn_read_like(ctx, to, filter, like, truth);
+    if (!status) status = e->views ? read_view(e, ctx, e->turn[i].source, like, source) : pn_read_like(ctx, from, filter, like, source);
     return status;
 }
 

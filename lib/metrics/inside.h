@@ -18,7 +18,7 @@ pn_status pn_ssim_gaussian(pn_ctx *ctx, const pn_image *a, const pn_image *b, do
 
 /* Letters of a name before its last dot. */
 int pn_stem_length(const char *name);
-/* The picture at path at the size of `like`. */
+/* The picture at path, brought to the size of `like` by filter. */
 pn_status pn_read_like(pn_ctx *ctx, const char *path, pn_filter filter, const pn_image *like, pn_image *out);
 
 /* A context for each thread of ctx's pool; NULL: no memory. */

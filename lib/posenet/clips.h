@@ -150,6 +150,9 @@ PN_API ptrdiff_t pn_clip_list_count(const pn_clip_list *l);
 PN_API pn_clip_row pn_clip_list_row(const pn_clip_list *l, ptrdiff_t i);        /* from 0; lives as long as l */
 /* What its key points refer to by the folder's dataset.ini; 0, 0: each frame's own pixels. */
 PN_API void pn_clip_list_grid(const pn_clip_list *l, ptrdiff_t *height, ptrdiff_t *width);
+/* The mask of a list's frame in GFLA's layout: of …/train_A/CLIP/NAME.ending it is …/train_C/CLIP/NAME.png, there or not. false: the
+ * frame lies in no such folder, or path [room] is too short. */
+PN_API bool pn_clip_mask_path(const char *frame, char *path, size_t room);
 enum { PN_CLIP_NAME = 544 };
 /* What row i's frames are kept under, by the folders that its files lie in: CLIP, or REFERENCE_2_CLIP when the reference is
  * another's; with _ and the row's line where a row before has that name. Names beyond 255 bytes are cut. */

@@ -127,8 +127,8 @@ PN_API pn_evaluation *pn_evaluation_new(pn_dataset *d, const char *folder, const
 PN_API pn_evaluation *pn_evaluation_of_views(pn_views *v, const char *pairs, const char *folder, const char *protocol);
 /**
  * The same of clips: every frame of the list beside the true one, and beside its row's reference shown unchanged. A frame is
- * <name of the row>/frame_000001.png and so on (pn_clip_list_name), else .jpg; from and to are paths. l must stay, too. A frame
- * …/train_A/CLIP/NAME.png with a mask …/train_C/CLIP/NAME.png is scored on the person as well; nothing of it counts as occluded.
+ * <name of the row>/frame_000001.png and so on (pn_clip_list_name), else .jpg; from and to are paths. l must stay, too. Frames
+ * with a mask (pn_clip_mask_path) are scored on the person as well; nothing of them counts as occluded.
  * Errors: PN_ERR_FORMAT for a row without true frames, and for a true frame or reference that is not there.
  */
 PN_API pn_evaluation *pn_evaluation_of_clips(pn_ctx *ctx, const pn_clip_list *l, const char *folder, const char *protocol);

@@ -177,6 +177,25 @@ START_TEST(memory_refused_to_a_split_leaves_nothing)
 }
 END_TEST
 
+START_TEST(a_mask_lies_beside_its_frame)
+{
+    static const struct { const char *frame, *mask; } cases[] = {
+        { "set/test_256/train_A/a/0.png", "set/test_256/train_C/a/0.png" },
+        { "set/train_A/b.c/00.jpg", "set/train_C/b.c/00.png" },
+        { "set/train_A/b.c/00", "set/train_C/b.c/00.png" },             /* a dot in a folder's name is no ending */
+        { "/x/train_A/test_256/train_A/a/1.jpeg", "/x/train_A/test_256/train_C/a/1.png" },
+        { "train_A/a/0.png", NULL }, { "set/test_data/a/0.png", NULL }, { "", NULL },
+    };
+    char path[64];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ck_assert_msg(pn_clip_mask_path(cases[i].frame, path, sizeof path) == (cases[i].mask != NULL), "%s", cases[i].frame);
+        if (cases[i].mask) ck_assert_str_eq(path, cases[i].mask);
+    }
+    ck_assert(!pn_clip_mask_path(cases[0].frame, path, strlen(cases[0].mask)));         /* no room for the end */
+    ck_assert(pn_clip_mask_path(cases[0].frame, path, strlen(cases[0].mask) + 1));
+}
+END_TEST
+
 TCase *clip_list_cases(void)
 {
     TCase *tc = tcase_create("clip_list");
@@ -186,5 +205,6 @@ TCase *clip_list_cases(void)
     tcase_add_test(tc, frames_are_kept_under_the_clip_and_its_reference);
     tcase_add_test(tc, a_split_is_a_list_whose_first_frames_are_references);
     tcase_add_test(tc, memory_refused_to_a_split_leaves_nothing);
+    tcase_add_test(tc, a_mask_lies_beside_its_frame);
     return tc;
 }

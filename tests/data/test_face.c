@@ -84,7 +84,7 @@ START_TEST(landmarks_anywhere_are_survived)
     draw_scene(&scene);
     pn_landmarks l;
     pn_rng rng = pn_rng_make(1, 1);
-    for (int turn = 0; turn < 60; turn++) {
+    for (int turn = 0; turn < 200; turn++) {
         for (int i = 0; i < PN_LANDMARKS; i++) {
             const double far = turn % 3 == 0 ? 60.0 : turn % 3 == 1 ? 1e5 : 1e300;
             l.x[i] = far * (2.0 * pn_rng_uniform(&rng) - 1.0);
