@@ -1,8 +1,8 @@
 #!/bin/sh
 # ablate.sh - the claims of GLocal and RSA-GAN on synthetic people: the same training time for every row, scores on people no network saw
 #
-#   MODEL=glocal    pose: base (global code, point by point), with the graph, with local structure, with both; whole regions missing:
-#                   their code zero, the picture's, or the graph's
+#   MODEL=glocal    pose: base (global code, point by point), with the graph, with local structure, with both, both without the
+#                   carried colours; whole regions missing: their code zero, the picture's, or the graph's
 #   MODEL=rsa_gan   all of it; without semantic maps (K = 1); each module removed; the token attention alone
 #
 # BIN is the folder of the programs, OUT gets everything, PRESET is small or tiny, SEED that of the training, STEPS those of the
@@ -54,6 +54,7 @@ half() {
     glocal-1)
         row base 1055 --task pose --set occl_rule=global --set lst_mode=point
         row lst 1040 --task pose --set occl_rule=global
+        row plain 1000 --task pose --set lst_colours=0
         row zero 1044 $missing --set occl_rule=zero ;;
     glocal-2)
         row ggr 1015 --task pose --set lst_mode=point
@@ -71,7 +72,7 @@ half() {
     esac
 }
 case $MODEL in
-glocal)  names="base ggr lst both zero global graph" ;;
+glocal)  names="base ggr lst both plain zero global graph" ;;
 rsa_gan) names="all one norpsf nopcgsi nogdcca token" ;;
 *)       echo "ablate.sh: MODEL is '$MODEL', expected glocal or rsa_gan" >&2; exit 2 ;;
 esac

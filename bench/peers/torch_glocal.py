@@ -138,8 +138,8 @@ def local_structure(f, k):
 
 
 class Lst(glocal_ref.Lst):
-    def forward(self, x, structure):
-        z = F.relu_(self.hidden(structure))
+    def forward(self, x, structure, colours):
+        z = F.relu_(self.hidden(structure) + self.colour(colours))
         return self.res(modulate(x, gain_of(self.gamma, z), self.beta(z)))
 
 
@@ -179,13 +179,14 @@ class Generator(glocal_ref.Generator):
         values = torch.cat([local_structure(f, self.config.lst_k), area4(x.image)], 1)
         carried = self.match((f, area4(x.layout), area4(x.pose)), (x1, pi4, area4(x.target_pose)), tau, values)
         out["warped"] = carried[:, -3:]
-        out["image"] = torch.tanh_(self.decoder_out(self.lst(x1, carried[:, :-3])))
+        out["image"] = torch.tanh_(self.decoder_out(self.lst(x1, carried[:, :-3], out["warped"]), out["warped"]))
         return out
 
-    def decoder_out(self, x):
-        for layer in self.decoder.children():
+    def decoder_out(self, x, colours):
+        d = self.decoder
+        for layer in (d.up0, d.res0, d.up1, d.res1, d.out):
             x = layer(x)
-        return x
+        return x + d.coloured(colours)
 
 
 FASTER = {**PIECES, glocal_ref.Gated: Gated, glocal_ref.Out: Out, glocal_ref.Region: Region, glocal_ref.Match: Match,

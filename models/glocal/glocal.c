@@ -13,6 +13,7 @@ static const pn_model_option options[] = {
     { "ggr_layers", "2", "layers of the graph, 1 to 3" },
     { "lst_mode", "mod", "how local structure is regained: none, point, mod or assemble" },
     { "lst_k", "5", "local structure lies in k x k cells: 3, 5 or 7" },
+    { "lst_colours", "1", "1: the carried colours are read, too: beside the structure, and by the last convolution" },
     { "match_kernel", "1", "cells that a key describes: 1, or 3 for 3 x 3" },
     { "ran_spade_mix", "0", "1: mix a layout's own normalisation into that of the codes" },
     { "ls_feat", "own", "what structure is read from: own features, or vgg31 (VGG19's relu3_1, frozen)" },
@@ -155,11 +156,12 @@ static pn_status check_numbers(const glocal_model *m)
 static pn_status parse_config(glocal_model *m)
 {
     glocal_config *c = &m->config;
-    int spade, spectral, strict, hard, structure, code, on_person;
+    int colours, spade, spectral, strict, hard, structure, code, on_person;
     const pn_int_option ints[] = {
         { "width", 1, 512, &c->width },
         { "ggr_layers", 1, GLOCAL_LAYERS, &c->layers },
         { "lst_k", 3, 7, &c->window },
+        { "lst_colours", 0, 1, &colours },
         { "match_kernel", 1, 3, &c->match_kernel },
         { "vgg_narrow", 1, 64, &c->vgg_narrow },
         { "ran_spade_mix", 0, 1, &spade },
@@ -179,6 +181,7 @@ static pn_status parse_config(glocal_model *m)
     if (c->window % 2 == 0 || c->match_kernel == 2)
         return pn_ctx_fail(m->base.ctx, PN_ERR_ARG, "the options lst_k=%d and match_kernel=%d must be odd", c->window,
                            c->match_kernel);
+    c->colours = colours && c->lst != GLOCAL_NO_LST;
     c->spade = spade;
     c->spectral = spectral;
     c->strict = strict;
@@ -214,6 +217,8 @@ static bool recognise(pn_model *m, const pn_weights *w)
     pn_model_put(m, "ggr_layers", "%d", layers);
     while (hidden.rank == 4 && k * k - 1 < hidden.dim[1]) k += 2;
     if (hidden.rank == 4) pn_model_put(m, "lst_k", "%d", k);
+    if (pn_weights_have(w, "match.key.weight"))
+        pn_model_put(m, "lst_colours", "%d", pn_weights_have(w, "decoder.colour.weight"));
     pn_model_put(m, "g_sn", "%d", pn_weights_have(w, "style.code.weight_orig"));
     pn_model_put(m, "ran_spade_mix", "%d", pn_weights_have(w, "region.mix"));
     const pn_shape vgg = pn_weights_shape(w, "structure.vgg19.features.0.weight");

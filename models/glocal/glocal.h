@@ -40,6 +40,7 @@ typedef struct {
     glocal_lst_mode lst;
     int window;       /* k: local structure lies in k x k cells */
     int match_kernel; /* cells that a key describes: 1, or 3 x 3 */
+    bool colours;     /* the carried colours are read, too */
     bool spade;       /* mix a layout's own normalisation into the codes' */
     glocal_features features;
     int vgg_narrow; /* divides VGG19's widths; published 1 */
@@ -105,13 +106,14 @@ typedef struct {
     pn_conv_layer key, query;
 } glocal_match_net;
 typedef struct {
-    pn_conv_layer hidden, gamma, beta, gate;
+    pn_conv_layer hidden, colour, gamma, beta, gate;
     pn_res_block res;
 } glocal_lst_net;
 typedef struct {
     pn_up_block up0, up1;
     pn_res_block res0, res1;
     glocal_out out;
+    pn_conv_layer colour;
 } glocal_decoder_net;
 
 typedef struct {

@@ -186,19 +186,22 @@ static glocal_match_net match_make(const pn_scope *s, const glocal_config *c)
     return net;
 }
 
-/* One channel, no bias. */
-static pn_conv_layer carried_at(const pn_scope *s, const char *name, int in)
+/* What carried maps become: no bias. */
+static pn_conv_layer carried_at(const pn_scope *s, const char *name, pn_shape shape, pn_conv_opt opt, pn_init start)
 {
     const pn_scope at = pn_scope_in(s, "%s", name);
-    return (pn_conv_layer){ .weight = pn_scope_param(&at, "weight", pn_shape4(1, in, 1, 1), zero) };
+    return (pn_conv_layer){ .weight = pn_scope_param(&at, "weight", shape, start), .opt = opt };
 }
 
 static glocal_lst_net lst_make(const pn_scope *s, const glocal_config *c)
 {
     const int offsets = c->window * c->window - 1, hidden = 2 * c->width, width = 8 * c->width;
     glocal_lst_net net = { 0 };
-    if (c->lst == GLOCAL_MOD || c->lst == GLOCAL_ASSEMBLE)
+    if (c->lst == GLOCAL_MOD || c->lst == GLOCAL_ASSEMBLE) {
         net.hidden = pn_block_conv_at(s, plain, "hidden", offsets, hidden, 3, same3);
+        if (c->colours)
+            net.colour = carried_at(s, "colour", pn_shape4(hidden, 3, 3, 3), same3, (pn_init){ PN_INIT_FAN_IN, he });
+    }
     if (c->lst == GLOCAL_MOD) {
         const pn_scope nothing = started_with(s, zero);
         net.gamma = pn_conv_layer_at(&nothing, "gamma", hidden, width, 3, same3);
@@ -208,22 +211,25 @@ static glocal_lst_net lst_make(const pn_scope *s, const glocal_config *c)
         net.gate.weight = pn_scope_param(&at, "weight", pn_shape4(1, hidden, 1, 1), normal(sqrt(2 / (1.01 * hidden))));
         net.gate.bias = pn_scope_param(&at, "bias", pn_shape1(1), (pn_init){ PN_INIT_CONSTANT, assemble_start });
     } else if (c->lst == GLOCAL_POINT) {
-        net.gamma = carried_at(s, "gamma", structure_width(c));
-        net.beta = carried_at(s, "beta", structure_width(c));
+        const pn_shape one = pn_shape4(1, structure_width(c), 1, 1);
+        net.gamma = carried_at(s, "gamma", one, point, zero);
+        net.beta = carried_at(s, "beta", one, point, zero);
     }
     net.res = res_at(s, plain, "res", width);
     return net;
 }
 
-static glocal_decoder_net decoder_make(const pn_scope *s, pn_block_look k, int w)
+/* colours start unread: as the decoder without them */
+static glocal_decoder_net decoder_make(const pn_scope *s, pn_block_look k, int w, bool colours)
 {
     const pn_scope up0 = pn_scope_in(s, "up0"), up1 = pn_scope_in(s, "up1"), out = pn_scope_in(s, "out");
-    glocal_decoder_net net;
+    glocal_decoder_net net = { 0 };
     net.up0 = pn_up_block_make(&up0, k, 8 * w, 8 * w, 4 * w);
     net.res0 = res_at(s, k, "res0", 4 * w);
     net.up1 = pn_up_block_make(&up1, k, 4 * w, 4 * w, 2 * w);
     net.res1 = res_at(s, k, "res1", 2 * w);
     net.out = out_make(&out, k, 2 * w, 3);
+    if (colours) net.colour = carried_at(s, "colour", pn_shape4(3, 3, 3, 3), mirror3, zero);
     return net;
 }
 
@@ -249,7 +255,7 @@ glocal_generator_net glocal_generator_make(const pn_scope *top, const glocal_con
         net.match = match_make(&match, c);
     }
     net.lst = lst_make(&lst, c);
-    net.decoder = decoder_make(&decoder, sn, w);
+    net.decoder = decoder_make(&decoder, sn, w, c->colours);
     return net;
 }
 

@@ -259,18 +259,21 @@ static pn_tensor *carry(pn_graph *g, const glocal_generator_net *net, const gloc
     return pn_correspondence(g, query, key, values, in->temperature, in->valid);
 }
 
-static pn_tensor *structure_hidden(pn_graph *g, const glocal_lst_net *n, pn_tensor *structure)
+static pn_tensor *carried_hidden(pn_graph *g, const glocal_generator_net *net, pn_tensor *structure, pn_tensor *colours)
 {
-    pn_tensor *z = pn_conv_layer_call(g, &n->hidden, structure);
+    pn_tensor *z = pn_conv_layer_call(g, &net->lst.hidden, structure);
+    if (net->config.colours) {
+        pn_tensor *c = pn_conv_layer_call(g, &net->lst.colour, colours);
+        z = pn_add(g, z, c);
+    }
     return pn_relu(g, z);
 }
 
 /* The window's mean, weighted by how alike its cells are in the source. */
 static pn_tensor *assemble(pn_graph *g, const glocal_generator_net *net, pn_tensor *x1, pn_tensor *structure,
-                           pn_tensor *gain)
+                           pn_tensor *z, pn_tensor *gain)
 {
     const int offsets = net->config.window * net->config.window - 1;
-    pn_tensor *z = structure_hidden(g, &net->lst, structure);
     z = pn_conv_layer_call(g, &net->lst.gate, z);
     z = pn_sigmoid(g, z);
     pn_tensor *m = pn_mul(g, z, gain);
@@ -292,10 +295,10 @@ static pn_tensor *gained(pn_graph *g, const pn_conv_layer *c, pn_tensor *z, pn_t
 }
 
 static pn_tensor *regain(pn_graph *g, const glocal_generator_net *net, pn_tensor *x1, pn_tensor *structure,
-                         pn_tensor *gain)
+                         pn_tensor *colours, pn_tensor *gain)
 {
-    if (net->config.lst == GLOCAL_ASSEMBLE) return assemble(g, net, x1, structure, gain);
-    pn_tensor *z = structure_hidden(g, &net->lst, structure);
+    pn_tensor *z = carried_hidden(g, net, structure, colours);
+    if (net->config.lst == GLOCAL_ASSEMBLE) return assemble(g, net, x1, structure, z, gain);
     pn_tensor *gamma = gained(g, &net->lst.gamma, z, gain);
     pn_tensor *beta = gained(g, &net->lst.beta, z, gain);
     return pn_modulate(g, x1, gamma, beta);
@@ -333,21 +336,31 @@ static void transfer(pn_graph *g, const glocal_generator_net *net, const glocal_
         out->regained = pn_modulate(g, out->x1, gamma, beta);
     } else {
         out->structure = pn_slice(g, carried, 1, 0, n);
-        out->regained = regain(g, net, out->x1, out->structure, in->gain);
+        out->regained = regain(g, net, out->x1, out->structure, out->warped, in->gain);
     }
     out->x2 = pn_res_block_call(g, &net->lst.res, out->regained);
 }
 
 /* ---- The generator --------------------------------------------------------------------------------------------------------- */
 
-static pn_tensor *decode(pn_graph *g, const glocal_decoder_net *d, pn_tensor *x)
+/* Norms on the way take off how bright and how colourful a picture is: where colours were carried, its last sum reads them. */
+static pn_tensor *decode(pn_graph *g, const glocal_generator_net *net, const glocal_input *in, const glocal_output *out)
 {
+    const glocal_decoder_net *d = &net->decoder;
     pn_block(g, "decoder");
+    pn_tensor *x = out->x2;
     x = pn_up_block_call(g, &d->up0, x);
     x = pn_res_block_call(g, &d->res0, x);
     x = pn_up_block_call(g, &d->up1, x);
     x = pn_res_block_call(g, &d->res1, x);
     x = out_of(g, &d->out, x);
+    if (net->config.colours) {
+        const pn_shape s = pn_tensor_shape(x);
+        pn_tensor *colours = pn_mul(g, out->warped, in->gain);
+        colours = pn_resize2d(g, colours, s.dim[2], s.dim[3], PN_BILINEAR, PN_HALF_PIXEL);
+        colours = pn_conv_layer_call(g, &d->colour, colours);
+        x = pn_add(g, x, colours);
+    }
     return pn_tanh(g, x);
 }
 
@@ -367,7 +380,7 @@ glocal_output glocal_generator(pn_graph *g, const glocal_generator_net *net, con
         out.regained = out.x1;
         out.x2 = pn_res_block_call(g, &net->lst.res, out.x1);
     }
-    out.image = decode(g, &net->decoder, out.x2);
+    out.image = decode(g, net, in, &out);
     pn_block(g, NULL);
     return out;
 }

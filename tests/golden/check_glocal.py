@@ -27,12 +27,12 @@ torch.set_num_threads(1)
 # parameters; GMAC at the preset's sizes
 PARTS = "parsing", "style", "ggr", "content", "region", "structure", "match", "lst", "decoder", "disc"
 PRESETS = {
-    "full": (dict(w=32), [19251720, 8159744, 299346, 10523904, 2887680, 319360, 56832, 1490496, 1848515, 664577],
+    "full": (dict(w=32, lst_colours=False), [19251720, 8159744, 299346, 10523904, 2887680, 319360, 56832, 1490496, 1848515, 664577],
              {(256, 176): [6.66, 8.08, 0.0030, 9.09, 6.65, 1.23, 1.17, 4.41, 13.37, 0.78],
               (256, 256): [9.68, 11.75, 0.0030, 13.22, 9.67, 1.80, 2.38, 6.56, 19.44, 1.14]}),
-    "small": (dict(w=16), [4820488, 2044160, 75986, 2652800, 722944, 80832, 16128, 376608, 463459, 166657],
+    "small": (dict(w=16, lst_colours=False), [4820488, 2044160, 75986, 2652800, 722944, 80832, 16128, 376608, 463459, 166657],
               {(256, 176): [1.75, 2.04, 0.0008, 2.49, 1.66, 0.32, 0.55, 1.28, 3.36, 0.21]}),
-    "tiny": (dict(w=8, lst_k=3), [1208904, 513152, 19602, 674112, 181248, 20704, 4992, 93840, 116531, 41921],
+    "tiny": (dict(w=8, lst_k=3, lst_colours=False), [1208904, 513152, 19602, 674112, 181248, 20704, 4992, 93840, 116531, 41921],
              {(128, 96): [0.13, 0.14, 0.0002, 0.20, 0.11, 0.023, 0.023, 0.078, 0.23, 0.015]}),
 }
 
@@ -152,7 +152,7 @@ def config_of(weights, metadata):
     mode = "none" if not has("match.key.weight") else "mod" if has("lst.hidden.weight") and has("lst.gamma.weight") else \
         "assemble" if has("lst.hidden.weight") else "point"
     k = round((weights["lst.hidden.weight"].shape[1] + 1) ** 0.5) if has("lst.hidden.weight") else int(metadata.get("lst_k", 5))
-    return glocal_ref.Config(w=weights["ggr.embed"].shape[1] // 8, lst_mode=mode, lst_k=k, g_sn=has("style.code.weight_orig"),
+    return glocal_ref.Config(w=weights["ggr.embed"].shape[1] // 8, lst_mode=mode, lst_k=k, lst_colours=has("decoder.colour.weight"), g_sn=has("style.code.weight_orig"),
                              ggr_layers=sum(has(f"ggr.layer{i}.weight") for i in range(9)), ran_spade_mix=has("region.mix"),
                              task="both" if has("parsing.out.conv.weight") else "inpaint",
                              tau=float(metadata.get("tau", 0.01)), ggr_graph=metadata.get("ggr_graph", "attn"),

@@ -28,6 +28,7 @@ class Config:
     ggr_layers: int = 2
     lst_mode: str = "mod"               # none, point, mod, assemble
     lst_k: int = 5
+    lst_colours: bool = True            # LST and the decoder's last sum read the carried colours, too
     match_kernel: int = 1
     ran_spade_mix: bool = False
     ls_feat: str = "own"                # own, vgg31: what the structure is read from
@@ -41,6 +42,10 @@ class Config:
     @property
     def c(self):
         return 8 * self.w
+
+    @property
+    def colours(self):
+        return self.lst_colours and self.lst_mode != "none"
 
     @property
     def structure(self):
@@ -425,6 +430,8 @@ class Lst(nn.Module):
         c, w, self.k, self.mode = config.c, config.w, config.lst_k, config.lst_mode
         if self.mode in ("mod", "assemble"):
             self.hidden = Conv(self.k ** 2 - 1, 2 * w, 3)
+            if config.colours:
+                self.colour = Conv(3, 2 * w, 3, bias=False)
         if self.mode == "mod":
             self.gamma, self.beta = Conv(2 * w, c, 3), Conv(2 * w, c, 3)
         elif self.mode == "assemble":
@@ -434,15 +441,18 @@ class Lst(nn.Module):
             self.beta = Conv(config.structure, 1, 1, bias=False)
         self.res = Res(c)
 
-    def forward(self, x, f, a, gain):
-        """X1, structure features, A, gain [N,1,1,1] -> X2, transferred structure or None"""
+    def forward(self, x, f, a, gain, warped):
+        """X1, structure features, A, gain [N,1,1,1], carried colours -> X2, transferred structure or None"""
         if self.mode == "none":
             return self.res(x), None
         structure = carry(a, local_structure(f, self.k))
         if self.mode == "point":
             gamma, beta = carry(a, self.gamma(f)), carry(a, self.beta(f))
             return self.res(x * (1 + gain * gamma) + gain * beta), structure
-        z = F.relu(self.hidden(structure))
+        z = self.hidden(structure)
+        if hasattr(self, "colour"):
+            z = z + self.colour(warped)
+        z = F.relu(z)
         if self.mode == "mod":
             return self.res(x * (1 + gain * self.gamma(z)) + gain * self.beta(z)), structure
         m = gain * torch.sigmoid(self.gate(z))
@@ -454,12 +464,21 @@ class Lst(nn.Module):
 
 
 class Decoder(Chain):
-    def __init__(self, w, look):
+    def __init__(self, w, look, colours):
         super().__init__(up0=Up(8 * w, 4 * w, look, hidden=8 * w), res0=Res(4 * w, look),
                          up1=Up(4 * w, 2 * w, look, hidden=4 * w), res1=Res(2 * w, look), out=Out(2 * w, 3, look))
+        if colours:
+            self.colour = Conv(3, 3, 3, padding=0, bias=False)
 
-    def forward(self, x):
-        return torch.tanh(super().forward(x))
+    def forward(self, x, colours):
+        """X2, carried colours at 1/4 times their gain"""
+        for layer in (self.up0, self.res0, self.up1, self.res1, self.out):
+            x = layer(x)
+        return torch.tanh(x + self.coloured(colours) if hasattr(self, "colour") else x)
+
+    def coloured(self, colours):
+        full = F.interpolate(colours, scale_factor=4, mode="bilinear", align_corners=False)
+        return self.colour(F.pad(full, [1] * 4, mode="reflect"))
 
 
 # ---- generator and discriminator -------------------------------------------------------------------------------------
@@ -493,7 +512,7 @@ class Generator(nn.Module):
                 self.structure = Chain(down0=Down(3, 2 * w, PLAIN, first=True), down1=Down(2 * w, 4 * w, PLAIN))
             self.match = Match(config)
         self.lst = Lst(config)
-        self.decoder = Decoder(w, look)
+        self.decoder = Decoder(w, look, config.colours)
 
     def parse(self, x):
         """-> logits z [N,8,H,W]"""
@@ -537,8 +556,8 @@ class Generator(nn.Module):
             gain = gain * ls_gain
             out["warped"] = carry(a, down4(x.image, x.mask))
         out["f"], out["a"] = f, a
-        out["x2"], out["structure"] = self.lst(out["x1"], f, a, gain)
-        out["image"] = self.decoder(out["x2"])
+        out["x2"], out["structure"] = self.lst(out["x1"], f, a, gain, out.get("warped"))
+        out["image"] = self.decoder(out["x2"], out["warped"] * gain if self.config.colours else None)
         return out
 
 

@@ -67,6 +67,9 @@ VARIANTS = {
     "lst_point": Case(switches={"lst_mode": "point"}, watch=("lst.", "match.", "structure.down1.conv2")),
     "lst_assemble": Case(switches={"lst_mode": "assemble"}, watch=("lst.", "match.", "structure.down1.conv2")),
     "lst_k5": Case(switches={"lst_k": 5}, watch=("lst.", "match.", "structure.down1.conv2")),
+    "colours": Case(switches={"lst_colours": True}, watch=("lst.", "match.", "decoder.out", "decoder.colour")),
+    "point_colours": Case(switches={"lst_colours": True, "lst_mode": "point"}, watch=("lst.", "match.", "decoder.colour")),
+    "assemble_colours": Case(switches={"lst_colours": True, "lst_mode": "assemble"}, watch=("lst.", "match.", "decoder.colour")),
     "match3": Case(switches={"match_kernel": 3}, watch=("match.", "structure.down1.conv2")),
     "spade": Case(switches={"ran_spade_mix": True}, watch=("region.",)),
     "pise": Case(switches={"par_head": "pise"}, watch=("parsing.out", "parsing.up3")),
@@ -74,6 +77,7 @@ VARIANTS = {
     "vgg31": Case(switches={"ls_feat": "vgg31", "vgg_divisor": VGG_DIVISOR}, vgg=True, watch=("match.", "lst.hidden")),
     "reg": Case(vgg=True, reg=True, watch=("region.", "content.up1", "style.code")),
     "assemble_holes": Case("inpaint", {"lst_mode": "assemble"}, mask="region", watch=("lst.", "match.")),
+    "colours_holes": Case("inpaint", {"lst_colours": True}, mask="region", watch=("lst.", "match.", "decoder.colour")),
     "point_holes": Case("inpaint", {"lst_mode": "point"}, mask="region", watch=("lst.", "match.")),
     "loose": Case("inpaint", {"ls_strict": False}, mask="region", watch=("lst.", "match.")),
 }
@@ -141,7 +145,8 @@ def fill(module, prefix, dtype):
 
 
 def networks(case, dtype):
-    config = glocal_ref.tiny(task="inpaint" if case.stage == "inpaint" else "pose", **case.switches)
+    switches = {"lst_colours": False, **case.switches}
+    config = glocal_ref.tiny(task="inpaint" if case.stage == "inpaint" else "pose", **switches)
     vgg = fill(Vgg19(VGG_DIVISOR), "", dtype) if case.vgg else None
     return fill(glocal_ref.Generator(config), "", dtype), fill(glocal_ref.Discriminator(config.w), "disc.", dtype), vgg
 

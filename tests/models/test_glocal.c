@@ -13,7 +13,7 @@
 
 /* Values: of the largest. Gradients: relative L2. In floats the slope of a relu or the sign of a difference flips where it is
  * nearly 0, on some instruction sets and not on others, and moves every gradient behind it by some 5e-4; that of ggr.mix, a
- * single number that cancels, and those of the two cases marked `flips`, by up to 6e-3. The double build must be right to
+ * single number that cancels, and those of the cases marked `flips`, by up to 6e-3. The double build must be right to
  * the files' rounding. */
 #ifdef PN_REAL_DOUBLE
 static const double tol_value = 1e-6, tol_walk = 1e-5, tol_grad = 3e-6, tol_flips = 3e-6;
@@ -57,6 +57,9 @@ static const golden_case variants[] = {
     POSE("variants", "lst_point", "joint", "lst_mode=point", 0.1, -1, -1),
     POSE("variants", "lst_assemble", "joint", "lst_mode=assemble", 0.1, -1, -1),
     POSE("variants", "lst_k5", "joint", "lst_k=5", 0.1, -1, -1),
+    { "variants", "colours", "joint", "pose", "lst_colours=1", NULL, 0.1, { -1, -1 }, false, true },
+    POSE("variants", "point_colours", "joint", "lst_colours=1 lst_mode=point", 0.1, -1, -1),
+    POSE("variants", "assemble_colours", "joint", "lst_colours=1 lst_mode=assemble", 0.1, -1, -1),
     POSE("variants", "match3", "joint", "match_kernel=3", 0.1, -1, -1),
     POSE("variants", "spade", "joint", "ran_spade_mix=1", 0.1, -1, -1),
     POSE("variants", "pise", "joint", "par_head=pise", 0.1, -1, -1),
@@ -68,6 +71,7 @@ static const golden_case hole_cases[] = {
     HOLES("inpaint", "inpaint", NULL, "mask_region", 1, -1),
     { "inpaint", "unseen", "joint", "inpaint", NULL, "mask_all", 0.1, { -1, -1 }, false, true },
     HOLES("variants", "assemble_holes", "lst_mode=assemble", "mask_region", -1, -1),
+    { "variants", "colours_holes", "joint", "inpaint", "lst_colours=1", "mask_region", 0.1, { -1, -1 }, false, true },
     HOLES("variants", "point_holes", "lst_mode=point", "mask_region", -1, -1),
     HOLES("variants", "loose", "ls_strict=0", "mask_region", -1, -1),
 };
@@ -77,6 +81,15 @@ static pn_safetensors golden_open(const char *file)
     char name[64];
     snprintf(name, sizeof name, "glocal_%s", file);
     return expected_open(name);
+}
+
+/* The network of the design, without the colours that ours reads besides; unless the case asks for them. */
+static pn_model *designed(const char *task, const char *set, double tau)
+{
+    char all[128];
+    if (!set) set = "";
+    snprintf(all, sizeof all, "%s%s", strstr(set, "lst_colours") ? "" : "lst_colours=0 ", set);
+    return tiny_model("glocal", task, all, tau);
 }
 
 /* ---- Inputs ------------------------------------------------------------------------------------------------------------ */
@@ -259,7 +272,7 @@ static void check_step(const golden_case *c)
 {
     pn_safetensors f = golden_open(c->file);
     sample s = sample_make(c->mask);
-    pn_model *m = tiny_model("glocal", c->task, c->set, c->tau);
+    pn_model *m = designed(c->task, c->set, c->tau);
     const char *vgg = c->vgg ? narrow_vgg() : NULL;
     glocal_training *t = training_of(m, c->stage, hardly, vgg);
     if (vgg) remove(vgg);
@@ -309,7 +322,7 @@ START_TEST(three_steps_with_adam_match_torch)
     };
     pn_safetensors f = golden_open("tiny");
     sample s = sample_make(NULL);
-    pn_model *m = tiny_model("glocal", "pose", "region_drop=0", 0.1);
+    pn_model *m = designed("pose", "region_drop=0", 0.1);
     glocal_training *t = training_of(m, "joint", 1e-3, NULL);
     const pn_model_input in = input_of(&s);
     fill(m);
@@ -349,7 +362,7 @@ static void check_picture(const char *set, const char *key, bool labels_given)
 {
     pn_safetensors f = golden_open("tiny");
     sample s = sample_make(NULL);
-    pn_model *m = tiny_model("glocal", "pose", set, 0.01);
+    pn_model *m = designed("pose", set, 0.01);
     pn_generation *gen = pn_generation_new(m, N, H, W);
     if (!gen) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
     fill(m);
@@ -384,17 +397,20 @@ START_TEST(presets_have_the_designed_counts)
 {
     static const struct {
         const char *preset;
-        int64_t generator, discriminator;
+        int64_t generator, discriminator, colours;
     } counts[] = {
-        { "full", 44837597, 664577 },
-        { "small", 11253405, 166657 },
-        { "tiny", 2833085, 41921 },
+        { "full", 44837597, 664577, 64 * 27 + 81 },
+        { "small", 11253405, 166657, 32 * 27 + 81 },
+        { "tiny", 2833085, 41921, 16 * 27 + 81 },
     };
-    pn_model *m = pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = "glocal", .preset = counts[_i].preset });
-    ck_assert_ptr_nonnull(m);
-    ck_assert_int_eq(pn_params_numbers(m->part[GLOCAL_PART_G].params), counts[_i].generator);
-    ck_assert_int_eq(pn_params_numbers(m->part[GLOCAL_PART_D].params), counts[_i].discriminator);
-    pn_model_free(m);
+    static const char *const set[] = { "lst_colours=0", "lst_colours=1" };
+    for (int i = 0; i < 2; i++) {
+        pn_model *m = pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = "glocal", .preset = counts[_i].preset, .set = &set[i], .n_set = 1 });
+        ck_assert_ptr_nonnull(m);
+        ck_assert_int_eq(pn_params_numbers(m->part[GLOCAL_PART_G].params), counts[_i].generator + i * counts[_i].colours);
+        ck_assert_int_eq(pn_params_numbers(m->part[GLOCAL_PART_D].params), counts[_i].discriminator);
+        pn_model_free(m);
+    }
 }
 END_TEST
 
@@ -449,7 +465,7 @@ END_TEST
 
 START_TEST(inpainting_has_no_stage_parsing)
 {
-    pn_model *m = tiny_model("glocal", "inpaint", NULL, 0.1);
+    pn_model *m = designed("inpaint", NULL, 0.1);
     ck_assert_ptr_null(
         pn_training_new(m, &(pn_training_opt){ .stage = "parsing", .batch = 1, .height = H, .width = W }));
     ck_assert_ptr_nonnull(strstr(pn_ctx_message(pn_test_ctx()), "train its stage generator"));
@@ -464,7 +480,7 @@ START_TEST(x1_is_held_to_vgg19_only_where_there_is_one)
         &(pn_model_opt){ .name = "glocal", .set = (const char *[]){ "lambda_regularisation=30" }, .n_set = 1 });
     ck_assert_msg(m != NULL, "full has its 256 channels: %s", pn_ctx_message(pn_test_ctx()));
     pn_model_free(m);
-    m = tiny_model("glocal", "pose", "vgg_narrow=4 lambda_regularisation=30", 0.1);
+    m = designed("pose", "vgg_narrow=4 lambda_regularisation=30", 0.1);
     ck_assert_ptr_null(pn_training_new(m, &(pn_training_opt){ .batch = 1, .height = H, .width = W }));
     ck_assert_ptr_nonnull(strstr(pn_ctx_message(pn_test_ctx()), "give one with --vgg19"));
     pn_model_free(m);

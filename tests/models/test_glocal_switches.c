@@ -30,6 +30,7 @@ static const struct {
     { "pose", "lst_mode", "assemble", PARAM, "lst.gate.weight" },
     { "pose", "lst_k", "3", PICTURE, NULL },
     { "pose", "lst_k", "7", PICTURE, NULL },
+    { "pose", "lst_colours", "0", NO_PARAM, "decoder.colour.weight" },
     { "pose", "match_kernel", "3", PICTURE, NULL },
     { "pose", "loss_ls", "0", NO_LOSS, "structure" },
     { "pose", "loss_code", "0", NO_LOSS, "code" },
