@@ -241,6 +241,16 @@ static pn_status plain_figure(board *b, int i)
     return status;
 }
 
+/* ---- Points ------------------------------------------------------------------------------------------------------------------- */
+
+int figures_places(const painter *p, pn_point out[FIGURE_POINTS])
+{
+    static const double place[][2] = { { 0.3, 0.5 }, { 0.5, 0.35 }, { 0.5, 0.65 }, { 0.75, 0.5 } };     /* shares of height and width */
+    const int n = sizeof place / sizeof *place;
+    for (int i = 0; i < n; i++) out[i] = (pn_point){ .y = place[i][0] * (double)p->height, .x = place[i][1] * (double)p->width };
+    return n;
+}
+
 /* ---- All of them --------------------------------------------------------------------------------------------------------------- */
 
 static pn_status read_views(board *b)

@@ -22,6 +22,8 @@ typedef struct {
     int count;                      /* at most FIGURE_POINTS */
 } figure_opt;
 
+/* Of a picture without known joints: places all over it, where something mostly is. Returns how many. */
+int figures_places(const painter *p, pn_point out[FIGURE_POINTS]);
 pn_status figures_make(const painter *p, const figure_opt *opt, figure_set *out);
 void figures_free(pn_ctx *ctx, figure_set *set);
 /* Of TILES: how many rows of a sheet they take, and onto it, from `row` on. */

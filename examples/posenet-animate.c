@@ -1,6 +1,6 @@
 /* examples/posenet-animate.c - a person in one pose after the other: frames, and a video of them */
 #include "cli.h"
-#include "pictures.h"
+#include "dump.h"
 #include "video.h"
 
 #include "posenet/clips.h"
@@ -14,6 +14,7 @@ typedef struct {
     int64_t rate;
     cli_size size, kp_size;
     cli_list set;
+    dump dump;
     cli_common common;
 } request;
 
@@ -29,9 +30,10 @@ static const char usage[] =
     "key-point cleaning network, or OpenPose's, turned into such; faces follow landmarks: a folder of .txt files, 68 lines x,y,\n"
     "and the edges around the face in --frames, NAME.png or .jpg for NAME.txt; without it in the source, which fits small turns.\n"
     "--video hands the frames to the program ffmpeg, too. Of a list each clip has a folder of its own below --out; without --pairs\n"
-    "it is all clips of the split test, whose first frames are the references of their others.\n";
+    "it is all clips of the split test, whose first frames are the references of their others.\n"
+    "--dump: of every frame what the model looked at, frame_000001_NAME.npy and .png (posenet-generate --help, docs/figures.md).\n";
 
-enum { OPTIONS = 16, RATE = 15 };
+enum { OPTIONS = 18, RATE = 15 };
 static void fill_options(request *r, cli_option o[OPTIONS])
 {
     int n = 0;
@@ -49,6 +51,8 @@ static void fill_options(request *r, cli_option o[OPTIONS])
     o[n++] = (cli_option){ "fps", "N", "its frames a second (15)", CLI_COUNT, { .count = &r->rate } };
     o[n++] = (cli_option){ "size", "HxW", "of the frames (what the weights were trained at)", CLI_SIZE, { .size = &r->size } };
     o[n++] = (cli_option){ "kp-size", "HxW", "grid the key points refer to", CLI_SIZE, { .size = &r->kp_size } };
+    dump_options(&r->dump, o + n);
+    n += DUMP_OPTIONS;
     o[n++] = (cli_option){ "set", "KEY=VALUE", "an option of the model; may be repeated", CLI_LIST, { .list = &r->set } };
     o[n] = (cli_option){ .kind = CLI_END };
 }
@@ -59,6 +63,7 @@ typedef struct {
     pn_ctx *ctx;
     pn_poses *poses;
     const char *poses_name, *out;   /* of the poses, in messages; where frames go */
+    const char *clip;               /* of a list: the folder of its frames, and of its dump; else "" */
     pn_model *model;
     painter painter;
     cli_size kp_size;           /* of the key points, by --kp-size or the list; 0: neither says */
@@ -86,6 +91,7 @@ static pn_status open_model(session *s)
     ptrdiff_t height = r->size.height, width = r->size.width;
     s->model = painter_model(s->ctx, r->weights, opt, &height, &width);
     if (!s->model || check_task(s) || painter_check_parsing(s->model, r->source_parsing)) return pn_ctx_status(s->ctx);
+    if (dump_check(s->ctx, &r->dump, height, width)) return pn_ctx_status(s->ctx);
     pn_status status = painter_new(&s->painter, s->model, height, width, PAINT_MANY);
     if (!status && r->frames && s->painter.needs.reads != PN_READS_FACES)
         pn_ctx_warn(s->ctx, "the task %s looks at no frames; --frames is not used", pn_model_task_of(s->model));
@@ -185,14 +191,16 @@ static pn_status next_structure(session *s, ptrdiff_t i)
 
 static pn_status one_frame(session *s, ptrdiff_t i)
 {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/frame_%06td.png", s->out, i + 1);
+    char path[4096], stem[32];
+    snprintf(stem, sizeof stem, "frame_%06td", i + 1);
+    snprintf(path, sizeof path, "%s/%s.png", s->out, stem);
     pn_status status = next_structure(s, i);
     s->painter.begins = i == 0;
     if (!status) status = painter_run(&s->painter);
     if (status) return status;
     pn_image_from_floats(s->painter.image, &s->picture);
     status = pn_image_write(s->ctx, path, &s->picture);
+    if (!status) status = dump_write(&s->ask->dump, &s->painter, s->clip, stem);
     if (!status && s->ask->video) video_frame(&s->video, s->picture.pixels, 3 * (size_t)(s->picture.height * s->picture.width));
     return status;
 }
@@ -228,6 +236,7 @@ static int animate(session *s)
     int64_t done = 0;
     s->poses_name = r->poses;
     s->out = r->out;
+    s->clip = "";
     s->poses = pn_poses_open(s->ctx, r->poses);
     if (!s->poses || open_model(s)) return cli_failed(s->program, s->ctx);
     if (r->video) video_begin(&s->video, r->video, s->painter.height, s->painter.width, (int)r->rate);
@@ -259,6 +268,7 @@ static pn_status one_clip(session *s, const pn_clip_list *list, ptrdiff_t i, cli
     s->poses_name = name;
     s->driving = row.made.frames;
     s->out = folder;
+    s->clip = name;
     return s->poses ? frames(s, &who, progress, done) : pn_ctx_status(s->ctx);
 }
 
@@ -325,6 +335,7 @@ int main(int argc, char **argv)
                                   .options = options, .common = &r.common };
     int code = cli_parse(&program, argc, argv);
     if (code == CLI_GO_ON) code = check(&program, &r);
+    if (code == CLI_GO_ON) code = dump_read(&program, &r.dump);
     if (code != CLI_GO_ON) return code;
     static session s;
     s = (session){ .program = &program, .ask = &r, .ctx = cli_context(&program), .kp_size = r.kp_size };

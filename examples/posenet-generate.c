@@ -1,18 +1,18 @@
 /* examples/posenet-generate.c - people in new poses, objects from other sides: a list of pairs, or one picture; and what the model
  * looked at */
 #include "cli.h"
-#include "figures.h"
+#include "dump.h"
 #include "views.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 typedef struct {
-    const char *weights, *model, *data, *pairs, *out, *source, *source_pose, *target_pose, *source_parsing, *dump;
+    const char *weights, *model, *data, *pairs, *out, *source, *source_pose, *target_pose, *source_parsing;
     cli_size size, kp_size;
-    cli_list set, points;
+    cli_list set;
+    dump dump;
     cli_common common;
 } request;
 
@@ -46,8 +46,8 @@ static void fill_options(request *r, cli_option o[OPTIONS])
     o[n++] = (cli_option){ "source-parsing", "PNG", "label map of the source, for models that read one", CLI_TEXT, { .text = &r->source_parsing } };
     o[n++] = (cli_option){ "size", "HxW", "of the result (what the weights were trained at)", CLI_SIZE, { .size = &r->size } };
     o[n++] = (cli_option){ "kp-size", "HxW", "grid the key points refer to", CLI_SIZE, { .size = &r->kp_size } };
-    o[n++] = (cli_option){ "dump", "DIR", "also write flow, mask, attention, parsing: pictures and .npy", CLI_TEXT, { .text = &r->dump } };
-    o[n++] = (cli_option){ "point", "X,Y", "pixel of the result whose reads to show; may be repeated (joints)", CLI_LIST, { .list = &r->points } };
+    dump_options(&r->dump, o + n);
+    n += DUMP_OPTIONS;
     o[n++] = (cli_option){ "set", "KEY=VALUE", "an option of the model; may be repeated", CLI_LIST, { .list = &r->set } };
     o[n] = (cli_option){ .kind = CLI_END };
 }
@@ -59,38 +59,8 @@ typedef struct {
     pn_model *model;
     cli_size size;
     painter painter;
-    pn_point point[FIGURE_POINTS];
-    int points;
     bool no_data; /* the data set could not be opened */
 } session;
-
-/* ---- Points ---------------------------------------------------------------------------------------------------------------- */
-
-static int read_points(session *s)
-{
-    const cli_list *asked = &s->ask->points;
-    if (asked->count && !s->ask->dump) return cli_usage(s->program, "--point is of --dump: name the folder to draw to");
-    if (asked->count > FIGURE_POINTS)
-        return cli_usage(s->program, "--point was given %d times, expected at most %d", asked->count, FIGURE_POINTS);
-    for (int i = 0; i < asked->count; i++) {
-        pn_point *p = &s->point[s->points++];
-        int used = 0;
-        if (sscanf(asked->item[i], "%lf,%lf%n", &p->x, &p->y, &used) != 2 || asked->item[i][used] || !(fabs(p->x) + fabs(p->y) < 1e6))
-            return cli_usage(s->program, "--point is '%s', expected X,Y in pixels of the result, like 40,25", asked->item[i]);
-    }
-    return CLI_GO_ON;
-}
-
-static pn_status check_points(session *s)
-{
-    for (int i = 0; i < s->points; i++) {
-        const pn_point p = s->point[i];
-        if (p.y < 0 || p.x < 0 || p.y >= (double)s->size.height || p.x >= (double)s->size.width)
-            return pn_ctx_fail(s->ctx, PN_ERR_ARG, "--point %s lies outside the result, which is %td high and %td wide",
-                               s->ask->points.item[i], s->size.height, s->size.width);
-    }
-    return PN_OK;
-}
 
 /* ---- The model ------------------------------------------------------------------------------------------------------------- */
 
@@ -111,52 +81,11 @@ static pn_status open_model(session *s)
     s->model = painter_model(s->ctx, r->weights, opt, &s->size.height, &s->size.width);
     if (!s->model || check_task(s)) return pn_ctx_status(s->ctx);
     if ((r->source || r->source_parsing) && painter_check_parsing(s->model, r->source_parsing)) return pn_ctx_status(s->ctx);
-    if (check_points(s)) return pn_ctx_status(s->ctx);
+    if (dump_check(s->ctx, &r->dump, s->size.height, s->size.width)) return pn_ctx_status(s->ctx);
     const paint_use use = r->source ? PAINT_ONCE : PAINT_MANY;
     const pn_status planned = painter_new(&s->painter, s->model, s->size.height, s->size.width, use);
     if (!planned && !r->common.quiet) painter_tell(&s->painter, s->program->name);
     return planned;
-}
-
-/* ---- What lies inside ----------------------------------------------------------------------------------------------------- */
-
-static pn_status dump_numbers(session *s, int i, const char *stem)
-{
-    const pn_view view = pn_generation_view(s->painter.generation, i);
-    char path[4096];
-    float *values = pn_ctx_alloc(s->ctx, (size_t)pn_shape_count(view.shape) * sizeof *values);
-    if (!values) return PN_ERR_NOMEM;
-    pn_status status = pn_generation_get(s->painter.generation, i, values);
-    snprintf(path, sizeof path, "%s/%s%s%s.npy", s->ask->dump, stem, *stem ? "_" : "", view.name);
-    if (!status) status = pn_npy_write(s->ctx, path, view.shape, values);
-    pn_ctx_release(s->ctx, values);
-    return status;
-}
-
-static pn_status dump(session *s, const char *stem)
-{
-    pn_status status = PN_OK;
-    if (!s->ask->dump) return status;
-    for (int i = 0; !status && i < pn_generation_views(s->painter.generation); i++) status = dump_numbers(s, i, stem);
-    figure_set set = { 0 };
-    const figure_opt opt = { .size = FIGURES_LARGE, .points = s->points ? s->point : NULL, .count = s->points };
-    if (!status) status = figures_make(&s->painter, &opt, &set);
-    for (int i = 0; !status && i < set.count; i++) {
-        char path[4096];
-        snprintf(path, sizeof path, "%s/%s%s%s.png", s->ask->dump, stem, *stem ? "_" : "", set.item[i].name);
-        status = pn_image_write(s->ctx, path, &set.item[i].image);
-    }
-    figures_free(s->ctx, &set);
-    return status;
-}
-
-/* Of an object, which has no joints: its middle, and halfway to the corners. */
-static void choose_points(session *s)
-{
-    static const double place[][2] = { { 0.5, 0.5 }, { 0.25, 0.25 }, { 0.75, 0.25 }, { 0.25, 0.75 }, { 0.75, 0.75 } };
-    if (s->points) return;
-    for (size_t i = 0; i < sizeof place / sizeof *place; i++)
-        s->point[s->points++] = (pn_point){ .x = place[i][0] * (double)s->size.width, .y = place[i][1] * (double)s->size.height };
 }
 
 /* ---- One picture ------------------------------------------------------------------------------------------------------------- */
@@ -191,7 +120,6 @@ static pn_status object_and_view(session *s)
     pn_object_view from, to;
     pn_status status = view_parse(s->ctx, "--source-pose", r->source_pose, &from);
     if (!status) status = view_parse(s->ctx, "--target-pose", r->target_pose, &to);
-    choose_points(s);
     return status ? status : painter_object(&s->painter, r->source, &from, &to);
 }
 
@@ -201,8 +129,7 @@ static pn_status one_picture(session *s)
     pn_status status = s->painter.needs.reads == PN_READS_VIEWS ? object_and_view(s) : person_and_pose(s);
     if (!status) status = painter_run(&s->painter);
     if (!status) status = painter_write(&s->painter, r->out);
-    make_folder(r->dump);
-    if (!status) status = dump(s, "");
+    if (!status) status = dump_write(&r->dump, &s->painter, "", "");
     if (!status) printf("%s\n", r->out);
     return status;
 }
@@ -216,7 +143,7 @@ static pn_status write_pair(session *s, const char *from, const char *to)
     snprintf(stem, sizeof stem, "%.*s_2_%.*s", stem_length(from), from, stem_length(to), to);
     snprintf(path, sizeof path, "%s/%s_vis.png", s->ask->out, stem);
     const pn_status status = painter_write(&s->painter, path);
-    return status ? status : dump(s, stem);
+    return status ? status : dump_write(&s->ask->dump, &s->painter, "", stem);
 }
 
 static pn_status one_pair(session *s, const pn_pair *pair)
@@ -240,8 +167,6 @@ static pn_status list_of_views(session *s)
     s->no_data = !v || pn_views_pairs(v, r->pairs, &pairs, &n);
     pn_status status = s->no_data ? pn_ctx_status(s->ctx) : PN_OK;
     make_folder(s->no_data ? NULL : r->out);
-    make_folder(s->no_data ? NULL : r->dump);
-    choose_points(s);
     cli_progress progress = cli_progress_begin(s->program, 0, n);
     for (ptrdiff_t i = 0; !status && i < n; i++) {
         status = one_turn(s, v, pairs[i]);
@@ -262,7 +187,6 @@ static pn_status list_of_pairs(session *s)
     s->no_data = !d;
     if (!d) return pn_ctx_status(s->ctx);
     make_folder(r->out);
-    make_folder(r->dump);
     const ptrdiff_t n = pn_dataset_pairs(d);
     cli_progress progress = cli_progress_begin(s->program, 0, n);
     pn_status status = painter_labelling(&s->painter, pn_dataset_parsing(d));
@@ -300,14 +224,10 @@ int main(int argc, char **argv)
                                   .common = &r.common };
     int code = cli_parse(&program, argc, argv);
     if (code == CLI_GO_ON) code = check(&program, &r);
+    if (code == CLI_GO_ON) code = dump_read(&program, &r.dump);
     if (code != CLI_GO_ON) return code;
     session s = { .program = &program, .ask = &r, .ctx = cli_context(&program) };
     if (!s.ctx) return CLI_FAILED;
-    code = read_points(&s);
-    if (code != CLI_GO_ON) {
-        pn_ctx_free(s.ctx);
-        return code;
-    }
     pn_status status = open_model(&s);
     if (!status && r.source) status = one_picture(&s);
     else if (!status) status = s.painter.needs.reads == PN_READS_VIEWS ? list_of_views(&s) : list_of_pairs(&s);

@@ -126,14 +126,12 @@ static pn_status early_frame(painter *p, const pn_clips *c)
     return status ? status : painter_run(p);
 }
 
-/* Figures of the latest picture. No pose says where joints are: reads are drawn of these places, in shares of the height and width. */
+/* Figures of the latest picture. */
 static pn_status look_inside(const painter *p, figure_set *inside)
 {
-    enum { PLACES = 4 };
-    static const double place[PLACES][2] = { { 0.3, 0.5 }, { 0.5, 0.35 }, { 0.5, 0.65 }, { 0.75, 0.5 } };
-    pn_point points[PLACES];
-    for (int i = 0; i < PLACES; i++) points[i] = (pn_point){ place[i][0] * (double)p->height, place[i][1] * (double)p->width };
-    return figures_make(p, &(figure_opt){ .size = FIGURES_TILES, .points = points, .count = PLACES }, inside);
+    pn_point points[FIGURE_POINTS];
+    const int count = figures_places(p, points);
+    return figures_make(p, &(figure_opt){ .size = FIGURES_TILES, .points = points, .count = count }, inside);
 }
 
 /* ---- Whatever is read ------------------------------------------------------------------------------------------------------- */

@@ -54,6 +54,19 @@ START_TEST(every_frame_is_what_generate_makes_of_its_pose)
 }
 END_TEST
 
+START_TEST(a_dump_shows_what_every_frame_read)
+{
+    exits(animate(walk("looking", 2), world("looked"), "--dump inside --point 4,20"), 0);
+    exits(run("posenet-generate --weights %s --source %s --source-pose %s --target-pose %s --out %s --dump %s --point 4,20", weights(),
+              world("me.jpg"), world("me.json"), world("looking/%012d_keypoints.json", 1), world("alone.png"), world("alone")), 0);
+    static const char *const files[] = { "flow1.npy", "flow1.png", "attention1_reads.png", "mask0.png" };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        same_bytes(world("alone/%s", files[i]), world("inside/frame_000002_%s", files[i]));
+    explains(animate(world("looking"), world("no"), "--point 4,20"), 2, "--point is of --dump");
+    explains(animate(world("looking"), world("no"), "--dump no --point 4,99"), 2, "--point 4,99 lies outside the result");
+}
+END_TEST
+
 START_TEST(a_list_gives_the_same_frames_as_its_folder)
 {
     const char *folder = walk("steps", 3);
@@ -347,6 +360,7 @@ TCase *animate_cases(void)
     TCase *tc = tcase_create("animate");
     tcase_add_unchecked_fixture(tc, world_make, NULL);
     tcase_add_test(tc, every_frame_is_what_generate_makes_of_its_pose);
+    tcase_add_test(tc, a_dump_shows_what_every_frame_read);
     tcase_add_test(tc, a_list_gives_the_same_frames_as_its_folder);
     tcase_add_test(tc, where_nobody_was_found_the_pose_before_stays);
     tcase_add_test(tc, a_list_makes_a_folder_of_frames_for_each_clip);
