@@ -2,7 +2,8 @@
  *
  * A worker transforms the sources of a block of tiles, all input channels of it; then, for each slot of result
  * channels, 16, 36 or 64 small matrix products (by the direct kernel's innermost loop, tiles taking the place of pixels) and the
- * transform back. V and the products of one slot stay near L2, and a panel of weights is read once per block. Phases of
+ * transform back. V and the products of one slot stay near L2, and a panel of weights is read once per block. From 256 channels on weights
+ * are what memory must bring: blocks are twice as large (256 channels at 64: 6.1 ms to 5.6 where a core reads 17 GB/s past L2). Phases of
  * a strided source are further input channels; phases of an adjoint's results are further slots. A filter of 7 taps is two
  * of 4 (the last of which is 0), so four of 4x4, each of which reads its own pixels: further input channels too.
  *
@@ -11,8 +12,8 @@
  */
 #include "kernels/simd/winograd.h"
 
-enum { NEAR_L2 = 900 << 10, LEAST_TILES = 24, MOST_TILES = 96, PIECE = 6, LEAST_ITEMS = 8, FEW_ITEMS = 4, LINE = 16,
-       LONG_FILTER = 7, SHARE_BYTES = 12 << 20 };
+enum { NEAR_L2 = 900 << 10, LEAST_TILES = 24, WIDE = 16, WIDE_TILES = 48, MOST_TILES = 96, PIECE = 6, LEAST_ITEMS = 8,
+       FEW_ITEMS = 4, LINE = 16, LONG_FILTER = 7, SHARE_BYTES = 12 << 20 };      /* WIDE: pairs of 16 channels */
 
 typedef struct {
     const conv_pass *p;
@@ -79,7 +80,8 @@ wino_plan PN_SIMD(pn_wino_cut)(const conv_pass *p, ptrdiff_t tile)
     w.pairs = p->in_blocks * w.in_phases;
     const ptrdiff_t bytes = w.points * (w.pairs * PN_BLOCK + GROUP) * (ptrdiff_t)sizeof(float);
     w.tiles = NEAR_L2 / bytes / PIECE * PIECE;
-    if (w.tiles < LEAST_TILES) w.tiles = LEAST_TILES;
+    const ptrdiff_t least = w.pairs >= WIDE ? WIDE_TILES : LEAST_TILES;
+    if (w.tiles < least) w.tiles = least;
     if (w.tiles > MOST_TILES) w.tiles = MOST_TILES;
     cut_blocks(&w, p->out.n);
     for (; w.blocks * p->slots * w.out_phases < FEW_ITEMS && w.tiles > 2 * PIECE; cut_blocks(&w, p->out.n))
