@@ -56,7 +56,9 @@ END_TEST
 
 START_TEST(a_dump_shows_what_every_frame_read)
 {
-    exits(animate(walk("looking", 2), world("looked"), "--dump inside --point 4,20"), 0);
+    char more[400];
+    snprintf(more, sizeof more, "--dump %s --point 4,20", world("inside"));
+    exits(animate(walk("looking", 2), world("looked"), more), 0);
     exits(run("posenet-generate --weights %s --source %s --source-pose %s --target-pose %s --out %s --dump %s --point 4,20", weights(),
               world("me.jpg"), world("me.json"), world("looking/%012d_keypoints.json", 1), world("alone.png"), world("alone")), 0);
     static const char *const files[] = { "flow1.npy", "flow1.png", "attention1_reads.png", "mask0.png" };
@@ -64,6 +66,7 @@ START_TEST(a_dump_shows_what_every_frame_read)
         same_bytes(world("alone/%s", files[i]), world("inside/frame_000002_%s", files[i]));
     explains(animate(world("looking"), world("no"), "--point 4,20"), 2, "--point is of --dump");
     explains(animate(world("looking"), world("no"), "--dump no --point 4,99"), 2, "--point 4,99 lies outside the result");
+    ck_assert(!there(world("no")));
 }
 END_TEST
 
