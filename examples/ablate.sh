@@ -3,7 +3,8 @@
 #
 #   MODEL=glocal    pose: base (global code, point by point), with the graph, with local structure, with both, both without the
 #                   carried colours; whole regions missing: their code zero, the picture's, or the graph's
-#   MODEL=rsa_gan   all of it; without semantic maps (K = 1); each module removed; the token attention alone
+#   MODEL=rsa_gan   all of it; without semantic maps (K = 1); each module removed; the token attention alone; and what mistakes in the
+#                   sources' label maps cost with and without the module that repairs them
 #
 # BIN is the folder of the programs, OUT gets everything, PRESET is small or tiny, SEED that of the training, STEPS those of the
 # slowest row; the others take more by as much as their steps are shorter. Two rows train at a time, on a thread each. A row that is
@@ -76,10 +77,36 @@ glocal)  names="base ggr lst both plain zero global graph" ;;
 rsa_gan) names="all one norpsf nopcgsi nogdcca token" ;;
 *)       echo "ablate.sh: MODEL is '$MODEL', expected glocal or rsa_gan" >&2; exit 2 ;;
 esac
+# What NAME-SEED makes of people whose label maps have mistakes; scored with the right maps.
+noisy() {
+    run=$OUT/$1-$SEED
+    weights=$(ls "$run"/checkpoints/*.safetensors | tail -n 1)
+    for share in 0.1 0.2 0.4; do
+        [ -f "$run/scores_$share.json" ] && continue
+        "$BIN/posenet-generate" --weights "$weights" --data "$OUT/mistakes_$share" --pairs "$data/fasion-resize-pairs-test.csv" \
+            --out "$run/made_$share" --threads 1 --quiet
+        "$BIN/posenet-evaluate" --generated "$run/made_$share" --data "$data" --json "$run/scores_$share.json" --threads 1 \
+            > "$run/scores_$share.txt"
+    done
+}
+
 half 1 &
 half 2
 wait
+if [ "$MODEL" = rsa_gan ]; then
+    for share in 0.1 0.2 0.4; do
+        [ -d "$OUT/mistakes_$share" ] && continue
+        cp -r "$data" "$OUT/mistakes_$share"
+        "$BIN/posenet-data" mistakes --share $share --out "$OUT/mistakes_$share/test_lip20" "$data/test_lip20"
+    done
+    noisy all &
+    noisy norpsf
+    wait
+fi
 for name in $names; do
     echo "== $name"
-    grep -v -e '^skipped' -e '^protocol' -e 'key points on a grid' -e ' pairs, ' "$OUT/$name-$SEED/scores.txt" || true
+    for scores in "$OUT/$name-$SEED"/scores*.txt; do
+        [ "$scores" = "$OUT/$name-$SEED/scores.txt" ] || echo "-- label maps with mistakes, $(basename "$scores" .txt | cut -d_ -f2) of their classes"
+        grep -v -e '^skipped' -e '^protocol' -e 'key points on a grid' -e ' pairs, ' "$scores" || true
+    done
 done

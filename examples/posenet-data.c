@@ -316,6 +316,44 @@ static int run_keypoints(int argc, char **argv)
     return code;
 }
 
+/* ---- mistakes --------------------------------------------------------------------------------------------------- */
+
+static int run_mistakes(int argc, char **argv)
+{
+    cli_common common = { 0 };
+    const char *out = NULL;
+    double share = 0;
+    cli_list rest = { .count = 0 };
+    const cli_option options[] = {
+        { "share", "X", "of the classes of each map, about this share is spoilt: 0 to 1", CLI_NUMBER, { .number = &share } },
+        { "out", "DIR", "folder to write to", CLI_TEXT, { .text = &out } },
+        { .kind = CLI_END },
+    };
+    const cli_program program = {
+        .name = "posenet-data mistakes",
+        .summary = "label maps with mistakes, to see what becomes of a model's pictures",
+        .usage = "  posenet-data mistakes --share X --out DIR FOLDER\n\n"
+                 "Of each label map (.png) in FOLDER classes get another's label, move by up to a sixteenth of the sides, or are missing,\n"
+                 "one as often as the other. Which ones follows from the file's name; a larger share spoils the same and more.\n",
+        .options = options,
+        .common = &common,
+        .rest = &rest,
+    };
+    const int done = cli_parse(&program, argc, argv);
+    if (done != CLI_GO_ON) return done;
+    if (!out) return cli_usage(&program, "--out is missing");
+    if (!share || share > 1) return cli_usage(&program, "--share is %s, expected a number above 0 and at most 1", share ? "too large" : "missing");
+    if (rest.count != 1) return cli_usage(&program, "expected one folder of label maps");
+    pn_ctx *ctx = cli_context(&program);
+    if (!ctx) return CLI_FAILED;
+    size_t files;
+    int code = CLI_OK;
+    if (pn_labels_mistake_folder(ctx, rest.item[0], out, share, &files)) code = cli_bad_data(&program, ctx);
+    else printf("%s: %zu label maps\n", out, files);
+    pn_ctx_free(ctx);
+    return code;
+}
+
 /* ---- All -------------------------------------------------------------------------------------------------------- */
 
 static const verb verbs[] = {
@@ -324,6 +362,7 @@ static const verb verbs[] = {
     { "check", "read all of a data set and say what is wrong", run_check },
     { "draw", "key points over a picture", run_draw },
     { "keypoints", "OpenPose or COCO JSON to an annotation file", run_keypoints },
+    { "mistakes", "label maps with a parser's mistakes", run_mistakes },
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 

@@ -133,6 +133,20 @@ typedef struct { pn_rng *rng; uint64_t state; } pn_uniforms;    /* rng NULL: spl
 PN_API pn_uniforms pn_uniforms_named(const char *file_name);
 PN_API double pn_uniforms_next(pn_uniforms *u);
 
+/**
+ * Mistakes as parsers make them, into a label map: each class that it shows, the background (0) apart, is spoilt with the
+ * probability `share`, in one of three ways that are as likely: all of it gets the label of another class of the map, or it moves by
+ * up to a sixteenth of height and width (what it leaves is background), or it is missing. ours: no benchmark says what noise is.
+ * What is spoilt at some share is spoilt in the same way at every larger one.
+ *
+ * labels  one channel; changed in place
+ * u       moves on by five numbers for each class
+ * Errors: PN_ERR_ARG for a share outside of 0 to 1, or more channels; PN_ERR_NOMEM. labels stay as they were then.
+ */
+PN_API pn_status pn_labels_mistake(pn_ctx *ctx, pn_image *labels, double share, pn_uniforms *u);
+/* Of every .png of a folder, by numbers that follow from the file's name alone, to the folder `to`, which is made. */
+PN_API pn_status pn_labels_mistake_folder(pn_ctx *ctx, const char *from, const char *to, double share, size_t *files);
+
 /* NONE: nothing is missing. RECT: a square of about half the height. STROKE: one to three thick broken lines. REGION: every pixel of one or two classes
  * of the person. MIXED: rect and stroke (1/2), stroke (1/4) or region (1/4). */
 typedef enum { PN_HOLE_NONE, PN_HOLE_MIXED, PN_HOLE_RECT, PN_HOLE_STROKE, PN_HOLE_REGION } pn_hole_kind;

@@ -77,6 +77,10 @@ START_TEST(what_is_missing_is_named)
              "--kind is 'swim', expected pose, dance, face or view");
     explains(run("posenet-data synth --out %s --kind view --views 6", world("no")), 2, "views is 6, expected 54 or more");
     explains(run("posenet-data synth --out %s --kind dance --flow", world("no")), 2, "--flow is of --kind pose");
+    explains(run("posenet-data mistakes --out %s .", world("no")), 2, "--share is missing, expected a number above 0 and at most 1");
+    explains(run("posenet-data mistakes --share 1.5 --out %s .", world("no")), 2, "--share is too large");
+    explains(run("posenet-data mistakes --share 0.5 --out %s", world("no")), 2, "expected one folder of label maps");
+    explains(run("posenet-data mistakes --share 0.5 --out %s /nowhere", world("no")), 3, "/nowhere");
     ck_assert(!there(world("no")));
 }
 END_TEST

@@ -18,6 +18,13 @@ static const char *checkpoint(const char *folder, int step)
 
 /* ---- A run folder ----------------------------------------------------------------------------------------------- */
 
+START_TEST(label_maps_with_mistakes_replace_right_ones)
+{
+    exits(run("posenet-data mistakes --share 0.9 --out %s %s/test_lip20", world("spoilt"), PEOPLE), 0);
+    ck_assert_int_eq(count_files(world("spoilt")), count_files(world("people/test_lip20")));
+}
+END_TEST
+
 START_TEST(the_data_set_passes_its_check)
 {
     const result r = run("posenet-data check %s --threads 2", PEOPLE);
@@ -278,6 +285,7 @@ TCase *program_runs_cases(void)
 {
     TCase *tc = tcase_create("runs");
     tcase_add_unchecked_fixture(tc, world_make, NULL);
+    tcase_add_test(tc, label_maps_with_mistakes_replace_right_ones);
     tcase_add_test(tc, the_data_set_passes_its_check);
     tcase_add_test(tc, a_run_leaves_configuration_log_samples_checkpoints);
     tcase_add_test(tc, the_log_has_a_row_per_step_and_empty_fields_where_a_stage_has_no_such_loss);
