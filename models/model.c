@@ -200,8 +200,9 @@ static pn_status resolve(pn_model *m, const pn_model_opt *opt)
     m->preset = preset->name;
     for (int i = 0; kind->options[i].key; i++) strcpy(m->value[i], kind->options[i].value);
     pn_status status = set_options(m, preset->settings, "preset");
+    const bool recognised = !status && opt->weights && m->face->recognise(m, opt->weights);     /* options younger than our own file, too */
     if (!status && noted && !opt->preset) status = set_options(m, noted, pn_weights_path(opt->weights));
-    if (!status && opt->weights && !noted && !m->face->recognise(m, opt->weights))
+    if (!status && opt->weights && !noted && !recognised)
         status = pn_ctx_fail(m->ctx, PN_ERR_FORMAT, "%s does not look like weights of %s: the names that tell its widths are missing",
                              pn_weights_path(opt->weights), kind->name);
     for (int i = 0; !status && i < opt->n_set; i++) status = set_option(m, opt->set[i], strlen(opt->set[i]), "--set");

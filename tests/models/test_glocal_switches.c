@@ -233,6 +233,30 @@ START_TEST(a_file_notes_what_is_not_at_its_default_and_opens_as_it_was)
 }
 END_TEST
 
+/* Of ours, but from before the option was there: the names say what was built. */
+START_TEST(a_file_older_than_an_option_opens_as_it_was)
+{
+    static const char left_out[] = "lst_colours=0 ";
+    pn_model *m = model_of("pose", "lst_colours=0");
+    pn_note notes[PN_MODEL_NOTES];
+    char options[4096] = "";
+    const int n = pn_model_notes(m, notes);
+    for (int i = 0; i < n; i++) {
+        if (strcmp(notes[i].key, "pn.options") != 0) continue;
+        snprintf(options, sizeof options, "%s", notes[i].value);
+        char *at = strstr(options, left_out);
+        ck_assert_ptr_nonnull(at);
+        memmove(at, at + strlen(left_out), strlen(at + strlen(left_out)) + 1);
+        notes[i].value = options;
+    }
+    ck_assert_str_ne(options, "");
+    pn_model *again = reopened(m, notes, n);
+    for (int i = 0; m->kind->options[i].key; i++) ck_assert_str_eq(again->value[i], m->value[i]);
+    pn_model_free(again);
+    pn_model_free(m);
+}
+END_TEST
+
 /* ---- Refusals --------------------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -285,6 +309,7 @@ TCase *glocal_switches_cases(void)
     TCase *tc = tcase_create("glocal_switches");
     tcase_set_timeout(tc, 300);
     tcase_add_loop_test(tc, a_switch_changes_what_it_should, 0, SWITCHES);
+    tcase_add_test(tc, a_file_older_than_an_option_opens_as_it_was);
     tcase_add_loop_test(tc, a_file_notes_what_is_not_at_its_default_and_opens_as_it_was, 0, SWITCHES);
     tcase_add_loop_test(tc, a_value_that_makes_no_sense_is_refused_with_those_that_do, 0, REFUSALS);
     tcase_add_test(tc, a_task_that_there_is_not_is_refused_with_those_that_there_are);
