@@ -148,6 +148,8 @@ $(HDF5_OBJ): CFLAGS_ALL += $(HDF5_CFLAGS)
 $(HDF5_OBJ): $(BUILD)/gen/hdf5
 $(BUILD)/gen/hdf5: FORCE
 	@mkdir -p $(@D); echo "$(HDF5_CFLAGS)" > $@.new; cmp -s $@.new $@ || cp $@.new $@
+# The plain kernels are most of what an instrumented test waits for: REF_CFLAGS.
+$(BUILD)/obj/lib/kernels/ref/%.o: CFLAGS_ALL += $(REF_CFLAGS)
 SIMD_CFLAGS := -O3
 define simd_rule
 $(BUILD)/obj/%.$(1).o: %.c
@@ -237,7 +239,7 @@ fault: all $(SMALL_PROGRAMS) $(BUILD)/bin/tests
 # ---- the same with other instruments, in build folders of their own ------------------------------------------------
 
 # Instrumented code hides what is initialised from gcc: its warnings are the ordinary build's business.
-CHECKED := WERROR= OPT="-O1 -g -fno-omit-frame-pointer"
+CHECKED := WERROR= OPT="-O1 -g -fno-omit-frame-pointer" REF_CFLAGS=-O2
 asan:
 	@CK_DEFAULT_TIMEOUT=600 $(MAKE) BUILD=$(BUILD)/asan $(CHECKED) SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" run-tests
 ubsan:
