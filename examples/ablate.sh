@@ -12,7 +12,7 @@
 # PN_ABLATE_SHORT=1 takes a few steps only: to see that it all runs.
 set -eu
 : "${BIN:=build/bin}" "${MODEL:=glocal}" "${OUT:=build/ablation}" "${PRESET:=small}" "${SEED:=1}" "${STEPS:=4000}"
-people=200 views=6 size=128x96
+people=200 views=6 size=128x96 shares="0.1 0.2 0.4"
 if [ "${PN_ABLATE_SHORT:-}" = 1 ]; then people=5 views=2 PRESET=tiny size=64x48 STEPS=4; fi
 data=$OUT/people
 mkdir -p "$OUT"
@@ -48,6 +48,19 @@ row() {
     echo "$name: $steps steps"
 }
 
+# What NAME-SEED makes of people whose label maps have mistakes; scored with the right maps.
+noisy() {
+    run=$OUT/$1-$SEED
+    weights=$(ls "$run"/checkpoints/*.safetensors | tail -n 1)
+    for share in $shares; do
+        [ -f "$run/scores_$share.json" ] && continue
+        "$BIN/posenet-generate" --weights "$weights" --data "$OUT/mistakes_$share" --pairs "$data/fasion-resize-pairs-test.csv" \
+            --out "$run/made_$share" --threads 1 --quiet
+        "$BIN/posenet-evaluate" --generated "$run/made_$share" --data "$data" --json "$run/scores_$share.json" --threads 1 \
+            > "$run/scores_$share.txt"
+    done
+}
+
 missing="--task inpaint --set mask_kind=region"
 # shellcheck disable=SC2086
 half() {
@@ -77,24 +90,11 @@ glocal)  names="base ggr lst both plain zero global graph" ;;
 rsa_gan) names="all one norpsf nopcgsi nogdcca token" ;;
 *)       echo "ablate.sh: MODEL is '$MODEL', expected glocal or rsa_gan" >&2; exit 2 ;;
 esac
-# What NAME-SEED makes of people whose label maps have mistakes; scored with the right maps.
-noisy() {
-    run=$OUT/$1-$SEED
-    weights=$(ls "$run"/checkpoints/*.safetensors | tail -n 1)
-    for share in 0.1 0.2 0.4; do
-        [ -f "$run/scores_$share.json" ] && continue
-        "$BIN/posenet-generate" --weights "$weights" --data "$OUT/mistakes_$share" --pairs "$data/fasion-resize-pairs-test.csv" \
-            --out "$run/made_$share" --threads 1 --quiet
-        "$BIN/posenet-evaluate" --generated "$run/made_$share" --data "$data" --json "$run/scores_$share.json" --threads 1 \
-            > "$run/scores_$share.txt"
-    done
-}
-
 half 1 &
 half 2
 wait
 if [ "$MODEL" = rsa_gan ]; then
-    for share in 0.1 0.2 0.4; do
+    for share in $shares; do
         [ -d "$OUT/mistakes_$share" ] && continue
         cp -r "$data" "$OUT/mistakes_$share"
         "$BIN/posenet-data" mistakes --share $share --out "$OUT/mistakes_$share/test_lip20" "$data/test_lip20"
@@ -106,7 +106,8 @@ fi
 for name in $names; do
     echo "== $name"
     for scores in "$OUT/$name-$SEED"/scores*.txt; do
-        [ "$scores" = "$OUT/$name-$SEED/scores.txt" ] || echo "-- label maps with mistakes, $(basename "$scores" .txt | cut -d_ -f2) of their classes"
+        share=$(basename "$scores" .txt | cut -d_ -s -f2)
+        [ -z "$share" ] || echo "-- label maps with mistakes, $share of their classes"
         grep -v -e '^skipped' -e '^protocol' -e 'key points on a grid' -e ' pairs, ' "$scores" || true
     done
 done

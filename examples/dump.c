@@ -8,7 +8,8 @@
 void dump_options(dump *d, cli_option o[DUMP_OPTIONS])
 {
     o[0] = (cli_option){ "dump", "DIR", "also write flow, mask, attention, parsing: pictures and .npy", CLI_TEXT, { .text = &d->folder } };
-    o[1] = (cli_option){ "point", "X,Y", "pixel of the result whose reads to show; may be repeated (joints)", CLI_LIST, { .list = &d->asked } };
+    o[1] = (cli_option){ "point", "X,Y", "pixel of the result whose reads to show; may be repeated (joints)", CLI_LIST,
+                          { .list = &d->asked } };
 }
 
 int dump_read(const cli_program *p, dump *d)

@@ -280,6 +280,28 @@ static int run_draw(int argc, char **argv)
     return code;
 }
 
+/* ---- Verbs that make something of the files named --------------------------------------------------------------- */
+
+/* CLI_GO_ON: the options, an --out and from one to `most` names are there. */
+static int parse_files(const cli_program *p, int argc, char **argv, const char *const *out, int most, const char *expected)
+{
+    const int done = cli_parse(p, argc, argv);
+    if (done != CLI_GO_ON) return done;
+    if (!*out) return cli_usage(p, "--out is missing");
+    if (p->rest->count < 1 || p->rest->count > most) return cli_usage(p, "expected %s", expected);
+    return CLI_GO_ON;
+}
+
+/* Says what was made, or why not, and ends the context. failed: what a failure is, cli_failed or cli_bad_data */
+static int made(const cli_program *p, pn_ctx *ctx, pn_status status, int (*failed)(const cli_program *, const pn_ctx *),
+                const char *out, size_t count, const char *what)
+{
+    const int code = status ? failed(p, ctx) : CLI_OK;
+    if (!status) printf("%s: %zu %s\n", out, count, what);
+    pn_ctx_free(ctx);
+    return code;
+}
+
 /* ---- keypoints -------------------------------------------------------------------------------------------------- */
 
 static int run_keypoints(int argc, char **argv)
@@ -302,18 +324,13 @@ static int run_keypoints(int argc, char **argv)
         .common = &common,
         .rest = &rest,
     };
-    const int done = cli_parse(&program, argc, argv);
+    const int done = parse_files(&program, argc, argv, &out, CLI_LIST_MAX, "JSON files or folders of them");
     if (done != CLI_GO_ON) return done;
-    if (!out) return cli_usage(&program, "--out is missing");
-    if (!rest.count) return cli_usage(&program, "expected JSON files or folders of them");
     pn_ctx *ctx = cli_context(&program);
     if (!ctx) return CLI_FAILED;
-    size_t rows;
-    int code = CLI_OK;
-    if (pn_pose_json_to_csv(ctx, rest.item, (size_t)rest.count, out, &rows)) code = cli_failed(&program, ctx);
-    else printf("%s: %zu rows\n", out, rows);
-    pn_ctx_free(ctx);
-    return code;
+    size_t rows = 0;
+    const pn_status status = pn_pose_json_to_csv(ctx, rest.item, (size_t)rest.count, out, &rows);
+    return made(&program, ctx, status, cli_failed, out, rows, "rows");
 }
 
 /* ---- mistakes --------------------------------------------------------------------------------------------------- */
@@ -339,19 +356,15 @@ static int run_mistakes(int argc, char **argv)
         .common = &common,
         .rest = &rest,
     };
-    const int done = cli_parse(&program, argc, argv);
+    const int done = parse_files(&program, argc, argv, &out, 1, "one folder of label maps");
     if (done != CLI_GO_ON) return done;
-    if (!out) return cli_usage(&program, "--out is missing");
-    if (!share || share > 1) return cli_usage(&program, "--share is %s, expected a number above 0 and at most 1", share ? "too large" : "missing");
-    if (rest.count != 1) return cli_usage(&program, "expected one folder of label maps");
+    if (!share || share > 1)
+        return cli_usage(&program, "--share is %s, expected a number above 0 and at most 1", share ? "too large" : "missing");
     pn_ctx *ctx = cli_context(&program);
     if (!ctx) return CLI_FAILED;
-    size_t files;
-    int code = CLI_OK;
-    if (pn_labels_mistake_folder(ctx, rest.item[0], out, share, &files)) code = cli_bad_data(&program, ctx);
-    else printf("%s: %zu label maps\n", out, files);
-    pn_ctx_free(ctx);
-    return code;
+    size_t files = 0;
+    const pn_status status = pn_labels_mistake_folder(ctx, rest.item[0], out, share, &files);
+    return made(&program, ctx, status, cli_bad_data, out, files, "label maps");
 }
 
 /* ---- All -------------------------------------------------------------------------------------------------------- */

@@ -200,7 +200,8 @@ static pn_status resolve(pn_model *m, const pn_model_opt *opt)
     m->preset = preset->name;
     for (int i = 0; kind->options[i].key; i++) strcpy(m->value[i], kind->options[i].value);
     pn_status status = set_options(m, preset->settings, "preset");
-    const bool recognised = !status && opt->weights && m->face->recognise(m, opt->weights);     /* options younger than our own file, too */
+    /* Of a file of ours its names tell what options younger than it would have been, unless a preset was asked for. */
+    const bool told = opt->weights && !(noted && opt->preset), recognised = !status && told && m->face->recognise(m, opt->weights);
     if (!status && noted && !opt->preset) status = set_options(m, noted, pn_weights_path(opt->weights));
     if (!status && opt->weights && !noted && !recognised)
         status = pn_ctx_fail(m->ctx, PN_ERR_FORMAT, "%s does not look like weights of %s: the names that tell its widths are missing",

@@ -30,7 +30,7 @@ double pn_uniforms_next(pn_uniforms *u)
     return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
 }
 
-static ptrdiff_t whole(pn_uniforms *u, ptrdiff_t least, ptrdiff_t most)
+ptrdiff_t pn_uniforms_whole(pn_uniforms *u, ptrdiff_t least, ptrdiff_t most)
 {
     return least + (ptrdiff_t)(pn_uniforms_next(u) * (double)(most - least + 1));
 }
@@ -51,9 +51,9 @@ static ptrdiff_t larger(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 static void draw_rect(pn_image *mask, pn_uniforms *u)
 {
     const ptrdiff_t h = mask->height, w = mask->width, side = h / 2;
-    const ptrdiff_t y = whole(u, 0, h - side), x = whole(u, 0, larger(w - side, 0));
-    const ptrdiff_t top = whole(u, 0, h / 16), bottom = whole(u, 0, h / 16);
-    const ptrdiff_t left = whole(u, 0, h / 16), right = whole(u, 0, h / 16);
+    const ptrdiff_t y = pn_uniforms_whole(u, 0, h - side), x = pn_uniforms_whole(u, 0, larger(w - side, 0));
+    const ptrdiff_t top = pn_uniforms_whole(u, 0, h / 16), bottom = pn_uniforms_whole(u, 0, h / 16);
+    const ptrdiff_t left = pn_uniforms_whole(u, 0, h / 16), right = pn_uniforms_whole(u, 0, h / 16);
     for (ptrdiff_t i = y + top; i < y + side - bottom; i++)
         for (ptrdiff_t j = x + left; j < smaller(x + side, w) - right; j++) mask->pixels[i * w + j] |= HOLE;
 }
@@ -85,7 +85,7 @@ static void draw_line(pn_image *mask, point a, point b, double radius)
 static void draw_stroke(pn_image *mask, pn_uniforms *u)
 {
     const double h = (double)mask->height, w = (double)mask->width, mean = sqrt(h * h + w * w) / 8;
-    const ptrdiff_t turns = whole(u, 4, 11);
+    const ptrdiff_t turns = pn_uniforms_whole(u, 4, 11);
     const double low = 2 * PI / 5 - between(u, 0, 2 * PI / 15), high = 2 * PI / 5 + between(u, 0, 2 * PI / 15);
     point at = { .x = between(u, 0, w) };
     at.y = between(u, 0, h);
@@ -108,7 +108,7 @@ static void exchange(uint8_t *a, uint8_t *b)
 
 static void draw_strokes(pn_image *mask, pn_uniforms *u)
 {
-    const ptrdiff_t h = mask->height, w = mask->width, count = whole(u, 1, 3);
+    const ptrdiff_t h = mask->height, w = mask->width, count = pn_uniforms_whole(u, 1, 3);
     for (ptrdiff_t i = 0; i < count; i++) draw_stroke(mask, u);
     uint8_t *p = mask->pixels;
     if (pn_uniforms_next(u) < 0.5)
@@ -132,8 +132,8 @@ static void draw_regions(pn_image *mask, const pn_image *classes, pn_uniforms *u
     for (ptrdiff_t i = 0; i < area; i++) present[classes->pixels[i]] = true;
     for (int c = 1; c < CLASSES; c++)
         if (present[c]) left[count++] = (uint8_t)c;
-    for (ptrdiff_t wanted = smaller(whole(u, 1, 2), count); wanted > 0; wanted--) {
-        const ptrdiff_t taken = whole(u, 0, count - 1);
+    for (ptrdiff_t wanted = smaller(pn_uniforms_whole(u, 1, 2), count); wanted > 0; wanted--) {
+        const ptrdiff_t taken = pn_uniforms_whole(u, 0, count - 1);
         for (ptrdiff_t i = 0; i < area; i++)
             if (classes->pixels[i] == left[taken]) mask->pixels[i] |= HOLE;
         memmove(left + taken, left + taken + 1, (size_t)(count - taken - 1));

@@ -9,11 +9,6 @@ enum { LABELS = 256, REACH = 16 /* a class moves by a sixteenth of the sides at 
 typedef enum { SWAPPED, MOVED, MISSING, KINDS } mistake_kind;
 typedef struct { bool made; mistake_kind kind; uint8_t to; ptrdiff_t down, across; } mistake;
 
-static ptrdiff_t whole(pn_uniforms *u, ptrdiff_t least, ptrdiff_t most)
-{
-    return least + (ptrdiff_t)(pn_uniforms_next(u) * (double)(most - least + 1));
-}
-
 /* The labels that are there, in ascending order, without the background. */
 static int labels_shown(const pn_image *labels, uint8_t shown[LABELS])
 {
@@ -29,10 +24,10 @@ static int labels_shown(const pn_image *labels, uint8_t shown[LABELS])
 static mistake draw(pn_uniforms *u, double share, const uint8_t shown[], int n, int which, const pn_image *labels)
 {
     const ptrdiff_t rows = labels->height / REACH, columns = labels->width / REACH;
-    mistake m = { .made = pn_uniforms_next(u) < share, .kind = (mistake_kind)whole(u, 0, KINDS - 1) };
-    const ptrdiff_t other = whole(u, 0, n > 1 ? n - 2 : 0);
-    m.down = whole(u, -rows, rows);
-    m.across = whole(u, -columns, columns);
+    mistake m = { .made = pn_uniforms_next(u) < share, .kind = (mistake_kind)pn_uniforms_whole(u, 0, KINDS - 1) };
+    const ptrdiff_t other = pn_uniforms_whole(u, 0, n > 1 ? n - 2 : 0);
+    m.down = pn_uniforms_whole(u, -rows, rows);
+    m.across = pn_uniforms_whole(u, -columns, columns);
     if (n > 1) m.to = shown[other + (other >= which)];
     else if (m.kind == SWAPPED) m.kind = MISSING;
     return m;

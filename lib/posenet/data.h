@@ -132,6 +132,8 @@ typedef struct { pn_rng *rng; uint64_t state; } pn_uniforms;    /* rng NULL: spl
 /* splitmix64 from the FNV-1a 64 of a picture's file name: masks that depend on nothing else, for scores. */
 PN_API pn_uniforms pn_uniforms_named(const char *file_name);
 PN_API double pn_uniforms_next(pn_uniforms *u);
+/* A whole number, least and most included; takes one. */
+PN_API ptrdiff_t pn_uniforms_whole(pn_uniforms *u, ptrdiff_t least, ptrdiff_t most);
 
 /**
  * Mistakes as parsers make them, into a label map: each class that it shows, the background (0) apart, is spoilt with the

@@ -152,7 +152,8 @@ def config_of(weights, metadata):
     mode = "none" if not has("match.key.weight") else "mod" if has("lst.hidden.weight") and has("lst.gamma.weight") else \
         "assemble" if has("lst.hidden.weight") else "point"
     k = round((weights["lst.hidden.weight"].shape[1] + 1) ** 0.5) if has("lst.hidden.weight") else int(metadata.get("lst_k", 5))
-    return glocal_ref.Config(w=weights["ggr.embed"].shape[1] // 8, lst_mode=mode, lst_k=k, lst_colours=has("decoder.colour.weight"), g_sn=has("style.code.weight_orig"),
+    return glocal_ref.Config(w=weights["ggr.embed"].shape[1] // 8, lst_mode=mode, lst_k=k,
+                             lst_colours=has("decoder.colour.weight"), g_sn=has("style.code.weight_orig"),
                              ggr_layers=sum(has(f"ggr.layer{i}.weight") for i in range(9)), ran_spade_mix=has("region.mix"),
                              task="both" if has("parsing.out.conv.weight") else "inpaint",
                              tau=float(metadata.get("tau", 0.01)), ggr_graph=metadata.get("ggr_graph", "attn"),

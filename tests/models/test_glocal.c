@@ -405,7 +405,8 @@ START_TEST(presets_have_the_designed_counts)
     };
     static const char *const set[] = { "lst_colours=0", "lst_colours=1" };
     for (int i = 0; i < 2; i++) {
-        pn_model *m = pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = "glocal", .preset = counts[_i].preset, .set = &set[i], .n_set = 1 });
+        const pn_model_opt opt = { .name = "glocal", .preset = counts[_i].preset, .set = &set[i], .n_set = 1 };
+        pn_model *m = pn_model_new(pn_test_ctx(), &opt);
         ck_assert_ptr_nonnull(m);
         ck_assert_int_eq(pn_params_numbers(m->part[GLOCAL_PART_G].params), counts[_i].generator + i * counts[_i].colours);
         ck_assert_int_eq(pn_params_numbers(m->part[GLOCAL_PART_D].params), counts[_i].discriminator);

@@ -2,10 +2,10 @@
  *
  * A worker transforms the sources of a block of tiles, all input channels of it; then, for each slot of result
  * channels, 16, 36 or 64 small matrix products (by the direct kernel's innermost loop, tiles taking the place of pixels) and the
- * transform back. V and the products of one slot stay near L2, and a panel of weights is read once per block. From 256 channels on weights
- * are what memory must bring: blocks are twice as large (256 channels at 64: 6.1 ms to 5.6 where a core reads 17 GB/s past L2). Phases of
- * a strided source are further input channels; phases of an adjoint's results are further slots. A filter of 7 taps is two
- * of 4 (the last of which is 0), so four of 4x4, each of which reads its own pixels: further input channels too.
+ * transform back. V and the products of one slot stay near L2, and a panel of weights is read once per block. From 256
+ * channels on weights are what memory must bring, and blocks are twice as large. Phases of a strided source are further
+ * input channels; phases of an adjoint's results are further slots. A filter of 7 taps is two of 4 (the last of which is
+ * 0), so four of 4x4, each of which reads its own pixels: further input channels too.
  *
  * 3x3 takes 36 products where the direct convolution has 144, 5x5 64 for 400, 7x7 256 for 1225, 4x4 of stride 2 144 for 400,
  * 3x3 of stride 2 121 for 225. Of 64 channels at 256 x 256 the products are two thirds of the time, of 256 channels seven eighths.
