@@ -358,8 +358,8 @@ static int run_mistakes(int argc, char **argv)
     };
     const int done = parse_files(&program, argc, argv, &out, 1, "one folder of label maps");
     if (done != CLI_GO_ON) return done;
-    if (!share || share > 1)
-        return cli_usage(&program, "--share is %s, expected a number above 0 and at most 1", share ? "too large" : "missing");
+    if (!(share > 0 && share <= 1))
+        return cli_usage(&program, "--share is %s, expected a number above 0 and at most 1", share > 1 ? "too large" : "missing");
     pn_ctx *ctx = cli_context(&program);
     if (!ctx) return CLI_FAILED;
     size_t files = 0;
