@@ -27,14 +27,17 @@ row() {
     name=$1-$SEED steps=$((STEPS * $2 / 1000)) run=$OUT/$1-$SEED
     shift 2
     [ -f "$run/scores.json" ] && return
-    if [ -n "$(ls "$run"/checkpoints/*.safetensors 2>/dev/null)" ]; then
+    weights=$run/checkpoints/step_$(printf %07d $steps).safetensors
+    if [ -f "$weights" ]; then
+        :
+    elif [ -n "$(ls "$run"/checkpoints/*.safetensors 2>/dev/null)" ]; then
         "$BIN/posenet-train" --resume --out "$run" --quiet
     else
         rm -rf "$run"
         "$BIN/posenet-train" --model "$MODEL" --preset "$PRESET" --size $size --data "$data" --out "$run" --batch 2 --steps $steps \
             $warm --threads 1 --seed "$SEED" --sample-every $STEPS --save-every $((STEPS / 4)) --quiet "$@"
     fi
-    weights=$(ls "$run"/checkpoints/*.safetensors | tail -n 1)
+    [ -f "$weights" ] || { echo "$name: stopped before step $steps; the same command goes on with it" >&2; return 1; }
     case " $* " in
     *" inpaint "*)
         "$BIN/posenet-inpaint" --weights "$weights" --data "$data" --kind region --out "$run/made" --threads 1 --quiet
