@@ -214,6 +214,9 @@ typedef struct {
     const ptrdiff_t *at;            /* [pairs] where a pair's first pixel lies, from x */
     ptrdiff_t pairs, full, rest;    /* a pair is one tap of one input block; `full` of them have 16 channels */
     ptrdiff_t plane, step;          /* floats between output blocks, and between results */
+    const float *ahead;             /* what is read soon is fetched: from here on, `ahead_step` floats further with each channel; */
+    ptrdiff_t ahead_step;           /* ... ahead NULL: nothing; */
+    ptrdiff_t ahead_x;              /* ... and what lies so far behind each pixel; 0: nothing */
 } conv_tile;
 void PN_SIMD(pn_conv_tile)(const conv_tile *t, float *y, const float *x, ptrdiff_t pixels, ptrdiff_t vecs);
 /* The same for `channels` <= THIN results per pixel and w [pair][output channel][PN_BLOCK]; zeros in the other lanes. */

@@ -147,6 +147,7 @@ static void phase_of_strip(const strip *s, ptrdiff_t fy, ptrdiff_t fx, const flo
     const ptrdiff_t width = p->thin ? p->out_c : s->vecs * VLEN;
     conv_tile t = { .full = full, .rest = p->pair_channels % PN_BLOCK, .plane = p->out.h * p->out.w * PN_BLOCK,
                     .step = (p->cols.adjoint ? p->cols.stride : 1) * PN_BLOCK };
+    if (s->j->in_place) t.ahead_x = conv_most(s->vecs) * PN_BLOCK;
     const bool finishes = has_finish(s);
     const ptrdiff_t channels = p->pair_channels < PN_BLOCK ? p->pair_channels : PN_BLOCK;
     ptrdiff_t most = (ptrdiff_t)L1_WEIGHTS / (channels * width * (ptrdiff_t)sizeof(float));

@@ -146,7 +146,8 @@ static void multiply(const job *j, float *m, const float *v, const float *filter
     const conv_pass *own = &t->pass;
     const ptrdiff_t vecs = own->out_blocks * PN_BLOCK / VLEN, most = conv_most(vecs);
     const conv_tile tile = { .begin = first ? zeros : NULL, .w = filters, .at = j->at, .pairs = own->in_blocks,
-                          .full = own->in_c / PN_BLOCK, .rest = own->in_c % PN_BLOCK, .plane = PN_BLOCK, .step = GROUP };
+                          .full = own->in_c / PN_BLOCK, .rest = own->in_c % PN_BLOCK, .plane = PN_BLOCK, .step = GROUP,
+                          .ahead_x = j->w->v_plane };
     for (ptrdiff_t i = 0, piece; i < j->w->tiles; i += piece) {
         piece = conv_piece(j->w->tiles - i, most);
         PN_SIMD(pn_conv_tile)(&tile, m + i * GROUP, v + i * PN_BLOCK, piece, vecs);

@@ -19,10 +19,13 @@ CONV_INLINE void tile(const conv_tile *t, float *y, const float *x, const int pi
         CONV_UNROLL
         for (int v = 0; v < vecs; v++)
             acc[p * vecs + v] = vec_load(t->begin ? t->begin + v * VLEN : y + p * step + place(v, plane));
-    const float *w = t->w;
+    const float *w = t->w, *ahead = t->ahead ? t->ahead : w;
     for (ptrdiff_t k = 0; k < t->pairs; k++) {
         const float *from = x + t->at[k], *const end = from + (k < t->full ? PN_BLOCK : t->rest);
-        for (; from < end; from++, w += vecs * VLEN) {
+        CONV_UNROLL
+        for (int p = 0; p < pixels; p++) __builtin_prefetch(from + t->ahead_x + p * PN_BLOCK, 0, 3);
+        for (; from < end; from++, w += vecs * VLEN, ahead += t->ahead_step) {
+            __builtin_prefetch(ahead, 0, 2);
             vec weight[GROUP_VECS];
             CONV_UNROLL
             for (int v = 0; v < vecs; v++) weight[v] = vec_load(w + v * VLEN);
