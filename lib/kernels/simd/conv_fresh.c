@@ -65,9 +65,9 @@ static size_t room_floats(const conv_pass *p, const wino_plan *w)
 
 bool PN_SIMD(pn_conv_fresh_pays)(const conv_pass *p)
 {
-    const wino_plan w = PN_SIMD(pn_wino_plan)(p);
-    const bool plain = w.in_phases * w.out_phases == 1 && p->rows.kernel == TAPS && p->cols.kernel == TAPS;
-    return plain && w.tile == WINO_SIX && w.blocks == 1 && conv_sources(p) == 1;
+    if (p->rows.kernel != TAPS || p->cols.kernel != TAPS || conv_sources(p) != 1) return false;
+    const wino_plan w = PN_SIMD(pn_wino_cut)(p, WINO_SIX);
+    return w.in_phases * w.out_phases == 1 && w.blocks == 1;
 }
 
 size_t PN_SIMD(pn_conv_fresh_bytes)(const conv_pass *p, int threads)

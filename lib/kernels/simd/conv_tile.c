@@ -10,7 +10,7 @@ CONV_INLINE ptrdiff_t place(ptrdiff_t v, ptrdiff_t plane) { return v / VECS * pl
 
 /* ---- Forward: pixels x vectors --------------------------------------------------------------------------------- */
 
-CONV_INLINE void tile(const conv_tile *t, float *y, const float *x, const int pixels, const int vecs)
+CONV_INLINE void tile(const conv_tile *t, float *y, const float *x, const int pixels, const int vecs, const int lines)
 {
     vec acc[ACCUMULATORS];
     const ptrdiff_t plane = t->plane, step = t->step;
@@ -25,7 +25,8 @@ CONV_INLINE void tile(const conv_tile *t, float *y, const float *x, const int pi
         CONV_UNROLL
         for (int p = 0; p < pixels; p++) __builtin_prefetch(from + t->ahead_x + p * PN_BLOCK, 0, 3);
         for (; from < end; from++, w += vecs * VLEN, ahead += t->ahead_step) {
-            __builtin_prefetch(ahead, 0, 2);
+            CONV_UNROLL
+            for (int i = 0; i < lines; i++) __builtin_prefetch(ahead + i * PN_BLOCK, 0, 2);
             vec weight[GROUP_VECS];
             CONV_UNROLL
             for (int v = 0; v < vecs; v++) weight[v] = vec_load(w + v * VLEN);
@@ -43,36 +44,46 @@ CONV_INLINE void tile(const conv_tile *t, float *y, const float *x, const int pi
         for (int v = 0; v < vecs; v++) vec_store(y + p * step + place(v, plane), acc[p * vecs + v]);
 }
 
-CONV_INLINE void tile_of(const conv_tile *t, float *y, const float *x, ptrdiff_t pixels, const int vecs)
+CONV_INLINE void tile_of(const conv_tile *t, float *y, const float *x, ptrdiff_t pixels, const int vecs, const int lines)
 {
     const int most = ACCUMULATORS / vecs;
     switch (pixels) {
-    case 1: tile(t, y, x, 1, vecs); break;
-    case 2: tile(t, y, x, 2, vecs); break;
-    case 3: tile(t, y, x, 3, vecs); break;
-    case 4: if (most >= 4) tile(t, y, x, 4, vecs); break;
-    case 5: if (most >= 5) tile(t, y, x, 5, vecs); break;
-    case 6: if (most >= 6) tile(t, y, x, 6, vecs); break;
-    case 7: if (most >= 7) tile(t, y, x, 7, vecs); break;
-    case 8: if (most >= 8) tile(t, y, x, 8, vecs); break;
-    case 9: if (most >= 9) tile(t, y, x, 9, vecs); break;
-    case 10: if (most >= 10) tile(t, y, x, 10, vecs); break;
-    case 11: if (most >= 11) tile(t, y, x, 11, vecs); break;
-    case 12: if (most >= 12) tile(t, y, x, 12, vecs); break;
-    case 13: if (most >= 13) tile(t, y, x, 13, vecs); break;
-    case 14: if (most >= 14) tile(t, y, x, 14, vecs); break;
-    case 15: if (most >= 15) tile(t, y, x, 15, vecs); break;
-    default: if (most >= 16) tile(t, y, x, 16, vecs); break;
+    case 1: tile(t, y, x, 1, vecs, lines); break;
+    case 2: tile(t, y, x, 2, vecs, lines); break;
+    case 3: tile(t, y, x, 3, vecs, lines); break;
+    case 4: if (most >= 4) tile(t, y, x, 4, vecs, lines); break;
+    case 5: if (most >= 5) tile(t, y, x, 5, vecs, lines); break;
+    case 6: if (most >= 6) tile(t, y, x, 6, vecs, lines); break;
+    case 7: if (most >= 7) tile(t, y, x, 7, vecs, lines); break;
+    case 8: if (most >= 8) tile(t, y, x, 8, vecs, lines); break;
+    case 9: if (most >= 9) tile(t, y, x, 9, vecs, lines); break;
+    case 10: if (most >= 10) tile(t, y, x, 10, vecs, lines); break;
+    case 11: if (most >= 11) tile(t, y, x, 11, vecs, lines); break;
+    case 12: if (most >= 12) tile(t, y, x, 12, vecs, lines); break;
+    case 13: if (most >= 13) tile(t, y, x, 13, vecs, lines); break;
+    case 14: if (most >= 14) tile(t, y, x, 14, vecs, lines); break;
+    case 15: if (most >= 15) tile(t, y, x, 15, vecs, lines); break;
+    default: if (most >= 16) tile(t, y, x, 16, vecs, lines); break;
     }
+}
+
+/* Four vectors, two lines of what is read soon with each channel. A function of its own: inlined below, it would cost the
+ * others registers. */
+static __attribute__((noinline)) void fetching_two(const conv_tile *t, float *y, const float *x, ptrdiff_t pixels)
+{
+    if (GROUP_VECS == 4) tile_of(t, y, x, pixels, 4, 2);
 }
 
 void PN_SIMD(pn_conv_tile)(const conv_tile *t, float *y, const float *x, ptrdiff_t pixels, ptrdiff_t vecs)
 {
     switch (vecs) {
-    case 4: if (GROUP_VECS == 4) tile_of(t, y, x, pixels, 4); break;
-    case 3: if (VLEN == 16) tile_of(t, y, x, pixels, 3); break;
-    case 2: if (VLEN >= 8) tile_of(t, y, x, pixels, 2); break;
-    default: if (VLEN == 16) tile_of(t, y, x, pixels, 1); break;
+    case 4:
+        if (t->ahead_step > PN_BLOCK) fetching_two(t, y, x, pixels);
+        else if (GROUP_VECS == 4) tile_of(t, y, x, pixels, 4, 1);
+        break;
+    case 3: if (VLEN == 16) tile_of(t, y, x, pixels, 3, 1); break;
+    case 2: if (VLEN >= 8) tile_of(t, y, x, pixels, 2, 1); break;
+    default: if (VLEN == 16) tile_of(t, y, x, pixels, 1, 1); break;
     }
 }
 

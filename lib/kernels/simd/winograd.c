@@ -4,7 +4,7 @@
  * channels, 16, 36 or 64 small matrix products (by the direct kernel's innermost loop, tiles taking the place of pixels) and the
  * transform back. V and the products of one slot stay near L2, and a panel of weights is read once per block. From 256
  * channels on weights are what memory must bring, and blocks are four times as large. While a point is multiplied, the next
- * one's weights and V are fetched: without that 512 channels at 32 take 5.6 ms instead of 4.4 on an Intel Xeon whose L3 is slow. Phases of a strided source are further
+ * one's weights and V are fetched: without that 512 channels at 32 take 5.6 ms instead of 4.4 on an Intel Xeon, and at 16 1.6 for 1.25. Phases of a strided source are further
  * input channels; phases of an adjoint's results are further slots. A filter of 7 taps is two of 4 (the last of which is
  * 0), so four of 4x4, each of which reads its own pixels: further input channels too.
  *
@@ -114,19 +114,19 @@ wino_plan PN_SIMD(pn_wino_cut)(const conv_pass *p, ptrdiff_t tile)
  *   5x5   128 ch @64     4.1  5.0 4.0       4x4/2  256->256 @16x11, tiles of four   1.4 forward
  *
  * Phases multiply the weights: 9 times the parameter of 4x4, 16 times that of 3x3 of stride 2. They must win more. */
-enum { TRANSFORM_FOUR = 155, TRANSFORM_SIX = 350, TRANSFORM_EIGHT = 700, WAIT = 4, FEWEST_TILES = 4, LARGE_FILTER = 5 };
+enum { TRANSFORM_FOUR = 155, TRANSFORM_SIX = 350, TRANSFORM_EIGHT = 700, WAIT = 4, WAIT_COLD = 6, FEWEST_TILES = 4, LARGE_FILTER = 5 };
 
-static ptrdiff_t cost(const conv_pass *p, const wino_plan *w)
+static ptrdiff_t cost(const conv_pass *p, const wino_plan *w, ptrdiff_t wait)
 {
     const ptrdiff_t tiles = w->down * w->across * p->out.n, lanes_out = p->out_blocks * w->out_phases;
     const ptrdiff_t products = products_of(p, w) * p->in_c * p->out_blocks;
     const ptrdiff_t transform = w->tile == WINO_EIGHT ? TRANSFORM_EIGHT : w->tile == WINO_SIX ? TRANSFORM_SIX : TRANSFORM_FOUR;
-    return (tiles + w->blocks * WAIT) * products + tiles * transform * (w->pairs + lanes_out);
+    return (tiles + w->blocks * wait) * products + tiles * transform * (w->pairs + lanes_out);
 }
 
 static bool worth(const conv_pass *p, const wino_plan *w)
 {
-    const ptrdiff_t here = cost(p, w);
+    const ptrdiff_t here = cost(p, w, WAIT);
     const ptrdiff_t direct = p->out.n * p->out.h * p->out.w * p->taps / w->out_phases * p->in_c * p->out_blocks;
     const ptrdiff_t margin = w->in_phases * w->out_phases > 1 ? here / 5 : here / 10;
     return w->down * w->across * p->out.n >= FEWEST_TILES && here + margin < direct;
@@ -134,14 +134,14 @@ static bool worth(const conv_pass *p, const wino_plan *w)
 
 /* Eight loses half a digit more. That buys 5x5 filters half their time (128 channels at 64: 12.2 ms to 6.0), 3x3 ones
  * only 5 to 10 % of it (64 channels at 256: 16.1 to 15.2; 256 at 64: 12.8 to 11.6). Four multiplies more, and has fewer
- * weights and fills small maps better. */
+ * weights and fills small maps better: in a network they come from memory, and 512 channels at 8 take 0.76 ms instead of 1.3 there. */
 wino_plan PN_SIMD(pn_wino_plan)(const conv_pass *p)
 {
     const wino_plan six = PN_SIMD(pn_wino_cut)(p, WINO_SIX);
     if (six.reach > 1) return PN_SIMD(pn_wino_cut)(p, WINO_EIGHT);
     if (six.taps == 4) return six;
     const wino_plan other = PN_SIMD(pn_wino_cut)(p, six.taps == LARGE_FILTER ? WINO_EIGHT : WINO_FOUR);
-    return cost(p, &other) < cost(p, &six) ? other : six;
+    return cost(p, &other, WAIT_COLD) < cost(p, &six, WAIT_COLD) ? other : six;
 }
 
 bool PN_SIMD(pn_wino_pays)(const conv_pass *p)
@@ -222,7 +222,7 @@ static void multiply(const job *j, const wino_products *s, float *m, const float
     const bool no_row = p->rows.adjoint && lacks_tap(&p->rows, s->row_phase);
     const bool no_col = p->cols.adjoint && lacks_tap(&p->cols, s->col_phase);
     conv_tile t = { .begin = zeros, .at = j->at, .rest = p->in_c % PN_BLOCK, .plane = PN_BLOCK, .step = GROUP };
-    if (w->tile != WINO_FOUR) t.ahead_step = conv_ceil(vecs * VLEN, conv_ceil(count, most));
+    t.ahead_step = conv_ceil(vecs * VLEN, conv_ceil(count, most));
     if (w->pairs >= WIDE) t.ahead_x = w->v_plane;
     for (ptrdiff_t point = 0; point < w->points; point++, m += w->m_plane, v += w->v_plane, weights += panel) {
         const ptrdiff_t row = point / w->tile, col = point % w->tile;
@@ -236,7 +236,7 @@ static void multiply(const job *j, const wino_products *s, float *m, const float
         t.w = weights + used.from * PN_BLOCK * vecs * VLEN;
         for (ptrdiff_t i = 0, piece, k = 0; i < count; i += piece, k++) {
             piece = conv_piece(count - i, most);
-            if (t.ahead_step) t.ahead = weights + panel + k * t.pairs * PN_BLOCK * t.ahead_step;
+            t.ahead = weights + panel + k * t.pairs * PN_BLOCK * t.ahead_step;
             PN_SIMD(pn_conv_tile)(&t, m + i * GROUP, v + (used.from * w->tiles + i) * PN_BLOCK, piece, vecs);
         }
     }
