@@ -1,7 +1,8 @@
 /* lib/core/threads.c - the one place that knows how threads are made
  *
  * A job is published under a ticket; workers claim items one at a time from an atomic counter. Between jobs a worker
- * spins for some tens of microseconds (a small layer follows soon), then sleeps.
+ * spins for some tens of microseconds (a small layer follows soon), then sleeps. A job waits for workers that have begun
+ * on it, not for those that sleep or wait for a processor: it closes when no item is left, and who comes later finds it so.
  */
 #define _GNU_SOURCE
 #include "core/context.h"
@@ -49,8 +50,9 @@ struct pn_pool {
     int sleeping;                   /* under lock */
     _Atomic unsigned ticket;        /* changes with every job */
     _Atomic int stop;
+    _Atomic int inside;             /* workers that look at the job, or work */
+    _Atomic int open;               /* what follows is a job, and stays so while one is inside */
     _Atomic ptrdiff_t next;         /* item to claim */
-    _Atomic int busy;               /* workers that have not finished the job */
     ptrdiff_t items;
     pn_task *task;
     void *job;
@@ -67,17 +69,21 @@ static void work(pn_pool *p, int index)
     }
 }
 
-static void await_ticket(pn_pool *p, unsigned seen)
+/* The ticket that follows `seen`, or a later one. */
+static unsigned await_ticket(pn_pool *p, unsigned seen)
 {
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load(&p->ticket) != seen) return;
+        const unsigned now = atomic_load(&p->ticket);
+        if (now != seen) return now;
         relax();
     }
     pthread_mutex_lock(&p->lock);
     p->sleeping++;
     while (atomic_load(&p->ticket) == seen) pthread_cond_wait(&p->wake, &p->lock);
     p->sleeping--;
+    const unsigned now = atomic_load(&p->ticket);
     pthread_mutex_unlock(&p->lock);
+    return now;
 }
 
 static void *live(void *self)
@@ -85,11 +91,12 @@ static void *live(void *self)
     const worker *w = self;
     pn_pool *p = w->pool;
     pn_denormals_flush();
-    for (unsigned seen = 0;; seen++) {
-        await_ticket(p, seen);
+    for (unsigned seen = 0;;) {
+        seen = await_ticket(p, seen);
         if (atomic_load(&p->stop)) return NULL;
-        work(p, w->index);
-        atomic_fetch_sub(&p->busy, 1);
+        atomic_fetch_add(&p->inside, 1);
+        if (atomic_load(&p->open)) work(p, w->index);
+        atomic_fetch_sub(&p->inside, 1);
     }
 }
 
@@ -111,10 +118,11 @@ void pn_parallel(pn_pool *p, ptrdiff_t items, pn_task *task, void *job)
         p->task = task;
         p->job = job;
         atomic_store(&p->next, 0);
-        atomic_store(&p->busy, p->size - 1);
+        atomic_store(&p->open, 1);
         publish(p);
         work(p, 0);
-        for (int spins = 0; atomic_load(&p->busy); spins++) {
+        atomic_store(&p->open, 0);
+        for (int spins = 0; atomic_load(&p->inside); spins++) {
             if (spins < SPINS) relax();
             else sched_yield();
         }

@@ -161,19 +161,28 @@ result run_in_room(size_t bytes, const char *format, ...)
 
 /* ---- What is expected ------------------------------------------------------------------------------------------- */
 
+/* The end of a text: Check takes messages of up to 8 KiB. */
+static const char *end_of(const char *text)
+{
+    enum { MOST = 3000 };
+    const size_t length = strlen(text);
+    return length > MOST ? text + length - MOST : text;
+}
+
 void exits(result r, int code)
 {
-    if (r.code != code) ck_abort_msg("exit status %d, expected %d; it said:\n%s%s", r.code, code, r.out, r.err);
+    if (r.code != code)
+        ck_abort_msg("exit status %d, expected %d; it said:\n%s%s", r.code, code, end_of(r.out), end_of(r.err));
 }
 
 void says(const char *text, const char *part)
 {
-    if (!strstr(text, part)) ck_abort_msg("'%s' is not in:\n%s", part, text);
+    if (!strstr(text, part)) ck_abort_msg("'%s' is not in:\n%s", part, end_of(text));
 }
 
 void says_not(const char *text, const char *part)
 {
-    if (strstr(text, part)) ck_abort_msg("'%s' is in:\n%s", part, text);
+    if (strstr(text, part)) ck_abort_msg("'%s' is in:\n%s", part, end_of(text));
 }
 
 void explains(result r, int code, const char *part)
