@@ -251,6 +251,7 @@ static numbers run(pn_test_build *build, pn_ctx *ctx, fusing how, pn_mode mode, 
         n.convolutions += p->forward[s].node->op->joins != NULL;
     }
     pn_plan_free(p);
+    pn_test_params_drop(g);             /* the next graph may lie where this one did */
     pn_graph_free(g);
     ctx->fuse = true;
     return n;
