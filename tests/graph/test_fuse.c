@@ -1,5 +1,5 @@
 /* tests/graph/test_fuse.c - lib/graph/fuse.c: what is folded is counted, and changes neither results nor gradients */
-#include "support/pntest.h"
+#include "support/pass.h"
 
 enum { C = 19, H = 17, W = 16, MOST = 1 << 15 };        /* maps large enough for sums */
 static const pn_shape shape = { 4, { 2, C, H, W } };
