@@ -83,19 +83,21 @@ static void lay_tile(const job *j, ptrdiff_t first, float *to)
 
 /* ---- The product --------------------------------------------------------------------------------------- */
 
-/* The products of a tile with a panel, into the maxima so far. */
-static void match(const float *tile, const float *panel, ptrdiff_t channels, float *best)
+/* The products of a tile with a panel, into the maxima so far; meanwhile a share of the next panel is fetched. */
+static void match(const float *tile, const float *panel, const float *ahead, ptrdiff_t channels, float *best)
 {
     vec acc[TILE * PANEL_VECS];
 #pragma GCC unroll 32
     for (int i = 0; i < TILE * PANEL_VECS; i++) acc[i] = vec_all(0);
-    for (const float *const end = tile + channels * TILE; tile < end; tile += TILE, panel += PANEL)
+    for (const float *const end = tile + channels * TILE; tile < end; tile += TILE, panel += PANEL, ahead += PANEL / TILES) {
+        __builtin_prefetch(ahead, 0, 2);
 #pragma GCC unroll 8
         for (int i = 0; i < TILE; i++) {
             const vec t = vec_all(tile[i]);
 #pragma GCC unroll 4
             for (int v = 0; v < PANEL_VECS; v++) acc[i * PANEL_VECS + v] += t * vec_load(panel + v * VLEN);
         }
+    }
 #pragma GCC unroll 32
     for (int i = 0; i < TILE * PANEL_VECS; i++) vec_store(best + i * VLEN, vec_max(vec_load(best + i * VLEN), acc[i]));
 }
@@ -107,10 +109,12 @@ static void best_matches(const job *j, ptrdiff_t first, ptrdiff_t count, float *
     const ptrdiff_t used = (count + TILE - 1) / TILE;
     for (ptrdiff_t i = 0; i < used * TILE * PANEL; i++) best[i] = -INFINITY;
     for (ptrdiff_t t = 0; t < used; t++) lay_tile(j, first + t * TILE, tiles + t * j->channels * TILE);
-    for (ptrdiff_t panel = 0; panel < j->panels; panel++)
+    for (ptrdiff_t i = 0; i < j->panels; i++) {
+        const float *panel = j->panel + i * j->channels * PANEL, *next = panel + j->channels * PANEL;
         for (ptrdiff_t t = 0; t < used; t++)
-            match(tiles + t * j->channels * TILE, j->panel + panel * j->channels * PANEL, j->channels,
+            match(tiles + t * j->channels * TILE, panel, next + t * j->channels * (PANEL / TILES), j->channels,
                   best + t * TILE * PANEL);
+    }
     for (ptrdiff_t i = 0; i < count; i++) {
         const float *of = best + i * PANEL;
         float top = of[0];
