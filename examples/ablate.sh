@@ -3,8 +3,8 @@
 #
 #   MODEL=glocal    pose: base (global code, point by point), with the graph, with local structure, with both, both without the
 #                   carried colours; whole regions missing: their code zero, the picture's, or the graph's
-#   MODEL=rsa_gan   all of it; without semantic maps (K = 1); each module removed; the token attention alone; and what mistakes in the
-#                   sources' label maps cost with and without the module that repairs them
+#   MODEL=rsa_gan   all of it; without semantic maps (K = 1); each module removed; the token attention alone; without the carried
+#                   colours; and what mistakes in the sources' label maps cost with and without the module that repairs them
 #
 # BIN is the folder of the programs, OUT gets everything, PRESET is small or tiny, SEED that of the training, STEPS those of the
 # slowest row; the others take more by as much as their steps are shorter. Two rows train at a time, on a thread each. A row that is
@@ -81,6 +81,7 @@ half() {
     rsa_gan-1)
         row all 1000
         row norpsf 1000 --set rpsf=off
+        row plain 1000 --set out_colours=0
         row token 1000 --set gdcca_attn=token ;;
     rsa_gan-2)
         row one 1010 --set K=1
@@ -90,7 +91,7 @@ half() {
 }
 case $MODEL in
 glocal)  names="base ggr lst both plain zero global graph" ;;
-rsa_gan) names="all one norpsf nopcgsi nogdcca token" ;;
+rsa_gan) names="all one norpsf nopcgsi nogdcca token plain" ;;
 *)       echo "ablate.sh: MODEL is '$MODEL', expected glocal or rsa_gan" >&2; exit 2 ;;
 esac
 half 1 &

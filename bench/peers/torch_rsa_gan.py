@@ -84,11 +84,11 @@ class Mrb(rsa_gan_ref.Mrb):
 
 
 class Output(rsa_gan_ref.Output):
-    def forward(self, e_t, y):
+    def forward(self, e_t, y, warped):
         x = self.mrb1(self.mrb0(e_t, y), y)
         for conv, layer in ((self.up0, self.norm0), (self.up1, self.norm1)):
             x = F.relu_(norm(conv(F.interpolate(x, scale_factor=2, mode="nearest")), layer, 1))
-        return torch.tanh_(self.rgb(x))
+        return torch.tanh_(self.rgb(x) + self.coloured(warped))
 
 
 # ---- attention -------------------------------------------------------------------------------------------------------
@@ -166,7 +166,8 @@ class Generator(rsa_gan_ref.Generator):
         for block in self.gdcca.children():
             y, e = block(y, aligned, codes, q0)
             att.append(e)
-        return {"image": self.output(e_t, y), "soft": soft, "Q0": q0, "warp": carried[:, c + m + K:], "att": att}
+        warped = carried[:, c + m + K:]
+        return {"image": self.output(e_t, y, warped), "soft": soft, "Q0": q0, "warp": warped, "att": att}
 
 
 class Discriminator(rsa_gan_ref.Discriminator):

@@ -8,6 +8,7 @@
 static const pn_conv_opt same3 = { .pad = { 1, 1 } }, halve4 = { .stride = { 2, 2 }, .pad = { 1, 1 } }, point = { 0 };
 static const pn_conv_opt halve3 = { .stride = { 2, 2 }, .pad = { 1, 1 } };
 static const pn_conv_opt mirror7 = { .pad = { 3, 3 }, .border = PN_BORDER_REFLECT };
+static const pn_conv_opt mirror3 = { .pad = { 1, 1 }, .border = PN_BORDER_REFLECT };
 static const pn_conv_opt mirror_halve4 = { .stride = { 2, 2 }, .pad = { 1, 1 }, .border = PN_BORDER_REFLECT };
 
 static const pn_init zero = { PN_INIT_CONSTANT, 0 }, by_fan = { PN_INIT_FAN_IN, 1 }, d_start = { PN_INIT_NORMAL, 0.02 };
@@ -208,6 +209,10 @@ static rsa_gan_output_net output_make(const pn_scope *s, const rsa_gan_config *c
     net.up[1] = pn_conv_layer_at(s, "up1", w / 2, w / 4, k, same);
     net.norm[1] = pn_norm_layer_at(s, "norm1", w / 4);
     net.rgb = pn_conv_layer_at(s, "rgb", w / 4, 3, 7, mirror7);
+    if (c->colours) {                   /* no bias; it starts unread */
+        const pn_scope at = pn_scope_in(s, "colour");
+        net.colour = (pn_conv_layer){ .weight = pn_scope_param(&at, "weight", pn_shape4(3, 3, 3, 3), zero), .opt = mirror3 };
+    }
     return net;
 }
 

@@ -356,11 +356,13 @@ static void integrate(pn_graph *g, const rsa_gan_generator_net *net, rsa_gan_out
 
 /* ---- The generator --------------------------------------------------------------------------------------------------------- */
 
-static pn_tensor *draw(pn_graph *g, const rsa_gan_output_net *n, pn_tensor *e_target, pn_tensor *y)
+/* Norms on the way take off how bright and how colourful a picture is: the last sum reads the colours that were carried. */
+static pn_tensor *draw(pn_graph *g, const rsa_gan_generator_net *net, const rsa_gan_output *from)
 {
+    const rsa_gan_output_net *n = &net->output;
     pn_block(g, "output");
-    pn_tensor *x = e_target;
-    for (int i = 0; i < 2; i++) x = rsa_gan_mrb_call(g, &n->mrb[i], x, y);
+    pn_tensor *x = from->e_target;
+    for (int i = 0; i < 2; i++) x = rsa_gan_mrb_call(g, &n->mrb[i], x, from->integrated);
     for (int i = 0; i < 2; i++) {
         const pn_shape s = pn_tensor_shape(x);
         x = pn_resize2d(g, x, 2 * s.dim[2], 2 * s.dim[3], PN_NEAREST, PN_HALF_PIXEL);
@@ -369,6 +371,12 @@ static pn_tensor *draw(pn_graph *g, const rsa_gan_output_net *n, pn_tensor *e_ta
         x = pn_relu(g, x);
     }
     x = pn_conv_layer_call(g, &n->rgb, x);
+    if (net->config.colours) {
+        const pn_shape s = pn_tensor_shape(x);
+        pn_tensor *colours = pn_resize2d(g, from->warped, s.dim[2], s.dim[3], PN_BILINEAR, PN_HALF_PIXEL);
+        colours = pn_conv_layer_call(g, &n->colour, colours);
+        x = pn_add(g, x, colours);
+    }
     return pn_tanh(g, x);
 }
 
@@ -385,7 +393,7 @@ rsa_gan_output rsa_gan_generator(pn_graph *g, const rsa_gan_generator_net *net, 
     out.injected = out.e_target;
     for (int i = 0; i < 2; i++) out.injected = rsa_gan_mrb_call(g, &net->inject[i], out.injected, out.aligned);
     integrate(g, net, &out);
-    out.image = draw(g, &net->output, out.e_target, out.integrated);
+    out.image = draw(g, net, &out);
     pn_block(g, NULL);
     return out;
 }

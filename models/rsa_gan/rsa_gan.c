@@ -29,6 +29,7 @@ static const pn_model_option options[] = {
     { "gdcca_dw", "on", "off: without the depth-wise convolutions" },
     { "gdcca_blocks", "2", "blocks of cross-attention, 1 to 3" },
     { "up_k", "3", "kernel of the output network's middle convolutions: 3 or 5" },
+    { "out_colours", "1", "the last sum reads the carried colours, too; 0: the design, it does not" },
     { "d_head", "1", "0: discriminators judge by all their features" },
     { "d_blocks", "0", "residual blocks of each discriminator, 0 to 8" },
     { "d_limbs", "0", "1: the pose discriminator is shown limb maps too" },
@@ -148,12 +149,13 @@ static pn_status check_numbers(const rsa_gan_model *m)
 static pn_status parse_config(rsa_gan_model *m)
 {
     rsa_gan_config *c = &m->config;
-    int code_attention, shared, head, limbs;
+    int code_attention, shared, head, limbs, colours;
     const pn_int_option ints[] = {
         { "code_sa", 0, 1, &code_attention },
         { "corr_shared", 0, 1, &shared },
         { "d_head", 0, 1, &head },
         { "d_limbs", 0, 1, &limbs },
+        { "out_colours", 0, 1, &colours },
         { "width", RSA_GAN_HEAD, 4096, &c->width },
         { "key", 1, 4096, &c->key },
         { "mod_width", 1, 4096, &c->hidden },
@@ -172,6 +174,7 @@ static pn_status parse_config(rsa_gan_model *m)
     c->d_head = head;
     c->d_limbs = limbs;
     status = parse_words(m);
+    c->colours = colours && c->pcgsi;
     if (!status) status = parse_reals(m);
     return status ? status : check_numbers(m);
 }
@@ -191,6 +194,7 @@ static bool recognise(pn_model *m, const pn_weights *w)
     pn_model_put(m, "up_k", "%td", up.dim[2]);
     if (delta.rank == 4) pn_model_put(m, "K", "%td", delta.dim[0]);
     if (proj.rank == 4) pn_model_put(m, "key", "%td", proj.dim[0]);
+    if (proj.rank == 4) pn_model_put(m, "out_colours", "%d", pn_weights_have(w, "output.colour.weight"));
     if (judge.rank == 4) pn_model_put(m, "d_base", "%td", judge.dim[0]);
     return true;
 }

@@ -45,6 +45,7 @@ typedef struct {
     bool depthwise;
     int blocks; /* of GDCCA */
     int up_kernel;
+    bool colours; /* the last sum reads the carried colours, too */
     bool d_head, d_limbs;
     int d_blocks;
     pn_limb_maps limbs;
@@ -99,7 +100,7 @@ typedef struct {
 } rsa_gan_gdcca_net;
 typedef struct {
     rsa_gan_mrb mrb[2];
-    pn_conv_layer up[2], rgb;
+    pn_conv_layer up[2], rgb, colour;
     pn_norm_layer norm[2];
 } rsa_gan_output_net;
 

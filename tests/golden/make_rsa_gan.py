@@ -78,6 +78,7 @@ VARIANTS = {
     "blocks1": variant(("gdcca.",), gdcca_blocks=1),
     "blocks3": variant(("gdcca.",), gdcca_blocks=3),
     "up5": variant(("output.",), up_k=5),
+    "colours": variant(("output.", "corr.", "pose.up1"), out_colours=True),
     "head_off": variant(("output.rgb",), judges=True, d_head=0),
     "d_blocks2": variant(("output.rgb",), judges=True, d_blocks=2),
     "d_limbs": variant(("output.rgb",), judges=True, d_limbs=1),

@@ -108,6 +108,7 @@ class Config:
     gdcca_dw: bool = True
     gdcca_blocks: int = 2
     up_k: int = 3
+    out_colours: bool = False           # the last sum reads the carried colours, too
     d_head: int = 1
     d_blocks: int = 0
     d_limbs: int = 0
@@ -192,7 +193,8 @@ def initialise(net, discriminator=False):
         if isinstance(layer, glocal_ref.Conv):
             fan_in = layer.weight[0].numel() if not layer.up else layer.weight.shape[0] * layer.weight[0, 0].numel() / 4
             nn.init.normal_(layer.weight, 0, 0.02 if discriminator else fan_in ** -0.5)
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 # ---- style -----------------------------------------------------------------------------------------------------------
@@ -493,12 +495,24 @@ class Output(Pair):
         self.up0, self.norm0 = Conv(c, c // 2, k), LayerNorm(c // 2, whole=True)
         self.up1, self.norm1 = Conv(c // 2, c // 4, k), LayerNorm(c // 4, whole=True)
         self.rgb = Conv(c // 4, 3, 7, reflect=True)
+        if config.out_colours and config.pcgsi:
+            self.colour = Conv(3, 3, 3, reflect=True, bias=False)
 
-    def forward(self, e_t, y):
+    def forward(self, e_t, y, warped):
         x = super().forward(e_t, y)
         for conv, norm in ((self.up0, self.norm0), (self.up1, self.norm1)):
             x = F.relu(norm(conv(F.interpolate(x, scale_factor=2, mode="nearest"))))
-        return torch.tanh(self.rgb(x))
+        return torch.tanh(self.rgb(x) + self.coloured(warped))
+
+    def fresh(self):
+        if hasattr(self, "colour"):
+            nn.init.zeros_(self.colour.weight)
+
+    def coloured(self, warped):
+        """What the carried colours add, 0 where they are not read."""
+        if not hasattr(self, "colour"):
+            return 0
+        return self.colour(F.interpolate(warped, scale_factor=4, mode="bilinear", align_corners=False))
 
 
 class Generator(nn.Module):
@@ -552,7 +566,7 @@ class Generator(nn.Module):
         else:
             y = y + out["T"]
         out["Y"] = y
-        out["image"] = self.output(out["e_t"], y)
+        out["image"] = self.output(out["e_t"], y, out["warp"])
         return out
 
 

@@ -86,7 +86,7 @@ static const char *const switches[] = {
     "rpsf=off",         "rpsf_gate=off",     "rpsf_joints=all", "code_sa=1",         "style_enc=vgg",  "pcgsi=off",
     "inject=adain",     "inject=concat",     "corr_shared=0",   "corr_feat=pose+sem", "gdcca=off",     "gdcca_attn=channel",
     "gdcca_attn=token", "gdcca_attn=spatial", "gdcca_gate=open", "gdcca_gate=closed", "gdcca_dw=off",  "gdcca_blocks=3",
-    "up_k=5",           "limb_line=infinite", "K=1",             "K=20",
+    "out_colours=0",    "up_k=5",            "limb_line=infinite", "K=1",             "K=20",
 };
 enum { SWITCHES = sizeof switches / sizeof *switches };
 

@@ -687,7 +687,7 @@ START_TEST(presets_have_the_designs_sizes)
     pn_model *m = pn_model_new(pn_test_ctx(), &(pn_model_opt){ .name = "rsa_gan", .preset = want[_i].preset });
     if (!m) ck_abort_msg("%s", pn_ctx_message(pn_test_ctx()));
     const rsa_gan_model *own = (const rsa_gan_model *)m;
-    ck_assert_int_eq(pn_params_numbers(m->part[RSA_GAN_PART_G].params), want[_i].g);
+    ck_assert_int_eq(pn_params_numbers(m->part[RSA_GAN_PART_G].params), want[_i].g + (own->config.colours ? 81 : 0));
     ck_assert_int_eq(pn_params_numbers(m->part[RSA_GAN_PART_D].params), want[_i].d);
     pn_graph *g = pn_graph_new(pn_test_ctx());
     const rsa_gan_input in = rsa_gan_inputs(g, &own->config, image);
