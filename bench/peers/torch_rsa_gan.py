@@ -310,7 +310,7 @@ def batch_of(n, h, w, layout=torch.contiguous_format, dtype=torch.float32):
 def check(layout):
     """Against the reference in double: pictures, losses and every gradient of a step."""
     torch.set_default_dtype(torch.float64)
-    config = rsa_gan_ref.tiny(vgg_divisor=4)
+    config = rsa_gan_ref.tiny(vgg_divisor=4, out_colours=True)
     trainer, maker = Trainer(config, "step", layout), Trainer(config, "forward", layout)
     with torch.no_grad():
         for net in (trainer.g, trainer.judges):         # gains, shifts and layers that start at 0 take part
@@ -343,7 +343,7 @@ def check(layout):
 
 def start(opt, layout):
     h, w = (int(x) for x in opt.size.split("x"))
-    trainer = Trainer(CONFIGS[opt.widths](), opt.what, layout)
+    trainer = Trainer(CONFIGS[opt.widths](out_colours=True), opt.what, layout)
     batch = batch_of(opt.batch, h, w, layout)
     if opt.compile:
         trainer.compile()
