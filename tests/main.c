@@ -55,7 +55,7 @@ static int print_isas(void)
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "--isas") == 0) return print_isas();
-    setenv("CK_DEFAULT_TIMEOUT", "120", 0);             /* seconds per test: loaded machines and sanitizers are slow */
+    setenv("CK_DEFAULT_TIMEOUT", "300", 0);             /* seconds per test: loaded machines and sanitizers are slow */
     unsigned share, shares;
     if (!parse_share(&share, &shares)) return EXIT_FAILURE;
     SRunner *runner = srunner_create(NULL);
