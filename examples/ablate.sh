@@ -54,6 +54,7 @@ row() {
 # What NAME-SEED makes of people whose label maps have mistakes; scored with the right maps.
 noisy() {
     run=$OUT/$1-$SEED
+    [ -f "$run/scores.json" ] || return 0                   # stopped before its last step
     weights=$(ls "$run"/checkpoints/*.safetensors | tail -n 1)
     for share in $shares; do
         [ -f "$run/scores_$share.json" ] && continue
