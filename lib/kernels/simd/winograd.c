@@ -4,9 +4,10 @@
  * channels, 16, 36 or 64 small matrix products (by the direct kernel's innermost loop, tiles taking the place of pixels) and the
  * transform back. V and the products of one slot stay near L2, and a panel of weights is read once per block. From 256
  * channels on weights are what memory must bring, and blocks are four times as large. While a point is multiplied, the next
- * one's weights and V are fetched: without that 512 channels at 32 take 5.6 ms instead of 4.4 on an Intel Xeon, and at 16 1.6 for 1.25. Phases of a strided source are further
- * input channels; phases of an adjoint's results are further slots. A filter of 7 taps is two of 4 (the last of which is
- * 0), so four of 4x4, each of which reads its own pixels: further input channels too.
+ * one's weights and V are fetched: without that 512 channels at 32 take 5.6 ms instead of 4.4 on an Intel Xeon, and at 16
+ * 1.6 for 1.25. Phases of a strided source are further input channels; phases of an adjoint's results are further slots. A
+ * filter of 7 taps is two of 4 (the last of which is 0), so four of 4x4, each of which reads its own pixels: further input
+ * channels too.
  *
  * 3x3 takes 36 products where the direct convolution has 144, 5x5 64 for 400, 7x7 256 for 1225, 4x4 of stride 2 144 for 400,
  * 3x3 of stride 2 121 for 225. Of 64 channels at 256 x 256 the products are two thirds of the time, of 256 channels seven eighths.
@@ -134,7 +135,8 @@ static bool worth(const conv_pass *p, const wino_plan *w)
 
 /* Eight loses half a digit more. That buys 5x5 filters half their time (128 channels at 64: 12.2 ms to 6.0), 3x3 ones
  * only 5 to 10 % of it (64 channels at 256: 16.1 to 15.2; 256 at 64: 12.8 to 11.6). Four multiplies more, and has fewer
- * weights and fills small maps better: in a network they come from memory, and 512 channels at 8 take 0.76 ms instead of 1.3 there. */
+ * weights and fills small maps better: in a network weights come from memory, and 512 channels at 8 take 0.76 ms there
+ * instead of 1.3. */
 wino_plan PN_SIMD(pn_wino_plan)(const conv_pass *p)
 {
     const wino_plan six = PN_SIMD(pn_wino_cut)(p, WINO_SIX);
