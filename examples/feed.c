@@ -78,6 +78,7 @@ static pn_status load_pairs(feed *f, const feed_opt *opt, const pn_loader_state 
         .classes = needs->classes,
         .hole = needs->hole,
         .place = needs->place,
+        .mistakes = needs->mistakes,
     };
     f->pair_loader = pn_loader_new(f->pairs, &load, from);
     return f->pair_loader ? PN_OK : pn_ctx_status(f->ctx);
@@ -158,6 +159,7 @@ static pn_status next_pair(feed *f, pn_model_input *in)
                                 .pose_target = b.pose_target,
                                 .parsing_source = b.parsing_source,
                                 .parsing_target = b.parsing_target,
+                                .parsing_right = b.parsing_right,
                                 .hole = b.hole };
     return status;
 }

@@ -94,6 +94,7 @@ typedef struct {
     const pn_real *pose_source, *pose_target;   /* [count,18,H,W] heat maps; [count,30,H,W] for a model that needs limbs */
     /* For models that need them, else NULL. */
     const pn_real *parsing_source, *parsing_target;     /* [count,classes,H,W], 1 where a pixel is of the class; target only to train */
+    const pn_real *parsing_right;                       /* to train: parsing_source without its mistakes; NULL: it has none */
     const pn_real *hole;                        /* [count,1,H,W], 1 where the source is missing; NULL: nothing is */
     /* For tasks that make frame after frame, DANCES and FACES. */
     const pn_real *mask_target;                 /* [T,count,1,H,W], 1 where flow is judged; NULL: everywhere */
@@ -110,6 +111,7 @@ typedef struct {
     const char *labelling;                      /* of the label maps, as pn_merge_find has it; "": their folder's, else lip20 */
     pn_hole_kind hole;                          /* to train with */
     pn_hole_place place;
+    double mistakes;                            /* in the sources' label maps, to train with: share of their classes */
     pn_model_reads reads;
     int channels;                               /* of a structure, a code, a track; of PAIRS those of the pose's maps */
     ptrdiff_t frames;                           /* T, of a chunk or a track; else 0 */

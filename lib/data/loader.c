@@ -17,7 +17,7 @@ static const size_t RING_BYTES = (size_t)256 << 20, CACHE_BYTES = (size_t)256 <<
 
 typedef struct {
     float *picture[SIDES], *heatmaps[SIDES], *parsing[SIDES];           /* source, target */
-    float *hole;
+    float *right, *hole;            /* the source's parsing before mistakes */
     const pn_pair **pair;
     uint64_t number;                /* of the batch; slots begin unopened */
     bool opened;
@@ -103,6 +103,17 @@ static pn_rng rng_of(const pn_loader *l, const char *what, const slot *s, ptrdif
     return pn_rng_named(l->opt.seed, stream);
 }
 
+/* The right classes and then, in h->classes, those that the network is given. */
+static pn_status make_mistakes(pn_loader *l, helper *h, const request *r, const pn_image *labels)
+{
+    const ptrdiff_t plane = l->opt.height * l->opt.width;
+    pn_rng rng = rng_of(l, "mistakes", r->s, r->item);
+    pn_uniforms u = { .rng = &rng };
+    pn_labels_to_onehot(labels, &l->merge, r->s->right + r->item * l->merge.classes * plane);
+    memcpy(h->classes.pixels, labels->pixels, (size_t)plane);
+    return pn_labels_mistake(h->ctx, &h->classes, l->opt.mistakes, &u);
+}
+
 static pn_status draw_hole(pn_loader *l, helper *h, const request *r, const pn_image *labels)
 {
     const ptrdiff_t plane = l->opt.height * l->opt.width;
@@ -127,9 +138,13 @@ static pn_status load_layer(pn_loader *l, helper *h, const request *r, layer whi
         final = &h->moved[which];
     }
     const ptrdiff_t plane = l->opt.height * l->opt.width;
+    if (which == LABELS && r->side == 0 && r->s->right) {
+        status = make_mistakes(l, h, r, final);
+        final = &h->classes;
+    }
     if (which == PICTURE) pn_image_to_floats(final, r->s->picture[r->side] + r->item * 3 * plane);
     else pn_labels_to_onehot(final, &l->merge, r->s->parsing[r->side] + r->item * l->merge.classes * plane);
-    if (which == LABELS && r->side == 0 && r->s->hole) status = draw_hole(l, h, r, final);
+    if (!status && which == LABELS && r->side == 0 && r->s->hole) status = draw_hole(l, h, r, final);
     if (owned) pn_image_free(h->ctx, &image);
     return status;
 }
@@ -255,6 +270,7 @@ pn_status pn_loader_next(pn_loader *l, pn_batch *out)
         .pose_target = s->heatmaps[1],
         .parsing_source = s->parsing[0],
         .parsing_target = s->parsing[1],
+        .parsing_right = s->right ? s->right : s->parsing[0],
         .hole = s->hole,
         .pair = s->pair,
         .epoch = s->epoch,
@@ -285,6 +301,10 @@ static pn_status check_options(pn_loader *l)
     pn_status status = pn_picture_size_check(ctx, "pn_loader_new", o->height, o->width);
     if (!status && o->hole != PN_HOLE_NONE && !o->merge)
         status = pn_fail(ctx, PN_ERR_ARG, "pn_loader_new: holes are drawn on persons, which takes parsing; give a merge, or \"\"");
+    if (!status && !(o->mistakes >= 0 && o->mistakes <= 1))
+        status = pn_fail(ctx, PN_ERR_ARG, "pn_loader_new: mistakes is %g, expected a share from 0 to 1", o->mistakes);
+    if (!status && o->mistakes > 0 && !o->merge)
+        status = pn_fail(ctx, PN_ERR_ARG, "pn_loader_new: mistakes are made in label maps, which takes parsing; give a merge, or \"\"");
     if (status || !o->merge) return status;
     const char *merge = o->merge[0] ? o->merge : pn_dataset_parsing(l->data);
     if (!merge[0])
@@ -301,7 +321,7 @@ static pn_status check_options(pn_loader *l)
 
 static size_t floats_of(const pn_loader *l)
 {
-    const size_t maps = (size_t)(3 + pn_pose_channels(l->opt.limbs) + (l->parsing ? l->merge.classes : 0) + (l->opt.hole != PN_HOLE_NONE));
+    const size_t maps = (size_t)(3 + pn_pose_channels(l->opt.limbs) + (l->parsing ? l->merge.classes : 0) * (l->opt.mistakes > 0 ? 2 : 1) + (l->opt.hole != PN_HOLE_NONE));
     return (size_t)l->opt.batch * (size_t)(l->opt.height * l->opt.width) * maps * SIDES;
 }
 
@@ -323,6 +343,7 @@ static pn_status make_slots(pn_loader *l)
             if (l->parsing) s->parsing[side] = pn_alloc(ctx, n * plane, (size_t)l->merge.classes * sizeof(float));
             if (l->parsing && !s->parsing[side]) return PN_ERR_NOMEM;
         }
+        if (l->opt.mistakes > 0 && !(s->right = pn_alloc(ctx, n * plane, (size_t)l->merge.classes * sizeof(float)))) return PN_ERR_NOMEM;
     }
     return PN_OK;
 }
@@ -361,10 +382,10 @@ static pn_status make_helpers(pn_loader *l)
         l->helpers[i].ctx = pn_ctx_child(ctx);
         if (!l->helpers[i].ctx) return PN_ERR_NOMEM;
         pn_status status = PN_OK;
-        if (l->opt.hole != PN_HOLE_NONE) {
+        if (l->opt.hole != PN_HOLE_NONE || l->opt.mistakes > 0)
             status = pn_image_new(ctx, l->opt.height, l->opt.width, 1, &l->helpers[i].classes);
-            if (!status) status = pn_image_new(ctx, l->opt.height, l->opt.width, 1, &l->helpers[i].hole);
-        }
+        if (!status && l->opt.hole != PN_HOLE_NONE)
+            status = pn_image_new(ctx, l->opt.height, l->opt.width, 1, &l->helpers[i].hole);
         if (status) return status;
         if (l->opt.augment == PN_AUGMENT_NONE) continue;
         status = pn_image_new(ctx, l->opt.height, l->opt.width, 3, &l->helpers[i].moved[PICTURE]);
@@ -413,6 +434,7 @@ static void free_slot(pn_ctx *ctx, slot *s)
         pn_free(ctx, s->heatmaps[side]);
         pn_free(ctx, s->parsing[side]);
     }
+    pn_free(ctx, s->right);
     pn_free(ctx, s->hole);
     pn_free(ctx, s->pair);
 }

@@ -291,6 +291,7 @@ struct pn_synth {
     pn_ctx *ctx;
     uint64_t seed;
     int drawn;                      /* person in the studio, -1 none */
+    bool white;                     /* behind a person there is nothing */
     synth_person *person;
     synth_pose pose;
     pn_synth_view seen;
@@ -323,7 +324,7 @@ typedef struct {
     synth_work *work;
     void *job;
 } synth_crew;
-pn_status pn_synth_hire(synth_crew *crew, pn_ctx *ctx, const char *call, ptrdiff_t height, ptrdiff_t width);
+pn_status pn_synth_hire(synth_crew *crew, pn_ctx *ctx, const char *call, const pn_synth_opt *opt);
 /* Items 0 … items-1 on all threads; the first error of a worker is the context's. */
 pn_status pn_synth_run(synth_crew *crew, ptrdiff_t items, synth_work *work, void *job);
 void pn_synth_dismiss(synth_crew *crew);                /* also after a hire that failed, or none */

@@ -36,7 +36,7 @@ int pn_synth_train_share(const pn_synth_opt *o)
 
 /* ---- The crew --------------------------------------------------------------------------------------------------- */
 
-pn_status pn_synth_hire(synth_crew *crew, pn_ctx *ctx, const char *call, ptrdiff_t height, ptrdiff_t width)
+pn_status pn_synth_hire(synth_crew *crew, pn_ctx *ctx, const char *call, const pn_synth_opt *opt)
 {
     *crew = (synth_crew){ .ctx = ctx, .count = pn_pool_size(pn_ctx_pool(ctx)) };
     crew->worker = pn_alloc(ctx, (size_t)crew->count, sizeof *crew->worker);
@@ -44,9 +44,10 @@ pn_status pn_synth_hire(synth_crew *crew, pn_ctx *ctx, const char *call, ptrdiff
     for (int i = 0; i < crew->count; i++) {
         synth_worker *w = &crew->worker[i];
         w->ctx = pn_ctx_child(ctx);
-        if (w->ctx) w->studio = pn_synth_new(w->ctx, height, width);
+        if (w->ctx) w->studio = pn_synth_new(w->ctx, opt->height, opt->width);
         if (!w->studio)
             return pn_fail(ctx, PN_ERR_NOMEM, "%s: no memory for thread %d of %d; use fewer", call, i + 1, crew->count);
+        w->studio->white = opt->white;
     }
     return PN_OK;
 }

@@ -185,6 +185,7 @@ static ground find_ground(const pn_synth *s)
 
 static v3 backdrop(const pn_synth *s, const ground *g, double x, double y)
 {
+    if (s->white) return v3_make(1.0, 1.0, 1.0);
     if (s->person->plain) return s->person->wall;
     const double height = (double)s->seen.picture.height, width = (double)s->seen.picture.width;
     const double dx = (x - 0.42 * width) / width, dy = (y - 0.36 * height) / height;

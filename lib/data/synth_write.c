@@ -186,7 +186,7 @@ static pn_status hire(job *j)       /* every worker with all it needs */
     if (!pn_size_mul((size_t)o->people, (size_t)o->views, &items))
         return pn_fail(j->ctx, PN_ERR_NOMEM, "pn_synth_write: too many pictures");
     j->records = pn_alloc(j->ctx, items, sizeof *j->records);
-    pn_status status = pn_synth_hire(&j->crew, j->ctx, "pn_synth_write", o->height, o->width);
+    pn_status status = pn_synth_hire(&j->crew, j->ctx, "pn_synth_write", o);
     if (!status && !j->records) status = PN_ERR_NOMEM;
     for (int i = 0; i < j->crew.count && !status; i++) {
         synth_worker *w = &j->crew.worker[i];

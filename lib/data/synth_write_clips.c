@@ -156,7 +156,7 @@ static pn_status write_clips(pn_ctx *ctx, const pn_synth_opt *opt, clip_kind kin
     pn_status status = pn_synth_check_options(ctx, call, opt, frames_allowed);
     if (status) return status;
     job j = { .ctx = ctx, .opt = opt, .train = pn_synth_train_share(opt) };
-    status = pn_synth_hire(&j.crew, ctx, call, opt->height, opt->width);
+    status = pn_synth_hire(&j.crew, ctx, call, opt);
     for (int i = 0; i < j.crew.count && !status; i++)
         status = pn_image_new(ctx, opt->height, opt->width, 1, &j.crew.worker[i].merged);
     if (!status) status = make_folders(&j, kind);

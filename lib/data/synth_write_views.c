@@ -51,7 +51,7 @@ pn_status pn_synth_write_view(pn_ctx *ctx, const pn_synth_opt *opt)
     job j = { .ctx = ctx, .opt = opt, .train = pn_synth_train_share(opt) };
     char folder[SYNTH_PATH];
     snprintf(folder, sizeof folder, "%s/data_box", opt->out);
-    status = pn_synth_hire(&j.crew, ctx, "pn_synth_write_view", opt->height, opt->width);
+    status = pn_synth_hire(&j.crew, ctx, "pn_synth_write_view", opt);
     if (!status) status = pn_folder_make(ctx, folder);
     if (!status) status = pn_synth_run(&j.crew, (ptrdiff_t)opt->people * VIEWS, write_view, &j);
     if (!status) status = write_list(&j, "id_box_train.txt", 0, j.train, false);

@@ -283,6 +283,7 @@ typedef struct {
     int classes;                    /* that the merge must have; 0: any */
     pn_hole_kind hole;              /* drawn for every source, where it is not NONE; needs parsing */
     pn_hole_place place;
+    double mistakes;                /* share of the classes of sources' label maps, by pn_labels_mistake, anew each time; 0: none */
     int threads;                    /* 0: as many as the context has */
     size_t cache_bytes;             /* resized pictures kept when all of them fit; 0: 256 MiB */
 } pn_loader_opt;
@@ -293,6 +294,7 @@ typedef struct {
     ptrdiff_t size;                 /* B */
     int classes;                    /* K; 0 when parsing is not wanted */
     const float *source, *target, *pose_source, *pose_target, *parsing_source, *parsing_target;
+    const float *parsing_right;     /* parsing_source before mistakes were made; itself where none are asked for */
     const float *hole;
     const pn_pair *const *pair;     /* [B] */
     uint64_t epoch;

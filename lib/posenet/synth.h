@@ -18,6 +18,7 @@ typedef struct {
     double test_share;              /* of the people,
         in [0, 1); 0 means 0.2. With two or more people nobody is left out:
                                        each split gets at least one */
+    bool white;                     /* white behind people instead of a wall of their own shade, a floor and shadows, as FashionVideo has it */
     bool flow;                      /* also exact flow and visibility of every pair */
 } pn_synth_opt;
 

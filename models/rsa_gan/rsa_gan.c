@@ -35,6 +35,7 @@ static const pn_model_option options[] = {
     { "d_limbs", "0", "1: the pose discriminator is shown limb maps too" },
     { "limb_line", "segment", "limb maps fall off from the segment, or from its infinite line" },
     { "parsing", "", "labelling of the label maps: lip20, cihp20, merged8; empty: their folder's, else lip20" },
+    { "mistakes", "0", "share of the classes of the sources' label maps that are swapped, moved or missing while it trains" },
     { "tau", "0.01", "temperature of the correspondence at the end of training" },
     { "tau_start", "0.1", "temperature that training starts with" },
     { "tau_steps", "0", "steps over which it falls; 0: a quarter of the run, at most 20000" },
@@ -106,6 +107,7 @@ static pn_status parse_reals(rsa_gan_model *m)
 {
     double *by = m->weights.by;
     const pn_real_option reals[] = {
+        { "mistakes", &m->mistakes },
         { "tau", &m->tau },
         { "tau_start", &m->tau_start },
         { "lambda_perceptual", &by[RSA_GAN_PER] },
@@ -139,6 +141,10 @@ static pn_status check_numbers(const rsa_gan_model *m)
                            RSA_GAN_HEAD);
     if (c->classes != 1 && c->classes != 8 && c->classes != 20)
         return pn_ctx_fail(ctx, PN_ERR_ARG, "the option K=%d is not one of 1, 8, 20", c->classes);
+    if (!(m->mistakes >= 0 && m->mistakes <= 1))
+        return pn_ctx_fail(ctx, PN_ERR_ARG, "the option mistakes=%g is no share from 0 to 1", m->mistakes);
+    if (m->mistakes > 0 && c->classes == 1)
+        return pn_ctx_fail(ctx, PN_ERR_ARG, "the option mistakes=%g is of label maps, and K=1 reads none; take K=8", m->mistakes);
     if (c->up_kernel == 4)
         return pn_ctx_fail(ctx, PN_ERR_ARG, "the option up_k=%d is not one of 3, 5", c->up_kernel);
     if (c->classes == 20 && strcmp(pn_model_get(&m->base, "parsing"), "merged8") == 0)
@@ -266,7 +272,7 @@ static pn_model_needs needs(const pn_model *base, ptrdiff_t height)
     const int classes = m->config.classes;
     (void)height; /* sigma is in pixels of the model's own size */
     return (pn_model_needs){ .sigma = 6, .limbs = m->config.limbs, .filter = PN_FILTER_CUBIC, .classes = classes > 1 ? classes : 0,
-                             .labelling = classes > 1 ? labelling(m) : "" };
+                             .labelling = classes > 1 ? labelling(m) : "", .mistakes = m->mistakes };
 }
 
 /* ---- Generation --------------------------------------------------------------------------------------------------------- */

@@ -202,7 +202,7 @@ static void show_critic(rsa_gan_training *t, const judged_pair pair[JUDGED], con
         pn_set(t->crit, see->source, in->source);
         pn_set(t->crit, see->pose, in->pose_target);
     }
-    if (see->parsing_source) pn_set(t->crit, see->parsing_source, in->parsing_source);
+    if (see->parsing_source) pn_set(t->crit, see->parsing_source, in->parsing_right ? in->parsing_right : in->parsing_source);
     if (see->parsing_target) pn_set(t->crit, see->parsing_target, in->parsing_target);
     if (!see->classes) return;
     look_at_target(t, in->parsing_target);

@@ -16,7 +16,7 @@ typedef struct {
     pn_tensor *steps; /* state [1]: training steps taken */
     rsa_gan_weights weights;
     bool l1_follows_vgg; /* lambda_l1=auto */
-    double lambda_d, tau, tau_start;
+    double lambda_d, tau, tau_start, mistakes;
     int tau_steps;    /* 0: of the run */
 } rsa_gan_model;
 

@@ -161,6 +161,37 @@ START_TEST(the_set_is_read_back_as_it_was_drawn)
 }
 END_TEST
 
+/* Where the mask is empty, and only there: away from outlines every pixel is white. */
+START_TEST(white_clips_have_nothing_behind_their_person)
+{
+    char path[512];
+    pn_image frame, mask;
+    const pn_synth_opt o = { .out = scratch_path("white"), .people = 2, .views = 6, .height = 64, .width = 48, .seed = 9, .white = true };
+    assert_works(pn_synth_write_dance(scratch_ctx(), &o));
+    snprintf(path, sizeof path, "%s/test_256/train_A/dance00002/00003.png", o.out);
+    assert_works(pn_image_read(scratch_ctx(), path, &frame));
+    snprintf(path, sizeof path, "%s/test_256/train_C/dance00002/00003.png", o.out);
+    assert_works(pn_labels_read(scratch_ctx(), path, &mask));
+    int behind = 0, white = 0, on = 0;
+    for (int y = 1; y < 63; y++)
+        for (int x = 1; x < 47; x++) {
+            bool edge = false;
+            for (int k = 0; k < 9; k++) edge |= mask.pixels[(y + k / 3 - 1) * 48 + x + k % 3 - 1] != mask.pixels[y * 48 + x];
+            if (edge) continue;
+            const uint8_t *c = &frame.pixels[3 * (y * 48 + x)];
+            const bool is_white = c[0] == 255 && c[1] == 255 && c[2] == 255;
+            behind += !mask.pixels[y * 48 + x];
+            white += !mask.pixels[y * 48 + x] && is_white;
+            on += mask.pixels[y * 48 + x] && !is_white;
+        }
+    ck_assert_int_eq(white, behind);
+    ck_assert_int_gt(behind, 1500);
+    ck_assert_int_gt(on, 100);
+    pn_image_free(scratch_ctx(), &frame);
+    pn_image_free(scratch_ctx(), &mask);
+}
+END_TEST
+
 /* The noisy points of a set as those that drive it, and the clean ones as they are. */
 START_TEST(a_dance_follows_clean_points_or_openpose_turned_into_such)
 {
@@ -230,6 +261,7 @@ TCase *dance_cases(void)
     tcase_add_test(tc, the_camera_and_the_studio_stay);
     tcase_add_test(tc, clean_points_lie_on_the_person_and_noisy_ones_about_them);
     tcase_add_test(tc, one_thread_and_three_write_the_same_clips);
+    tcase_add_test(tc, white_clips_have_nothing_behind_their_person);
     tcase_add_test(tc, the_set_is_read_back_as_it_was_drawn);
     tcase_add_test(tc, a_dance_follows_clean_points_or_openpose_turned_into_such);
     tcase_add_test(tc, what_is_made_of_a_missing_joint_is_missing);
