@@ -10,13 +10,14 @@
  * Blocking. An item is a product of at most 4 sources by 64 channels; its 36 x 64 x 64 sums (590 KB) and the
  * transformed tiles would not share L2. Rows 0 and 5, 1 and 2, 3 and 4 of a transform share their halves and nothing
  * else, so the points are done in thirds at no more arithmetic: 64 tiles of one third (400 KB) beside its sums (197
- * KB), four such runs before the next third reads the same pixels again. An item transforms for itself what
- * neighbouring items transform too: no barrier, no shared memory. Few items are cut along the tiles into chunks of 256
- * and more, whose gradients are added in order; of many, each does two products with one transform of its sources,
- * which is worth 6 %.
+ * KB); the next third finds the same pixels in L2. An item transforms for itself what neighbouring items transform
+ * too: no barrier, no shared memory. Few items are cut along the tiles into chunks of 256 and more, whose gradients are
+ * added in order; of many, each does two products with one transform of its sources, which is worth 6 %.
  *
  * Measured on one Zen 4 core, 64 x 64 channels of 128 x 128: products run at 90 % of the FMA peak and are two thirds of
- * the time, transforms a fifth (half of that waits for pixels), going back to taps 3 %.
+ * the time, transforms a fifth (half of that waits for pixels), going back to taps 3 %. On an Intel core with 2 MB of L2
+ * products run at 63 %, of 80 % that they reach by themselves from L2; four runs of a third before the next third were 5 %
+ * slower there; fetching the next run's pixels, or the next point's tiles and sums, while products run gained nothing.
  *
  * Scratch: 1 MB per thread, or 1.6 MB with 16 products and more; with fewer than 8, 147 KB (3x3), 65 KB (4x4) or 410 KB
  * (5x5) per item too.
@@ -24,8 +25,7 @@
 #include "kernels/simd/winograd.h"
 
 enum {
-    RUN = 64,                       /* tiles transformed and multiplied at a time, */
-    RUNS = 4,                       /* ... and how often for one third of the points before the next third */
+    RUN = 64,                       /* tiles transformed and multiplied at a time */
     MOST_PIECES = 2,                /* products that share a transform of sources */
     SIDE = 4,                       /* blocks of 16 channels of either side in a product: its sums stay in L2 */
     WINO = WINO_SIX, THIRDS = 3, POINTS = WINO * WINO / THIRDS,
@@ -526,20 +526,18 @@ static void item_sums(void *arg, ptrdiff_t item, int worker)
     float *memory = j->workers + (size_t)worker * s->worker_floats;
     float *filter = s->chunks == 1 ? memory + s->filters_at : j->partial + item * s->filters;
     const ptrdiff_t from = s->tiles * t.chunk / s->chunks, to = s->tiles * (t.chunk + 1) / s->chunks;
-    for (ptrdiff_t first = from; first < to; first += RUNS * RUN) {
-        const ptrdiff_t last = at_most(first + RUNS * RUN, to);
-        for (int third = 0; third < THIRDS; third++)
-            for (ptrdiff_t at = first; at < last; at += RUN) {
-                const ptrdiff_t count = at_most(last - at, RUN);
-                place tile[RUN];
-                places(tile, s, at, count);
-                wide_points(j, memory, t.cast, tile, count, third);
-                for (ptrdiff_t i = 0; i < s->pieces; i++) {
-                    const part piece = piece_of(&t, i);
-                    tall_points(j, memory + s->tall_at, piece.vectors, tile, count, third);
-                    multiply(j, &piece, memory, sums_of(s, memory, i, third), (product){ count, at == from });
-                }
+    for (ptrdiff_t at = from; at < to; at += RUN) {
+        const ptrdiff_t count = at_most(to - at, RUN);
+        place tile[RUN];
+        places(tile, s, at, count);
+        for (int third = 0; third < THIRDS; third++) {
+            wide_points(j, memory, t.cast, tile, count, third);
+            for (ptrdiff_t i = 0; i < s->pieces; i++) {
+                const part piece = piece_of(&t, i);
+                tall_points(j, memory + s->tall_at, piece.vectors, tile, count, third);
+                multiply(j, &piece, memory, sums_of(s, memory, i, third), (product){ count, at == from });
             }
+        }
     }
     for (ptrdiff_t i = 0; i < s->pieces; i++) {         /* several pieces are items enough: chunks is 1 then */
         const part piece = piece_of(&t, i);
