@@ -130,27 +130,38 @@ static void fill_columns(float *to, const float *row, const conv_pass *p, ptrdif
     for (ptrdiff_t i = end; i < count; i++) edge_pixel(to + i * PN_BLOCK, row, p, first + i * step, &r);
 }
 
-/* A row of a group's block whose channels do not begin at a block of the map: one channel after another. */
+/* Where a channel of a group's block lies in its map, and how it is read. */
+typedef struct { const float *row; float scale, shift, by[2]; /* what is not above 0, and what is */ } lane;
+
+CONV_INLINE float lane_at(const lane *l, ptrdiff_t x)
+{
+    const float v = l->row[x * PN_BLOCK] * l->scale + l->shift;
+    return v * l->by[v > 0];            /* signs are as good as random: a branch would be guessed wrong half of the time */
+}
+
+/* A row of a group's block whose channels do not begin at a block of the map: number by number. */
 static void gather_row(float *to, const conv_pass *p, const float *from, const pn_prologue *pro, ptrdiff_t n, ptrdiff_t y,
                        ptrdiff_t b)
 {
     const ptrdiff_t inner = b % p->in_blocks * PN_BLOCK, first = b / p->in_blocks * p->in_c + inner;
     const ptrdiff_t left = p->in_c - inner, real = left < PN_BLOCK ? left : PN_BLOCK, step = p->cols.step;
     const ptrdiff_t begin = p->cols.from * step + p->cols.low, lanes = n * pn_map_blocks(p->in) * PN_BLOCK;
-    memset(to, 0, (size_t)p->row * sizeof *to);
-    for (ptrdiff_t c = first; c < first + real; c++) {
-        const bool scaled = pro && pro->scale;
-        const float scale = scaled ? pro->scale[lanes + c] : 1, shift = scaled ? pro->shift[lanes + c] : 0;
-        const float slope = scaled ? pro->slope : 1, *row = from + pn_at(p->in, n, c, y, 0);
-        float *lane = to + c - first;
-        for (ptrdiff_t m = 0; m < step; m++)
-            for (ptrdiff_t i = 0; i < p->columns; i++, lane += PN_BLOCK) {
-                const ptrdiff_t x = conv_stands_for(begin + m + i * step, p->in.w, p->border);
-                if (x < 0) continue;
-                const float v = row[x * PN_BLOCK] * scale + shift;
-                *lane = v > 0 ? v : v * slope;
-            }
+    const bool scaled = pro && pro->scale;
+    lane of[PN_BLOCK];
+    for (ptrdiff_t c = 0; c < real; c++) {
+        of[c] = (lane){ from + pn_at(p->in, n, first + c, y, 0), 1, 0, { 1, 1 } };
+        if (!scaled) continue;
+        of[c].scale = pro->scale[lanes + first + c];
+        of[c].shift = pro->shift[lanes + first + c];
+        of[c].by[0] = pro->slope;
     }
+    memset(to, 0, (size_t)p->row * sizeof *to);
+    for (ptrdiff_t m = 0; m < step; m++)
+        for (ptrdiff_t i = 0; i < p->columns; i++, to += PN_BLOCK) {
+            ptrdiff_t x = begin + m + i * step;
+            if (x < 0 || x >= p->in.w) x = conv_stands_for(x, p->in.w, p->border);
+            for (ptrdiff_t c = 0; x >= 0 && c < real; c++) to[c] = lane_at(&of[c], x);
+        }
 }
 
 static void fill_row(float *to, const conv_pass *p, const float *from, const pn_prologue *pro, ptrdiff_t n, ptrdiff_t y,
