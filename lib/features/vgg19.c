@@ -1,7 +1,9 @@
 /* lib/features/vgg19.c - VGG19 (Simonyan & Zisserman 2015) as torchvision numbers it, up to relu5_2 */
 #include "posenet.h"
 
-enum { POOL = 0 };
+#include <math.h>
+
+enum { POOL = 0, FIXED_SEED = 19 };
 /* Convolutions and pools in order; the index in `features` counts a ReLU after each convolution. */
 static const struct { int out; } layers[] = {
     { 64 }, { 64 }, { POOL }, { 128 }, { 128 }, { POOL }, { 256 }, { 256 }, { 256 }, { 256 }, { POOL },
@@ -28,6 +30,17 @@ pn_vgg19 pn_vgg19_make(const pn_scope *s, int narrow)
         index += 2;                                     /* itself and its ReLU */
     }
     return vgg;
+}
+
+pn_params *pn_vgg19_fixed_seed(pn_ctx *ctx, int narrow, pn_vgg19 *vgg)
+{
+    pn_params *params = pn_params_new(ctx);
+    if (!params) return NULL;
+    const pn_scope top = pn_scope_top(params, (pn_init){ PN_INIT_ORTHOGONAL, sqrt(2) });
+    *vgg = pn_vgg19_make(&top, narrow);
+    if (!pn_params_init(params, FIXED_SEED)) return params;
+    pn_params_free(params);
+    return NULL;
 }
 
 pn_tensor *pn_imagenet_colours(pn_graph *g, pn_tensor *x)

@@ -1,7 +1,6 @@
 /* models/gfla/gfla.c - GFLA behind the face of every model: options, presets, stages; its tasks are files of their own */
 #include "system.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -166,23 +165,18 @@ void gfla_show(pn_generation *gen, const gfla_output *out, const gfla_view_names
 
 /* ---- VGG19 ------------------------------------------------------------------------------------------------------------------- */
 
-enum { VGG_SEED = 19 };
-
-/* Without a file: orthogonal filters of a fixed seed, whatever the run's seed, so that runs can be compared. */
+/* Without a file: filters of a fixed seed, whatever the run's seed, so that runs can be compared. */
 pn_status gfla_sight_open(pn_training *t, gfla_sight *s)
 {
     gfla_model *m = (gfla_model *)t->model;
     const int narrow = m->config.vgg_narrow;
     if (t->opt.vgg19) return pn_training_vgg19(t, 1, &s->params, &s->vgg);
-    s->params = pn_params_new(m->base.ctx);
-    if (!s->params) return PN_ERR_NOMEM;
-    const pn_scope top = pn_scope_top(s->params, (pn_init){ PN_INIT_ORTHOGONAL, sqrt(2) });
-    s->vgg = pn_vgg19_make(&top, narrow);
     if (!m->base.said_vgg19)
         pn_ctx_warn(m->base.ctx, "no VGG19 file was given: content, style and correctness look through fixed-seed orthogonal filters%s; "
                     "their values compare only with runs that do the same", narrow > 1 ? ", narrowed" : "");
     m->base.said_vgg19 = true;
-    return pn_params_init(s->params, VGG_SEED);
+    s->params = pn_vgg19_fixed_seed(m->base.ctx, narrow, &s->vgg);
+    return s->params ? PN_OK : pn_ctx_status(m->base.ctx);
 }
 
 const pn_model_kind gfla_kind = {
