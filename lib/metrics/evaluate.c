@@ -29,6 +29,7 @@ struct pn_evaluation {
     const protocol_entry *protocol;
     result *results;                /* [pairs] */
     pn_merge merge;                 /* of label maps, where there are any */
+    pn_feature_list *features;      /* NULL: nobody asked for them */
     pn_ctx **helpers;               /* one per thread of the pool */
     ptrdiff_t first;                /* of the run in progress */
     char *first_missing;
@@ -175,13 +176,49 @@ static void score_one(void *job, ptrdiff_t item, int worker)
     pn_free(ctx, path);
 }
 
+/* Pictures are read once more: the network takes all threads, one pair after the other. */
+static pn_status see_pair(pn_evaluation *e, ptrdiff_t i)
+{
+    pn_ctx *ctx = e->ctx;
+    pn_scored *s = &e->results[i].scores;
+    pn_image picture[3] = { { 0 }, { 0 }, { 0 } };      /* generated, truth, source */
+    char *path;
+    kind file;
+    pn_status status = find_generated(e, ctx, i, &file, &path);
+    if (!status) status = pn_image_read(ctx, path, &picture[0]);
+    if (!status) status = read_pair(e, ctx, i, &picture[0], &picture[1], &picture[2]);
+    if (!status) status = pn_feature_list_add(e->features, picture, &s->distance, &s->distance_copy);
+    s->seen = !status;
+    for (int k = 0; k < 3; k++) pn_image_free(ctx, &picture[k]);
+    pn_free(ctx, path);
+    return status;
+}
+
+static pn_status see_pairs(pn_evaluation *e, ptrdiff_t first, ptrdiff_t n)
+{
+    pn_status status = PN_OK;
+    for (ptrdiff_t i = first; i < first + n && e->features && !status; i++)
+        if (e->results[i].scores.found) status = see_pair(e, i);
+    return status;
+}
+
+/* What has been added to a Gaussian is not taken away again. */
+static pn_status check_unseen(const pn_evaluation *e, ptrdiff_t first, ptrdiff_t n)
+{
+    for (ptrdiff_t i = first; i < first + n; i++)
+        if (e->results[i].scores.seen)
+            return pn_fail(e->ctx, PN_ERR_ARG, "pn_evaluation_run: features of pair %td have been counted; make a new evaluation", i);
+    return PN_OK;
+}
+
 pn_status pn_evaluation_run(pn_evaluation *e, ptrdiff_t first, ptrdiff_t n)
 {
     if (first < 0 || n < 0 || n > e->pairs - first)
         return pn_fail(e->ctx, PN_ERR_ARG, "pn_evaluation_run: pairs %td to %td of %td", first, first + n - 1, e->pairs);
+    pn_status status = check_unseen(e, first, n);
+    if (status) return status;
     e->first = first;
     pn_parallel(pn_ctx_pool(e->ctx), n, score_one, e);
-    pn_status status = PN_OK;
     for (ptrdiff_t i = first; i < first + n; i++) {
         result *r = &e->results[i];
         if (r->status && !status) status = pn_fail(e->ctx, r->status, "%s", r->message ? r->message : "no memory");
@@ -189,7 +226,7 @@ pn_status pn_evaluation_run(pn_evaluation *e, ptrdiff_t first, ptrdiff_t n)
         r->message = NULL;
         if (r->file == ABSENT && !r->status && !e->first_missing) e->first_missing = stem_of(e, e->ctx, i);
     }
-    return status;
+    return status ? status : see_pairs(e, first, n);
 }
 
 /* ---- Making and freeing ----------------------------------------------------------------------------------------- */
@@ -282,10 +319,18 @@ pn_evaluation *pn_evaluation_of_clips(pn_ctx *ctx, const pn_clip_list *l, const 
 
 ptrdiff_t pn_evaluation_pairs(const pn_evaluation *e) { return e->pairs; }
 
+pn_status pn_evaluation_add_features(pn_evaluation *e, const char *vgg19)
+{
+    if (e->features) return pn_fail(e->ctx, PN_ERR_ARG, "pn_evaluation_add_features: it has been called before; call it once");
+    e->features = pn_feature_list_new(e->ctx, vgg19);
+    return e->features ? PN_OK : pn_ctx_status(e->ctx);
+}
+
 void pn_evaluation_free(pn_evaluation *e)
 {
     if (!e) return;
     pn_helpers_free(e->ctx, e->helpers);
+    pn_feature_list_free(e->ctx, e->features);
     pn_free(e->ctx, e->results);
     pn_free(e->ctx, e->folder);
     pn_free(e->ctx, e->first_missing);
@@ -352,6 +397,12 @@ pn_summary pn_evaluation_summary(const pn_evaluation *e)
     return s;
 }
 
+pn_status pn_evaluation_features(const pn_evaluation *e, pn_feature_scores *out)
+{
+    if (e->features) return pn_feature_list_scores(e->features, out);
+    return pn_fail(e->ctx, PN_ERR_ARG, "pn_evaluation_features: there are none; call pn_evaluation_add_features before the run");
+}
+
 ptrdiff_t pn_evaluation_clips(const pn_evaluation *e) { return e->clips ? pn_clip_list_count(e->clips) : 0; }
 
 pn_clip_scored pn_evaluation_clip(const pn_evaluation *e, ptrdiff_t i)
@@ -400,12 +451,20 @@ static bool add_pair_parts(cJSON *o, const pn_scored *s)
     return fine;
 }
 
+static bool add_pair_features(cJSON *o, const pn_scored *s)
+{
+    cJSON *distance = cJSON_AddObjectToObject(o, "feature_distance");
+    return distance && cJSON_AddNumberToObject(distance, "generated", s->distance) &&
+           cJSON_AddNumberToObject(distance, "source_copy", s->distance_copy);
+}
+
 static bool add_pair(cJSON *list, const pn_scored *s)
 {
     cJSON *o = pn_json_item(list);
     return o && cJSON_AddStringToObject(o, "from", s->from) && cJSON_AddStringToObject(o, "to", s->to) && pn_json_count(o, "height", s->height) &&
            pn_json_count(o, "width", s->width) && pn_json_scores(o, "generated", &s->generated) &&
-           pn_json_scores(o, "source_copy", &s->copy) && (!s->parsed || add_pair_parts(o, s));
+           pn_json_scores(o, "source_copy", &s->copy) && (!s->parsed || add_pair_parts(o, s)) &&
+           (!s->seen || add_pair_features(o, s));
 }
 
 static bool add_parts(cJSON *o, const pn_summary *s)
@@ -434,11 +493,29 @@ static bool add_summary(cJSON *o, const pn_summary *s)
            pn_json_scores(o, "source_copy", &s->copy) && (!s->parsed || add_parts(o, s));
 }
 
+static bool add_feature_row(cJSON *to, const char *name, double distance, double frechet)
+{
+    cJSON *o = cJSON_AddObjectToObject(to, name);
+    return o && cJSON_AddNumberToObject(o, "feature_distance", distance) && cJSON_AddNumberToObject(o, "frechet_distance", frechet);
+}
+
+static bool add_features(cJSON *o, const pn_feature_scores *s)
+{
+    cJSON *f = cJSON_AddObjectToObject(o, "features");
+    return f && cJSON_AddStringToObject(f, "network", "vgg19") && cJSON_AddStringToObject(f, "filters", s->filters) &&
+           pn_json_count(f, "numbers", s->numbers) && pn_json_count(f, "pairs", s->pairs) &&
+           add_feature_row(f, "generated", s->distance, s->frechet) &&
+           add_feature_row(f, "source_copy", s->distance_copy, s->frechet_copy);
+}
+
 pn_status pn_evaluation_write(const pn_evaluation *e, const char *path)
 {
     const pn_summary s = pn_evaluation_summary(e);
+    pn_feature_scores features;
+    const pn_status status = e->features ? pn_evaluation_features(e, &features) : PN_OK;
+    if (status) return status;
     cJSON *json = cJSON_CreateObject();
-    bool fine = json && add_summary(json, &s) && add_clips(json, e);
+    bool fine = json && add_summary(json, &s) && (!e->features || add_features(json, &features)) && add_clips(json, e);
     cJSON *pairs = fine ? cJSON_AddArrayToObject(json, "per_pair") : NULL;
     fine = pairs != NULL;
     for (ptrdiff_t i = 0; i < s.pairs && fine; i++)

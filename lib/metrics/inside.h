@@ -14,6 +14,15 @@ enum { PN_SSIM_RADIUS = 5 };            /* of the Gaussian window of sigma 1.5 *
  * one size, at least 11x11. */
 pn_status pn_ssim_gaussian(pn_ctx *ctx, const pn_image *a, const pn_image *b, double range, double *map);
 
+/* ---- Features of a list's pairs ----------------------------------------------------------------------------------- */
+
+typedef struct pn_feature_list pn_feature_list;
+pn_feature_list *pn_feature_list_new(pn_ctx *ctx, const char *vgg19);   /* as pn_extractor_new */
+void pn_feature_list_free(pn_ctx *ctx, pn_feature_list *l);
+/* A pair: generated, truth and source, of one size. made, copy: its feature distances. */
+pn_status pn_feature_list_add(pn_feature_list *l, const pn_image picture[3], double *made, double *copy);
+pn_status pn_feature_list_scores(const pn_feature_list *l, pn_feature_scores *out);
+
 /* ---- Lists of pictures -------------------------------------------------------------------------------------------- */
 
 /* Letters of a name before its last dot. */

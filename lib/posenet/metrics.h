@@ -81,6 +81,50 @@ enum { PN_PART_PERSON, PN_PART_OCCLUDED, PN_PARTS };
  */
 PN_API pn_status pn_parts_of(pn_ctx *ctx, const pn_image *source, const pn_image *target, pn_image *parts);
 
+/* ---- Features ------------------------------------------------------------------------------------------------------ */
+
+/* VGG19 up to relu4_4, to look at pictures through; colours as pn_imagenet_colours. */
+typedef struct pn_extractor pn_extractor;
+/**
+ * vgg19   weight file: the published widths, or narrowed ones; NULL: orthogonal filters of a fixed seed, every width a fourth
+ *         (pn_vgg19_fixed_seed)
+ * Distances compare only with those of the same filters, and by no filters are they LPIPS or FID, whose networks are others.
+ * Errors: NULL; as pn_weights_open and pn_weights_load.   Threads: its context's, with the same bits however many.
+ */
+PN_API pn_extractor *pn_extractor_new(pn_ctx *ctx, const char *vgg19);
+PN_API void pn_extractor_free(pn_extractor *x);
+PN_API const char *pn_extractor_filters(const pn_extractor *x); /* in words; lives as long as x */
+PN_API ptrdiff_t pn_extractor_numbers(const pn_extractor *x);   /* channels of relu4_4: 128 by a fixed seed, 512 published */
+
+/**
+ * How far two pictures are apart in features.
+ *
+ *   sum over relu1_2, relu2_2, relu3_4, relu4_4 of the mean over their pixels of sum_c (u_c(a) - u_c(b))^2,  u = f / (|f| + 1e-10)
+ *
+ * a, b    three channels, one size, sides of 8 or more
+ * Errors: PN_ERR_SHAPE, PN_ERR_NOMEM.
+ * Source: the form of Zhang et al. 2018 (LPIPS, eq. 1) with all weights 1.
+ */
+PN_API pn_status pn_feature_distance(pn_extractor *x, const pn_image *a, const pn_image *b, double *out);
+/* Means of relu4_4's channels over its pixels. out [pn_extractor_numbers]   Errors: as pn_feature_distance. */
+PN_API pn_status pn_feature_pool(pn_extractor *x, const pn_image *picture, double *out);
+
+/* Mean and covariance (over n - 1) of samples that come one by one; none is kept. numbers: of a sample, 1 to 4096. */
+typedef struct pn_gaussian pn_gaussian;
+PN_API pn_gaussian *pn_gaussian_new(pn_ctx *ctx, ptrdiff_t numbers);
+PN_API void pn_gaussian_free(pn_gaussian *g);
+PN_API void pn_gaussian_add(pn_gaussian *g, const double *sample);      /* [numbers] */
+/**
+ * The Frechet distance of two Gaussians, squared as usual.
+ *
+ *   |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))
+ *
+ * Edges:  NaN when one has fewer than two samples, or one that is not finite.
+ * Errors: PN_ERR_SHAPE for samples of different numbers; PN_ERR_NOMEM.
+ * Source: Dowson & Landau 1982; Heusel et al. 2017.
+ */
+PN_API pn_status pn_frechet_distance(const pn_gaussian *a, const pn_gaussian *b, double *out);
+
 /* ---- A list of pairs -------------------------------------------------------------------------------------------- */
 
 typedef struct pn_evaluation pn_evaluation;
@@ -93,6 +137,8 @@ typedef struct {
     pn_scores generated, copy;      /* of the generated picture; of the source itself, the baseline */
     bool parsed;                    /* source and target have label maps, or a frame has its mask */
     pn_part_scores part[PN_PARTS], part_copy[PN_PARTS];         /* of them: the target's parts, by the same pictures */
+    bool seen;                      /* features were asked for */
+    double distance, distance_copy; /* pn_feature_distance from the truth, of generated picture and source */
 } pn_scored;
 
 /* Of a part, over the pairs that have a pixel of it. */
@@ -132,12 +178,25 @@ PN_API pn_evaluation *pn_evaluation_of_views(pn_views *v, const char *pairs, con
  * Errors: PN_ERR_FORMAT for a row without true frames, and for a true frame or reference that is not there.
  */
 PN_API pn_evaluation *pn_evaluation_of_clips(pn_ctx *ctx, const pn_clip_list *l, const char *folder, const char *protocol);
+/* Before the first run: compare features, too, by pn_extractor_new's filters. Each pair can be run once then. */
+PN_API pn_status pn_evaluation_add_features(pn_evaluation *e, const char *vgg19);
 PN_API void pn_evaluation_free(pn_evaluation *e);
 PN_API ptrdiff_t pn_evaluation_pairs(const pn_evaluation *e);
 /* Score pairs first .. first+n-1 on all threads. A picture that cannot be read is an error that names it. */
 PN_API pn_status pn_evaluation_run(pn_evaluation *e, ptrdiff_t first, ptrdiff_t n);
 PN_API const pn_scored *pn_evaluation_pair(const pn_evaluation *e, ptrdiff_t i);
 PN_API pn_summary pn_evaluation_summary(const pn_evaluation *e);
+
+/* Of the pairs scored so far: means of their distances, and Frechet distances of their generated pictures, or of their sources,
+ * from their truths, in means of relu4_4. A picture counts once for each of its pairs, so perfect pictures are at 0; and so are
+ * the sources of a list that has each pair both ways, since they are its truths in another order. */
+typedef struct {
+    const char *filters;            /* pn_extractor_filters */
+    ptrdiff_t numbers, pairs;       /* with no more pairs than numbers covariances are singular, and sets look nearer than they are */
+    double distance, distance_copy, frechet, frechet_copy;      /* NaN without a pair; without a second one */
+} pn_feature_scores;
+/* PN_ERR_ARG without pn_evaluation_add_features. */
+PN_API pn_status pn_evaluation_features(const pn_evaluation *e, pn_feature_scores *out);
 
 /* Of a list's clip, over what of it has been scored. */
 typedef struct {
