@@ -7,15 +7,16 @@
 #include <string.h>
 
 typedef struct {
-    const char *generated, *data, *pairs, *protocol, *json, *task, *kind, *labels;
+    const char *generated, *data, *pairs, *protocol, *json, *task, *kind, *labels, *vgg19;
     int64_t limit;
+    bool features;
     cli_common common;
 } request;
 
 enum { CHUNK = 16 };
 
 static const char usage[] =
-    "  posenet-evaluate --generated DIR --data DIR --pairs CSV [--protocol native] [--json FILE]\n"
+    "  posenet-evaluate --generated DIR --data DIR --pairs CSV [--protocol native] [--features [--vgg19 FILE]] [--json FILE]\n"
     "  posenet-evaluate --task view --generated DIR --data DIR [--pairs CSV] [--json FILE]\n"
     "  posenet-evaluate --task dance|face --generated DIR --data DIR [--pairs CSV] [--json FILE]\n"
     "  posenet-evaluate --task inpaint --kind rect|stroke|region|mixed --generated DIR --data DIR [--limit N]\n"
@@ -28,7 +29,11 @@ static const char usage[] =
     "cubic filter: as gfla and glocal, or rsa_gan, read the pictures they learn from.\n"
     "Where there are label maps, pairs are also scored on the target's person, and on its occluded parts: classes that\n"
     "the source shows nothing of. Completed pictures are scored whole and in their holes, beside holes filled with the\n"
-    "person's visible mean colour.\n";
+    "person's visible mean colour.\n"
+    "--features compares what VGG19 sees. Of each pair the feature distance: of channels made unit vectors at every pixel, the squared\n"
+    "difference, in relu1_2, relu2_2, relu3_4 and relu4_4. Of all pairs the Frechet distance of Gaussians fitted to generated and true\n"
+    "pictures, by relu4_4's means; the sources of a list that has each pair both ways are at 0 there. Without --vgg19 the filters are\n"
+    "orthogonal ones of a fixed seed: such numbers compare with each other, and never with the LPIPS and FID of papers.\n";
 
 static void print_value(double v)
 {
@@ -125,6 +130,24 @@ static void print_clips(const pn_evaluation *e)
     }
 }
 
+static void print_feature_row(const char *name, double distance, double frechet)
+{
+    printf("%-12s", name);
+    print_value(distance);
+    print_value(frechet);
+    putchar('\n');
+}
+
+static void print_features(const pn_feature_scores *s)
+{
+    printf("features of VGG19 by %s; Frechet distance in %td numbers (no LPIPS, no FID)\n", s->filters, s->numbers);
+    printf("%-12s %12s %12s\n", "", "distance", "frechet");
+    print_feature_row("generated", s->distance, s->frechet);
+    print_feature_row("source copy", s->distance_copy, s->frechet_copy);
+    if (s->pairs <= s->numbers)
+        printf("note: %td pairs are few for a Gaussian in %td numbers; compare frechet only at as many pairs\n", s->pairs, s->numbers);
+}
+
 static void print_summary(const pn_evaluation *e, const pn_summary *s)
 {
     char size[48];
@@ -143,7 +166,10 @@ static void print_summary(const pn_evaluation *e, const pn_summary *s)
 static int tell(const cli_program *program, const request *r, pn_ctx *ctx, const pn_evaluation *e)
 {
     const pn_summary s = pn_evaluation_summary(e);
+    pn_feature_scores features;
+    if (r->features && pn_evaluation_features(e, &features)) return cli_failed(program, ctx);
     print_summary(e, &s);
+    if (r->features) print_features(&features);
     if (r->json && pn_evaluation_write(e, r->json)) return cli_failed(program, ctx);
     if (!s.missing) return CLI_OK;
     fprintf(stderr,
@@ -173,7 +199,8 @@ static pn_status some_pairs(void *e, ptrdiff_t first, ptrdiff_t count) { return 
 static int score_pairs(const cli_program *program, const request *r, pn_ctx *ctx, pn_evaluation *e)
 {
     if (!e) return cli_failed(program, ctx);
-    const pn_status status = score_all(program, some_pairs, e, pn_evaluation_pairs(e), "pairs");
+    pn_status status = r->features ? pn_evaluation_add_features(e, r->vgg19) : PN_OK;
+    if (!status) status = score_all(program, some_pairs, e, pn_evaluation_pairs(e), "pairs");
     const int code = status ? cli_failed(program, ctx) : tell(program, r, ctx, e);
     pn_evaluation_free(e);
     return code;
@@ -299,6 +326,9 @@ static int check(const cli_program *p, const request *r)
     if (inpaint && !r->kind) return cli_usage(p, "--kind is missing: that of the holes, rect, stroke, region or mixed");
     if (!inpaint && (r->kind || r->limit))
         return cli_usage(p, "--%s is for completed pictures; add --task inpaint", r->kind ? "kind" : "limit");
+    if (r->features && strcmp(r->task, "pose") != 0)
+        return cli_usage(p, "--features compares pairs of people, task pose; leave it out of task %s", r->task);
+    if (r->vgg19 && !r->features) return cli_usage(p, "--vgg19 is what --features looks through; add --features");
     return CLI_GO_ON;
 }
 
@@ -315,6 +345,8 @@ int main(int argc, char **argv)
         { "kind", "KIND", "of the holes: rect, stroke, region or mixed", CLI_TEXT, { .text = &r.kind } },
         { "limit", "N", "score the first N completed pictures (all)", CLI_COUNT, { .count = &r.limit } },
         { "labels", "NAME", "labelling of the label maps (their folder's)", CLI_TEXT, { .text = &r.labels } },
+        { "features", NULL, "compare VGG19's features of pairs, too", CLI_FLAG, { .flag = &r.features } },
+        { "vgg19", "FILE", "VGG19 weights, .safetensors or .pth (fixed-seed filters)", CLI_TEXT, { .text = &r.vgg19 } },
         { .kind = CLI_END },
     };
     const cli_program program = { .name = "posenet-evaluate",

@@ -46,8 +46,32 @@ START_TEST(a_list_is_generated_and_scored_beside_copying_the_source)
     says(r.out, "\ngenerated ");
     says(r.out, "\nsource copy ");
     says(slurp(world("scores.json"), NULL), "native");
+    says_not(r.out, "features");
     r = run("posenet-evaluate --generated %s --data %s", world("run/samples"), PEOPLE);
     explains(r, 3, "generated pictures");
+}
+END_TEST
+
+/* The same numbers by one thread and by two, and which filters they are of. */
+START_TEST(features_of_pairs_are_compared_when_asked_for)
+{
+    exits(run("posenet-generate --weights %s --data %s --out %s", weights(), PEOPLE, world("looked_at")), 0);
+    const result one = run("posenet-evaluate --generated %s --data %s --features --threads 1", world("looked_at"), PEOPLE);
+    const result two = run("posenet-evaluate --generated %s --data %s --features --json %s --threads 2", world("looked_at"), PEOPLE,
+                           world("features.json"));
+    exits(one, 0);
+    exits(two, 0);
+    ck_assert_str_eq(one.out, two.out);
+    says(one.out, "features of VGG19 by fixed-seed orthogonal filters, widths / 4; Frechet distance in 128 numbers (no LPIPS, no FID)\n");
+    const char *rows = strstr(one.out, "features of VGG19");
+    says(rows, "\ngenerated ");
+    says(rows, "\nsource copy ");
+    says(rows, "are few for a Gaussian in 128 numbers");
+    says(slurp(world("features.json"), NULL), "\"frechet_distance\":");
+    explains(run("posenet-evaluate --generated a --data b --features --task view"), 2, "--features compares pairs of people, task pose");
+    explains(run("posenet-evaluate --generated a --data b --vgg19 c"), 2, "--vgg19 is what --features looks through; add --features");
+    explains(run("posenet-evaluate --generated %s --data %s --features --vgg19 %s", world("looked_at"), PEOPLE, world("no.pth")), 1,
+             "no.pth: No such file");
 }
 END_TEST
 
@@ -161,6 +185,7 @@ TCase *program_pictures_cases(void)
     TCase *tc = tcase_create("pictures");
     tcase_add_unchecked_fixture(tc, world_make, NULL);
     tcase_add_test(tc, a_list_is_generated_and_scored_beside_copying_the_source);
+    tcase_add_test(tc, features_of_pairs_are_compared_when_asked_for);
     tcase_add_test(tc, one_picture_is_written_as_png_jpeg_and_numbers);
     tcase_add_test(tc, a_list_and_one_picture_agree);
     tcase_add_test(tc, a_dump_shows_flow_mask_and_attention);
