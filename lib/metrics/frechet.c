@@ -61,6 +61,7 @@ void pn_gaussian_add(pn_gaussian *g, const double *sample)
 
 typedef struct { double *root[2], *product, *values, *work; int n, lwork; } scratch;
 
+/* LAPACK says nothing of what it does with NaN. */
 static bool finite(const pn_gaussian *g)
 {
     double sum = 0;                 /* 0 times what is not finite is NaN */
