@@ -147,6 +147,7 @@ typedef struct {
     ptrdiff_t row, plane;           /* floats of one row and of one block of a worker's band */
     bool thin;                      /* so few output channels that input channels are what vectors hold */
     bool depth;                     /* each channel for itself; groups is 1 then, and w_in 0 */
+    bool keeps;                     /* channels are only broadcast: a group may keep its lanes in a band, beside others' */
     pn_map more;                    /* a second map of sources: its channels follow those of in, which fill blocks */
     ptrdiff_t w_more;               /* w_out in the weights of these */
     bool wino;                      /* by minimal filtering, winograd.h, instead of in bands */
@@ -185,6 +186,16 @@ static inline float conv_bias(const pn_epilogue *e, ptrdiff_t channel)
 /* Blocks are counted group by group, each group beginning a new one; that differs from the map's own when groups share
  * blocks, and then a band gathers its channels and results are collected afterwards. */
 static inline bool conv_apart(ptrdiff_t groups, ptrdiff_t channels) { return groups > 1 && channels % PN_BLOCK != 0; }
+
+/* Whether a band of the group is a copy of the one block of the map that holds all of its channels; where they begin. */
+static inline bool conv_kept(const conv_pass *p, ptrdiff_t group)
+{
+    return p->keeps && conv_apart(p->groups, p->in_c) && group * p->in_c % PN_BLOCK + p->in_c <= PN_BLOCK;
+}
+static inline ptrdiff_t conv_lane(const conv_pass *p, ptrdiff_t group)
+{
+    return conv_kept(p, group) ? group * p->in_c % PN_BLOCK : 0;
+}
 
 enum { THIN = 4 };                  /* the most output channels of a thin pass */
 

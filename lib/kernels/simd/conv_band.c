@@ -187,6 +187,7 @@ void PN_SIMD(pn_conv_fill)(float *to, const conv_pass *p, const float *from, con
             float *row = to + (b - blocks.from) * p->plane + i * p->row;
             const ptrdiff_t y = conv_stands_for(first + i, p->in.h, p->border);
             if (y < 0) memset(row, 0, (size_t)p->row * sizeof *row);
+            else if (conv_kept(p, b)) fill_row(row, p, from, pro, n, y, b * p->in_c / PN_BLOCK);
             else if (apart) gather_row(row, p, from, pro, n, y, b);
             else fill_row(row, p, from, pro, n, y, b);
         }

@@ -205,7 +205,8 @@ static void begin_strip(strip *s, ptrdiff_t slot)
 static const float *own_band(const strip *s, ptrdiff_t patch, int worker)
 {
     const job *j = s->j;
-    float *band = j->bands + (size_t)worker * band_floats(j->p), *to = band;
+    float *to = j->bands + (size_t)worker * band_floats(j->p);
+    const float *band = to + conv_lane(j->p, s->group);
     if (j->held[worker * LINE] == patch) return band;
     for (ptrdiff_t k = 0; k < conv_sources(j->p); k++) {
         const conv_pass one = conv_reading(j->p, k);

@@ -55,6 +55,8 @@ static shape shape_of(pn_conv_dims d, bool has_prologue)
     const conv_pass *p = &s.wide;
     const side wide = { p->in_c, p->in_blocks, p->w_in }, tall = { p->out_c, p->out_blocks, p->w_out };
     s.wide_is_vectors = wide.blocks * PN_BLOCK * tall.channels < tall.blocks * PN_BLOCK * wide.channels;
+    s.wide.keeps = !s.wide_is_vectors;
+    s.tall.keeps = s.wide_is_vectors;
     s.cast = s.wide_is_vectors ? tall : wide;
     s.vectors = s.wide_is_vectors ? wide : tall;
     s.slots = conv_ceil(s.vectors.blocks * PN_BLOCK, GROUP);
@@ -135,12 +137,13 @@ static void patch_sums(const job *j, const part *t, float *sums, float *memory, 
     const conv_span wide = blocks_of(t, s->wide_is_vectors ? &s->vectors : &s->cast, s->wide_is_vectors);
     const conv_span tall = blocks_of(t, s->wide_is_vectors ? &s->cast : &s->vectors, !s->wide_is_vectors);
     PN_SIMD(pn_conv_fill)(memory, p, j->wide, j->on_wide, n, band, wide);
+    const float *x_band = memory + conv_lane(p, t->group);
     const float *y = j->tall + ((n * pn_map_blocks(p->out) + tall.from) * p->out.h + top) * p->out.w * PN_BLOCK;
     ptrdiff_t y_plane = p->out.h * p->out.w * PN_BLOCK;
     const ptrdiff_t y_row = p->out.w * PN_BLOCK, x_row = p->rows.step * p->row;
     if (s->copies_tall) {
         PN_SIMD(pn_conv_fill)(memory + s->copy_at, &s->tall, j->tall, j->on_tall, n, band, tall);
-        y = memory + s->copy_at;
+        y = memory + s->copy_at + conv_lane(&s->tall, t->group);
         y_plane = s->tall.plane;
     }
     conv_outer o = { .a_row = s->wide_is_vectors ? y_row : x_row, .b_row = s->wide_is_vectors ? x_row : y_row,
@@ -151,7 +154,7 @@ static void patch_sums(const job *j, const part *t, float *sums, float *memory, 
         o.rows = conv_piece(rows - r, tile_rows);
         for (ptrdiff_t x = 0; x < p->out.w; x += o.cols) {
             o.cols = conv_piece(p->out.w - x, pixels);
-            tile_sums(s, t, sums, memory + r * x_row + x * PN_BLOCK, y + r * y_row + x * PN_BLOCK, &o);
+            tile_sums(s, t, sums, x_band + r * x_row + x * PN_BLOCK, y + r * y_row + x * PN_BLOCK, &o);
         }
     }
 }
