@@ -4,7 +4,8 @@
 #   MODEL=glocal    pose: base (global code, point by point), with the graph, with local structure, with both, both without the
 #                   carried colours; whole regions missing: their code zero, the picture's, or the graph's
 #   MODEL=rsa_gan   all of it; without semantic maps (K = 1); each module removed; the token attention alone; without the carried
-#                   colours; and what mistakes in the sources' label maps cost with and without the module that repairs them
+#                   colours; and what mistakes in the sources' label maps cost with and without the module that repairs them,
+#                   trained on right maps and on maps with mistakes
 #
 # BIN is the folder of the programs, OUT gets everything, PRESET is small or tiny, SEED that of the training, STEPS those of the
 # slowest row; the others take more by as much as their steps are shorter. Two rows train at a time, on a thread each. A row that is
@@ -87,12 +88,14 @@ half() {
     rsa_gan-2)
         row one 1010 --set K=1
         row nopcgsi 1170 --set pcgsi=off
-        row nogdcca 1180 --set gdcca=off ;;
+        row nogdcca 1180 --set gdcca=off
+        row taught 1000 --set mistakes=0.2
+        row taught_norpsf 1000 --set mistakes=0.2 --set rpsf=off ;;
     esac
 }
 case $MODEL in
 glocal)  names="base ggr lst both plain zero global graph" ;;
-rsa_gan) names="all one norpsf nopcgsi nogdcca token plain" ;;
+rsa_gan) names="all one norpsf nopcgsi nogdcca token plain taught taught_norpsf" ;;
 *)       echo "ablate.sh: MODEL is '$MODEL', expected glocal or rsa_gan" >&2; exit 2 ;;
 esac
 half 1 &
@@ -104,9 +107,11 @@ if [ "$MODEL" = rsa_gan ]; then
         cp -r "$data" "$OUT/mistakes_$share"
         "$BIN/posenet-data" mistakes --share $share --out "$OUT/mistakes_$share/test_lip20" "$data/test_lip20"
     done
-    noisy all &
-    noisy norpsf
-    wait
+    for names_of in "all norpsf" "taught taught_norpsf"; do
+        noisy "${names_of% *}" &
+        noisy "${names_of#* }"
+        wait
+    done
 fi
 for name in $names; do
     echo "== $name"
