@@ -77,17 +77,9 @@ pn_status pn_training_vgg19(pn_training *t, int narrow, pn_params **params, pn_v
 {
     pn_ctx *ctx = t->model->ctx;
     if (!t->opt.vgg19) return PN_OK;
-    *params = pn_params_new(ctx);
-    if (!*params) return PN_ERR_NOMEM;
-    const pn_scope top = pn_scope_top(*params, (pn_init){ PN_INIT_CONSTANT, 0 });
-    *vgg = pn_vgg19_make(&top, narrow);
-    pn_weights *w = pn_weights_open(ctx, t->opt.vgg19);
-    if (!w) return pn_ctx_status(ctx);
-    const pn_status status = pn_weights_load(w, "", *params, PN_LOAD_EXACT, NULL);
-    if (!status && !t->model->said_vgg19) pn_weights_report(w, "VGG19", &(pn_part){ .prefix = "", .params = *params }, 1, 1);
+    *params = pn_vgg19_open(ctx, t->opt.vgg19, narrow, !t->model->said_vgg19, vgg);
     t->model->said_vgg19 = true;
-    pn_weights_free(w);
-    return status;
+    return *params ? PN_OK : pn_ctx_status(ctx);
 }
 
 pn_tensor *pn_terms_total(pn_graph *g, pn_tensor *const term[], const double weight[], int n)

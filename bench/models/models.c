@@ -120,17 +120,15 @@ static pn_status write_weights(const model_work *w, const char *path)
 
 /* ---- VGG19: losses look through a file of it, as in a real training; its filters are random ------------------------- */
 
-enum { VGG_SEED = 19, PATH = 64 };
+enum { PATH = 64 };
 
 static pn_status write_vgg19(pn_ctx *ctx, const char *path)
 {
-    pn_params *p = pn_params_new(ctx);
-    if (!p) return PN_ERR_NOMEM;
-    const pn_scope top = pn_scope_top(p, (pn_init){ PN_INIT_ORTHOGONAL, sqrt(2) });
-    pn_vgg19_make(&top, 1);
+    pn_vgg19 vgg;
+    pn_params *p = pn_vgg19_fixed_seed(ctx, 1, &vgg);
+    if (!p) return pn_ctx_status(ctx);
     const pn_part part = { "", p, NULL };
-    pn_status status = pn_params_init(p, VGG_SEED);
-    if (!status) status = pn_checkpoint_save(ctx, path, &part, 1, NULL, 0);
+    const pn_status status = pn_checkpoint_save(ctx, path, &part, 1, NULL, 0);
     pn_params_free(p);
     return status;
 }

@@ -1,5 +1,5 @@
 /* lib/features/vgg19.c - VGG19 (Simonyan & Zisserman 2015) as torchvision numbers it, up to relu5_2 */
-#include "posenet.h"
+#include "posenet/train.h"
 
 #include <math.h>
 
@@ -41,6 +41,31 @@ pn_params *pn_vgg19_fixed_seed(pn_ctx *ctx, int narrow, pn_vgg19 *vgg)
     if (!pn_params_init(params, FIXED_SEED)) return params;
     pn_params_free(params);
     return NULL;
+}
+
+static int narrow_of(const pn_weights *w)
+{
+    const pn_shape first = pn_weights_shape(w, "features.0.weight");
+    const ptrdiff_t width = layers[0].out;
+    return first.rank == 4 && first.dim[0] > 0 && first.dim[0] < width && width % first.dim[0] == 0 ? (int)(width / first.dim[0]) : 1;
+}
+
+pn_params *pn_vgg19_open(pn_ctx *ctx, const char *path, int narrow, bool tell, pn_vgg19 *vgg)
+{
+    pn_weights *w = pn_weights_open(ctx, path);
+    pn_params *params = w ? pn_params_new(ctx) : NULL;
+    if (params) {
+        const pn_scope top = pn_scope_top(params, (pn_init){ PN_INIT_CONSTANT, 0 });
+        *vgg = pn_vgg19_make(&top, narrow ? narrow : narrow_of(w));
+        if (pn_weights_load(w, "", params, PN_LOAD_EXACT, NULL)) {
+            pn_params_free(params);
+            params = NULL;
+        } else if (tell) {
+            pn_weights_report(w, "VGG19", &(pn_part){ .prefix = "", .params = params }, 1, 1);
+        }
+    }
+    pn_weights_free(w);
+    return params;
 }
 
 pn_tensor *pn_imagenet_colours(pn_graph *g, pn_tensor *x)

@@ -28,28 +28,10 @@ struct pn_extractor {
 
 /* ---- The network -------------------------------------------------------------------------------------------------- */
 
-/* In the published widths, or narrowed as the file is. */
-static pn_status load(pn_extractor *x, const char *path)
-{
-    enum { WIDTH = 64 };
-    pn_weights *w = pn_weights_open(x->ctx, path);
-    if (!w) return pn_ctx_status(x->ctx);
-    const pn_shape first = pn_weights_shape(w, "features.0.weight");
-    const bool narrowed = first.rank == 4 && first.dim[0] < WIDTH && WIDTH % first.dim[0] == 0;
-    const pn_scope top = pn_scope_top(x->params, (pn_init){ PN_INIT_CONSTANT, 0 });
-    x->vgg = pn_vgg19_make(&top, narrowed ? (int)(WIDTH / first.dim[0]) : 1);
-    const pn_status status = pn_weights_load(w, "", x->params, PN_LOAD_EXACT, NULL);
-    if (!status) pn_weights_report(w, "VGG19", &(pn_part){ .prefix = "", .params = x->params }, 1, 1);
-    pn_weights_free(w);
-    return status;
-}
-
 static pn_status make_network(pn_extractor *x, const char *vgg19)
 {
-    x->params = vgg19 ? pn_params_new(x->ctx) : pn_vgg19_fixed_seed(x->ctx, NARROW, &x->vgg);
+    x->params = vgg19 ? pn_vgg19_open(x->ctx, vgg19, 0, true, &x->vgg) : pn_vgg19_fixed_seed(x->ctx, NARROW, &x->vgg);
     if (!x->params) return pn_ctx_status(x->ctx);
-    const pn_status status = vgg19 ? load(x, vgg19) : PN_OK;
-    if (status) return status;
     x->filters = vgg19 ? pn_format(x->ctx, "filters of %s", vgg19)
                        : pn_format(x->ctx, "fixed-seed orthogonal filters, widths / %d", NARROW);
     x->numbers = pn_tensor_shape(x->vgg.conv[taps[POOLED]].weight).dim[0];

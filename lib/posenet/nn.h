@@ -105,6 +105,9 @@ PN_API pn_vgg19 pn_vgg19_make(const pn_scope *s, int narrow);
 /* One with orthogonal filters (gain sqrt 2) of a seed that never changes, for where the published weights are not at hand: runs can
  * be compared with each other, not with papers. Its parameters, for pn_params_free; NULL: it could not be made. */
 PN_API pn_params *pn_vgg19_fixed_seed(pn_ctx *ctx, int narrow, pn_vgg19 *vgg);
+/* One with the filters of a weight file; narrow 0: as narrow as they are. tell: say what matched, as pn_weights_report. Returns as above,
+ * NULL also as pn_weights_open and pn_weights_load fail. */
+PN_API pn_params *pn_vgg19_open(pn_ctx *ctx, const char *path, int narrow, bool tell, pn_vgg19 *vgg);
 /* Features of x [N,3,H,W] as it comes (no mean or deviation is taken off), up to and including `last`; later taps NULL. */
 PN_API pn_vgg19_features pn_vgg19_call(pn_graph *g, const pn_vgg19 *vgg, pn_tensor *x, pn_vgg19_tap last);
 /* Colours in [-1,1] as the published network expects them: in [0,1], less their mean, over their deviation. x [N,3,H,W] */
