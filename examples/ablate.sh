@@ -107,11 +107,10 @@ if [ "$MODEL" = rsa_gan ]; then
         cp -r "$data" "$OUT/mistakes_$share"
         "$BIN/posenet-data" mistakes --share $share --out "$OUT/mistakes_$share/test_lip20" "$data/test_lip20"
     done
-    for names_of in "all norpsf" "taught taught_norpsf"; do
-        noisy "${names_of% *}" &
-        noisy "${names_of#* }"
-        wait
-    done
+    { noisy all; noisy taught; } &
+    noisy norpsf
+    noisy taught_norpsf
+    wait
 fi
 for name in $names; do
     echo "== $name"

@@ -17,16 +17,17 @@ typedef struct {
 typedef struct {
     const char *name;
     pn_status (*write)(pn_ctx *ctx, const pn_synth_opt *opt);
+    bool walls;                     /* behind people, which --white leaves out */
     int64_t views;                  /* unless --views says otherwise */
     cli_size size;
     const char *made;               /* of: people, views, size */
 } synth_kind;
 
 static const synth_kind kinds[] = {
-    { "pose", pn_synth_write, 6, { 128, 96 }, "%s: %" PRId64 " people, %" PRId64 " views of each, %tdx%td\n" },
-    { "dance", pn_synth_write_dance, 60, { 128, 128 }, "%s: %" PRId64 " clips of people, %" PRId64 " frames each, %tdx%td\n" },
-    { "face", pn_synth_write_face, 60, { 128, 128 }, "%s: %" PRId64 " clips of faces, %" PRId64 " frames each, %tdx%td\n" },
-    { "view", pn_synth_write_view, 54, { 128, 128 }, "%s: %" PRId64 " objects, %" PRId64 " views of each, %tdx%td\n" },
+    { "pose", pn_synth_write, true, 6, { 128, 96 }, "%s: %" PRId64 " people, %" PRId64 " views of each, %tdx%td\n" },
+    { "dance", pn_synth_write_dance, true, 60, { 128, 128 }, "%s: %" PRId64 " clips of people, %" PRId64 " frames each, %tdx%td\n" },
+    { "face", pn_synth_write_face, false, 60, { 128, 128 }, "%s: %" PRId64 " clips of faces, %" PRId64 " frames each, %tdx%td\n" },
+    { "view", pn_synth_write_view, false, 54, { 128, 128 }, "%s: %" PRId64 " objects, %" PRId64 " views of each, %tdx%td\n" },
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -84,7 +85,7 @@ static int run_synth(int argc, char **argv)
     if (people > 1000000) return cli_usage(&program, "--people is '%" PRId64 "', expected at most 1000000", people);
     if (views > 100000) return cli_usage(&program, "--views is '%" PRId64 "', expected at most 100000", views);
     if (flow && kind != kinds) return cli_usage(&program, "--flow is of --kind pose, not of %s", kind->name);
-    if (white && kind > &kinds[1]) return cli_usage(&program, "--white is of --kind pose and dance, not of %s", kind->name);
+    if (white && !kind->walls) return cli_usage(&program, "--white is of --kind pose and dance, not of %s", kind->name);
     if (!views) views = kind->views;
     if (!size.height) size = kind->size;
     const pn_synth_opt opt = { .out = out, .people = (int)people, .views = (int)views, .height = size.height,

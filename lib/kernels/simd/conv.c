@@ -75,7 +75,6 @@ static void share_out(conv_pass *p)
 static conv_pass forward_pass(pn_conv_dims d)
 {
     conv_pass p = PN_SIMD(pn_conv_forward_pass)(d);
-    p.keeps = !p.thin;
     p.wino = PN_SIMD(pn_wino_pays)(&p);
     if (p.wino && d.learnt) share_out(&p);
     PN_SIMD(pn_conv_choose_band)(&p);
@@ -85,7 +84,6 @@ static conv_pass forward_pass(pn_conv_dims d)
 static conv_pass backward_pass(pn_conv_dims d)
 {
     conv_pass p = PN_SIMD(pn_conv_backward_pass)(folds(&d) ? padded(d) : d);
-    p.keeps = !p.thin;
     p.wino = PN_SIMD(pn_wino_pays)(&p);
     if (p.wino && d.learnt) share_out(&p);
     PN_SIMD(pn_conv_choose_band)(&p);

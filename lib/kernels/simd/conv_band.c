@@ -56,6 +56,7 @@ static conv_pass pass_of(const pn_conv_dims *d, conv_direction direction)
     p.out_blocks = conv_ceil(p.out_c, PN_BLOCK);
     p.slots = conv_ceil(p.out_blocks * PN_BLOCK, GROUP);
     p.thin = !p.depth && p.out_c <= THIN && p.out_c * p.in_blocks < p.in_c;
+    p.keeps = !p.thin;
     p.pair_blocks = p.depth ? 1 : p.in_blocks;
     p.pair_channels = p.depth ? 1 : p.thin ? p.in_blocks * PN_BLOCK : p.in_c;
     return p;
