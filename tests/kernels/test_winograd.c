@@ -219,8 +219,8 @@ START_TEST(a_nan_reaches_every_result_that_reads_it_and_no_lane_past_the_channel
 }
 END_TEST
 
-/* All tiles in one block; channels around a slot and around the blocks transformed at a time; and so many filters that they
- * are packed some slots at a time. */
+/* All tiles in one block; channels around a slot and around the parts transformed at a time; so many filters that they are
+ * packed some slots at a time; phases of sources (whose blocks lie phase by phase or not) and of results, in several blocks. */
 static const pn_conv_dims learnt[] = {
     { .x = MAP(2, 47, 7, 10), .y = MAP(2, 129, 7, 10), SAME(3, 1), .groups = 1, .learnt = true },
     { .x = MAP(1, 128, 8, 8), .y = MAP(1, 80, 8, 8), SAME(3, 1), .groups = 1, .border = PN_BORDER_REFLECT,
@@ -229,6 +229,14 @@ static const pn_conv_dims learnt[] = {
     { .x = MAP(3, 50, 8, 8), .y = MAP(3, 66, 8, 8), SAME(3, 1), .groups = 1, .transposed = true,
       .learnt = true },
     { .x = MAP(2, 260, 13, 14), .y = MAP(2, 350, 13, 14), SAME(3, 1), .groups = 1, .learnt = true },
+    { .x = MAP(1, 66, 32, 22), .y = MAP(1, 66, 16, 11), HALVE(4), .groups = 1, .learnt = true },
+    { .x = MAP(2, 41, 18, 28), .y = MAP(2, 64, 9, 14), HALVE(4), .groups = 1, .learnt = true },
+    { .x = MAP(1, 130, 122, 94), .y = MAP(1, 130, 61, 47), HALVE(4), .groups = 1, .border = PN_BORDER_REFLECT,
+      .learnt = true },
+    { .x = MAP(2, 200, 14, 19), .y = MAP(2, 50, 28, 38), HALVE(4), .groups = 1, .transposed = true, .learnt = true },
+    { .x = MAP(1, 130, 45, 40), .y = MAP(1, 130, 89, 79), HALVE(3), .groups = 1, .transposed = true, .learnt = true },
+    { .x = MAP(1, 144, 59, 57), .y = MAP(1, 144, 30, 29), HALVE(3), .groups = 1, .border = PN_BORDER_REFLECT,
+      .learnt = true },
 };
 
 START_TEST(weights_that_are_learnt_need_no_packing)

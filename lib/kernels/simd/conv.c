@@ -68,7 +68,7 @@ static void fold_item(void *arg, ptrdiff_t item, int worker)
 /* Weights that are new in every run need not be packed all at once. */
 static void share_out(conv_pass *p)
 {
-    p->fresh = PN_SIMD(pn_conv_fresh_pays)(p);
+    p->fresh = PN_SIMD(pn_wino_fresh_pays)(p);
     if (!p->fresh) p->share = PN_SIMD(pn_wino_share)(p);
 }
 
@@ -118,7 +118,6 @@ static void pack(pn_pool *pool, float *packed, const pn_conv_source *from, const
 
 static size_t pass_bytes(const conv_pass *p, int threads)
 {
-    if (p->fresh) return PN_SIMD(pn_conv_fresh_bytes)(p, threads);
     if (p->wino) return PN_SIMD(pn_wino_bytes)(p, threads);
     const conv_pass apart = apart_pass(p);
     return apart_bytes(p) + PN_SIMD(pn_conv_correlate_bytes)(apart_bytes(p) ? &apart : p, threads);
@@ -126,10 +125,6 @@ static size_t pass_bytes(const conv_pass *p, int threads)
 
 static void run_pass(pn_pool *pool, const conv_pass *p, conv_correlation c)
 {
-    if (p->fresh) {
-        PN_SIMD(pn_conv_fresh)(pool, p, c);
-        return;
-    }
     if (p->wino) {
         PN_SIMD(pn_wino_correlate)(pool, p, c);
         return;
@@ -190,7 +185,7 @@ static void fwd(pn_pool *pool, pn_real *y, const pn_conv_source *from, const pn_
         return;
     }
     const conv_pass p = forward_pass(d);
-    run_pass(pool, &p, (conv_correlation){ .source = from, .packed = p.fresh ? from->w : packed, .result = y, .epi = epi,
+    run_pass(pool, &p, (conv_correlation){ .source = from, .packed = packed, .result = y, .epi = epi,
                                            .scratch = scratch });
 }
 
@@ -203,7 +198,7 @@ static void bwd_data(pn_pool *pool, pn_sink dx, const pn_real *dy, const pn_real
     }
     const conv_pass p = backward_pass(d);
     const pn_conv_source from = { .x = dy, .w = w };
-    conv_correlation c = { .source = &from, .packed = p.fresh ? w : packed, .result = dx.data, .add = dx.add,
+    conv_correlation c = { .source = &from, .packed = packed, .result = dx.data, .add = dx.add,
                            .scratch = scratch };
     if (folds(&d)) {
         c.result = scratch;

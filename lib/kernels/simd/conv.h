@@ -271,12 +271,6 @@ void PN_SIMD(pn_conv_rows)(pn_pool *pool, const conv_pass *p, conv_correlation c
 /* And its weights' gradient, p being the forward that fits. */
 void PN_SIMD(pn_conv_rows_weights)(pn_pool *pool, pn_sink dw, const float *x, const float *dy, const conv_pass *p);
 
-/* A pass by minimal filtering whose weights need no packing: c.packed is the parameter; and whether that is faster, packing
- * included. */
-bool PN_SIMD(pn_conv_fresh_pays)(const conv_pass *p);
-size_t PN_SIMD(pn_conv_fresh_bytes)(const conv_pass *p, int threads);
-void PN_SIMD(pn_conv_fresh)(pn_pool *pool, const conv_pass *p, conv_correlation c);
-
 /* Results [n][group's own blocks][h][w][16] in `apart` brought to the blocks of the map, with what c asks for. */
 void PN_SIMD(pn_conv_collect)(pn_pool *pool, const conv_pass *p, const float *apart, conv_correlation c);
 

@@ -15,7 +15,8 @@
 #include "kernels/simd/winograd.h"
 
 enum { NEAR_L2 = 900 << 10, LEAST_TILES = 24, WIDE = 16, WIDE_TILES = 96, MOST_TILES = 96, PIECE = 6, LEAST_ITEMS = 8,
-       FEW_ITEMS = 4, LINE = 16, LONG_FILTER = 7, SHARE_BYTES = 12 << 20,
+       FEW_ITEMS = 4, LINE = 16, LONG_FILTER = 7, SHARE_BYTES = 12 << 20, TAPS_OF_3X3 = 9, TAPS_OF_4X4 = 16, FRESH_BLOCKS = 4,
+       FRESH_CHANNELS = 128,
        READINGS = 4 };                  /* WIDE: pairs of 16 channels; a V beyond L2 pays when so many units read it */
 
 typedef struct {
@@ -32,8 +33,6 @@ typedef struct {
 
 /* ---- Cutting ----------------------------------------------------------------------------------------------------- */
 
-static ptrdiff_t axis_taps(const conv_axis *a) { return conv_ceil(a->kernel, a->adjoint ? a->stride : a->step); }
-
 /* Pieces of a filter that no tile takes whole. */
 static ptrdiff_t pieces_of(const conv_axis *a) { return a->stride == 1 && a->kernel == LONG_FILTER ? 2 : 1; }
 
@@ -46,14 +45,6 @@ static void cut_blocks(wino_plan *w, ptrdiff_t images)
     w->blocks = w->parts > 1 ? w->parts * images : conv_ceil(images, w->images);
 }
 
-/* Of 3 taps by stride 2 the second phase has one, and the other is missing. A filter without its last tap, as of a phase
- * of the source, is 0 at infinity, the last point; one without its first, as of a phase of an adjoint's results, at 0,
- * the first point. What is 0 is left out. */
-static bool lacks_tap(const conv_axis *a, ptrdiff_t phase)
-{
-    return (axis_taps(a) - 1) * (a->adjoint ? a->stride : a->step) + phase >= a->kernel;
-}
-
 /* Products of a tile in all phases, for each pair of channels. */
 static ptrdiff_t products_of(const conv_pass *p, const wino_plan *w)
 {
@@ -62,7 +53,7 @@ static ptrdiff_t products_of(const conv_pass *p, const wino_plan *w)
     for (int i = 0; i < 2; i++) {
         const ptrdiff_t phases = axis[i]->phases * axis[i]->step;
         ptrdiff_t points = phases * pieces_of(axis[i]) * w->tile;
-        for (ptrdiff_t f = 0; f < phases && (axis[i]->adjoint || w->by_phase); f++) points -= lacks_tap(axis[i], f);
+        for (ptrdiff_t f = 0; f < phases && (axis[i]->adjoint || w->by_phase); f++) points -= wino_lacks_tap(axis[i], f);
         products *= points;
     }
     return products;
@@ -71,12 +62,12 @@ static ptrdiff_t products_of(const conv_pass *p, const wino_plan *w)
 wino_plan PN_SIMD(pn_wino_cut)(const conv_pass *p, ptrdiff_t tile)
 {
     const conv_axis *rows = &p->rows, *cols = &p->cols;
-    const ptrdiff_t pieces = pieces_of(rows), taps = conv_ceil(axis_taps(rows), pieces);
+    const ptrdiff_t pieces = pieces_of(rows), taps = conv_ceil(wino_axis_taps(rows), pieces);
     wino_plan w = { .tile = tile, .points = tile * tile, .taps = taps, .reach = pieces > 1 ? taps : 1,
                     .in_across = cols->step * pieces, .out_phases = rows->phases * cols->phases };
     w.in_phases = rows->step * pieces * w.in_across;
     w.results = tile + 1 - w.taps;
-    w.by_phase = rows->step == 2 && cols->step == 2 && (lacks_tap(rows, 1) || lacks_tap(cols, 1))
+    w.by_phase = rows->step == 2 && cols->step == 2 && (wino_lacks_tap(rows, 1) || wino_lacks_tap(cols, 1))
               && p->in_c % PN_BLOCK == 0 && conv_sources(p) == 1;
     w.down = conv_ceil(rows->to - rows->from, w.results);
     w.across = conv_ceil(cols->to - cols->from, w.results);
@@ -84,7 +75,7 @@ wino_plan PN_SIMD(pn_wino_cut)(const conv_pass *p, ptrdiff_t tile)
     const ptrdiff_t bytes = w.points * (w.pairs * PN_BLOCK + GROUP) * (ptrdiff_t)sizeof(float);
     w.tiles = NEAR_L2 / bytes / PIECE * PIECE;
     const ptrdiff_t least = w.pairs >= WIDE && p->slots * w.out_phases >= READINGS ? WIDE_TILES : LEAST_TILES;
-    if (w.tiles < least) w.tiles = least;
+    if (w.tiles < least || p->fresh) w.tiles = p->fresh ? MOST_TILES : least;
     if (w.tiles > MOST_TILES) w.tiles = MOST_TILES;
     cut_blocks(&w, p->out.n);
     for (; w.blocks * p->slots * w.out_phases < FEW_ITEMS && w.tiles > 2 * PIECE; cut_blocks(&w, p->out.n))
@@ -140,6 +131,7 @@ static bool worth(const conv_pass *p, const wino_plan *w)
 wino_plan PN_SIMD(pn_wino_plan)(const conv_pass *p)
 {
     const wino_plan six = PN_SIMD(pn_wino_cut)(p, WINO_SIX);
+    if (p->fresh) return six;
     if (six.reach > 1) return PN_SIMD(pn_wino_cut)(p, WINO_EIGHT);
     if (six.taps == 4) return six;
     const wino_plan other = PN_SIMD(pn_wino_cut)(p, six.taps == LARGE_FILTER ? WINO_EIGHT : WINO_FOUR);
@@ -149,12 +141,28 @@ wino_plan PN_SIMD(pn_wino_plan)(const conv_pass *p)
 bool PN_SIMD(pn_wino_pays)(const conv_pass *p)
 {
     const conv_axis *rows = &p->rows, *cols = &p->cols;
-    const ptrdiff_t r = conv_ceil(axis_taps(rows), pieces_of(rows));
+    const ptrdiff_t r = conv_ceil(wino_axis_taps(rows), pieces_of(rows));
     if (p->groups > 1 || p->depth || p->thin || rows->dilation > 1 || cols->dilation > 1) return false;
-    if (axis_taps(rows) != axis_taps(cols) || pieces_of(rows) != pieces_of(cols) || r < 2 || r > WINO_SIX - 1 || rows->to <= rows->from || cols->to <= cols->from) return false;
+    if (wino_axis_taps(rows) != wino_axis_taps(cols) || pieces_of(rows) != pieces_of(cols)) return false;
+    if (r < 2 || r > WINO_SIX - 1 || rows->to <= rows->from || cols->to <= cols->from) return false;
     if (p->taps > MOST_TAPS) return false;
     const wino_plan w = PN_SIMD(pn_wino_plan)(p);
     return worth(p, &w);
+}
+
+/* Packed filters are written to memory and read back for every block; transforming them again for each, and M going in and out
+ * for each part of the channels, cost less where blocks are few. A training step, 256 channels: 4x4 of stride 2 at 64x44 7.3 ms
+ * packed, 4.8 fresh; 3x3 of stride 2 from 128 at 128x88 6.9 and 5.8; 3x3 at 64x44, in three blocks, 4.1 and 4.4; 4x4 of
+ * stride 2 from 64 to 128 at 128x128, in two, 2.5 and 2.7. */
+bool PN_SIMD(pn_wino_fresh_pays)(const conv_pass *p)
+{
+    conv_pass fresh = *p;
+    fresh.fresh = true;
+    const wino_plan w = PN_SIMD(pn_wino_plan)(&fresh);
+    const bool three = p->taps == TAPS_OF_3X3, whole = three && w.taps == 3;
+    const bool phases = (three || p->taps == TAPS_OF_4X4) && w.taps == 2;
+    const ptrdiff_t most = phases && p->in_c >= FRESH_CHANNELS ? FRESH_BLOCKS : 1;
+    return w.reach == 1 && (whole || phases) && w.blocks <= most;
 }
 
 /* ---- Scratch --------------------------------------------------------------------------------------------------- */
@@ -171,16 +179,17 @@ static size_t share_floats(const conv_pass *p, const wino_plan *w)
     return p->share ? lines((size_t)wino_weights(p, w, p->share, 0)) : 0;
 }
 static size_t sums_floats(const wino_plan *w) { return (size_t)(w->images * 2 * GROUP); }
-static size_t room_floats(const wino_plan *w)
+static size_t room_floats(const conv_pass *p, const wino_plan *w)
 {
-    return sums_floats(w) + (size_t)(w->points * (w->v_plane + w->m_plane));
+    const size_t fresh = p->fresh ? PN_SIMD(pn_wino_fresh_floats)(p, w) : 0;
+    return sums_floats(w) + (size_t)(w->points * (w->v_plane + w->m_plane)) + fresh;
 }
 
 size_t PN_SIMD(pn_wino_bytes)(const conv_pass *p, int threads)
 {
     const wino_plan w = PN_SIMD(pn_wino_plan)(p);
     const size_t held = LINE * sizeof(ptrdiff_t) / sizeof(float), t = (size_t)threads;
-    return (share_floats(p, &w) + table_floats(&w) + stats_floats(p, &w) + t * (held + room_floats(&w)) + LINE) * sizeof(float);
+    return (share_floats(p, &w) + table_floats(&w) + stats_floats(p, &w) + t * (held + room_floats(p, &w)) + LINE) * sizeof(float);
 }
 
 /* 512 x 512 filters of 3x3 are 36 MiB when transformed. Blocks of tiles that are few stay with their workers meanwhile. */
@@ -203,15 +212,6 @@ static wino_block block_of(const job *j, ptrdiff_t i)
     return (wino_block){ .n = n, .first = first, .count = left < w->tiles ? left : w->tiles };
 }
 
-/* The pairs that are not 0 at a point: wino_pair's order makes them neighbours. */
-static conv_span pairs_at(const conv_pass *p, const wino_plan *w, ptrdiff_t row, ptrdiff_t col)
-{
-    const bool no_row = w->by_phase && row == w->tile - 1 && lacks_tap(&p->rows, 1);
-    const bool no_col = w->by_phase && col == w->tile - 1 && lacks_tap(&p->cols, 1);
-    if (no_row) return (conv_span){ no_col * p->in_blocks, 2 * p->in_blocks };
-    return no_col ? (conv_span){ p->in_blocks, 3 * p->in_blocks } : (conv_span){ 0, w->pairs };
-}
-
 /* The products of a slot and phase: M = V times the transformed filters. */
 static void multiply(const job *j, const wino_products *s, float *m, const float *v, ptrdiff_t count)
 {
@@ -221,18 +221,15 @@ static void multiply(const job *j, const wino_products *s, float *m, const float
     const ptrdiff_t vecs = s->vecs, most = conv_most(vecs), panel = wino_panel(p, w, vecs * VLEN);
     const ptrdiff_t phase = s->row_phase * p->cols.phases + s->col_phase;
     const float *weights = j->c.packed + (wino_weights(p, w, s->slot, phase) - wino_weights(p, w, j->slots.from, 0));
-    const bool no_row = p->rows.adjoint && lacks_tap(&p->rows, s->row_phase);
-    const bool no_col = p->cols.adjoint && lacks_tap(&p->cols, s->col_phase);
     conv_tile t = { .begin = zeros, .at = j->at, .rest = p->in_c % PN_BLOCK, .plane = PN_BLOCK, .step = GROUP };
     t.ahead_step = conv_ceil(vecs * VLEN, conv_ceil(count, most));
     if (w->pairs >= WIDE) t.ahead_x = w->v_plane;
     for (ptrdiff_t point = 0; point < w->points; point++, m += w->m_plane, v += w->v_plane, weights += panel) {
-        const ptrdiff_t row = point / w->tile, col = point % w->tile;
-        if ((no_row && row == 0) || (no_col && col == 0)) {
+        if (wino_vanishes(p, w, s->row_phase, s->col_phase, point)) {
             memset(m, 0, (size_t)(count * GROUP) * sizeof *m);
             continue;
         }
-        const conv_span used = pairs_at(p, w, row, col);
+        const conv_span used = wino_used(p, w, point, p->in_blocks);
         t.pairs = used.to - used.from;
         t.full = w->by_phase ? t.pairs : p->in_c / PN_BLOCK * w->in_phases;
         t.w = weights + used.from * PN_BLOCK * vecs * VLEN;
@@ -269,7 +266,12 @@ static void run_unit(const job *j, float *room, ptrdiff_t unit, ptrdiff_t index)
                         .row_phase = phase / p->cols.phases, .col_phase = phase % p->cols.phases };
     for (ptrdiff_t i = 0; i < GROUP; i++) s.bias[i] = slot * GROUP + i < p->out_c ? conv_bias(j->c.epi, slot * GROUP + i) : 0;
     if (j->stats) s.sums = memset(room, 0, sums_floats(w) * sizeof *room);
-    multiply(j, &s, m, v, block.count);
+    if (p->fresh) {
+        const wino_fresh f = { p, w, j->c.source, slot, s.row_phase, s.col_phase, block.count };
+        PN_SIMD(pn_wino_fresh_products)(&f, m, v, m + w->points * w->m_plane);
+    } else {
+        multiply(j, &s, m, v, block.count);
+    }
     PN_SIMD(pn_wino_results)(&s, block);
     if (j->stats) keep_sums(j, &s, block, index % w->parts);
 }
@@ -290,7 +292,7 @@ static void correlate_item(void *arg, ptrdiff_t item, int worker)
     const job *j = arg;
     const ptrdiff_t phases = j->w->out_phases, all = (j->slots.to - j->slots.from) * phases;
     const ptrdiff_t index = item / j->shares, share = item % j->shares;
-    float *room = j->room + (size_t)worker * room_floats(j->w);
+    float *room = j->room + (size_t)worker * room_floats(j->p, j->w);
     if (j->held[worker * LINE] != index) {
         fill_sources(j, room + sums_floats(j->w), block_of(j, index));
         j->held[worker * LINE] = index;

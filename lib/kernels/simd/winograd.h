@@ -221,10 +221,43 @@ wino_plan PN_SIMD(pn_wino_cut)(const conv_pass *p, ptrdiff_t tile);
 typedef struct { ptrdiff_t n, first, count; } wino_block;
 
 /* Where a source stands among the pairs: a block's phases side by side; or, by phase, phase 0 beside 1 and beside 2. */
+static inline ptrdiff_t wino_place(ptrdiff_t phase) { return phase < 2 ? 1 - phase : phase; }
 static inline ptrdiff_t wino_pair(const conv_pass *p, const wino_plan *w, ptrdiff_t block, ptrdiff_t phase)
 {
-    static const ptrdiff_t order[] = { 1, 0, 2, 3 };
-    return w->by_phase ? order[phase] * p->in_blocks + block : block * w->in_phases + phase;
+    return w->by_phase ? wino_place(phase) * p->in_blocks + block : block * w->in_phases + phase;
+}
+
+/* Of 3 taps by stride 2 the second phase has one, and the other is missing. A filter without its last tap, as of a phase
+ * of the source, is 0 at infinity, the last point; one without its first, as of a phase of an adjoint's results, at 0,
+ * the first point. What is 0 is left out. */
+static inline ptrdiff_t wino_axis_taps(const conv_axis *a) { return conv_ceil(a->kernel, a->adjoint ? a->stride : a->step); }
+static inline bool wino_lacks_tap(const conv_axis *a, ptrdiff_t phase)
+{
+    return (wino_axis_taps(a) - 1) * (a->adjoint ? a->stride : a->step) + phase >= a->kernel;
+}
+
+/* The pairs that are not 0 at a point, `blocks` to a phase: wino_pair's order makes them neighbours. */
+static inline conv_span wino_used(const conv_pass *p, const wino_plan *w, ptrdiff_t point, ptrdiff_t blocks)
+{
+    const bool no_row = w->by_phase && point / w->tile == w->tile - 1 && wino_lacks_tap(&p->rows, 1);
+    const bool no_col = w->by_phase && point % w->tile == w->tile - 1 && wino_lacks_tap(&p->cols, 1);
+    if (no_row) return (conv_span){ no_col * blocks, 2 * blocks };
+    return (conv_span){ no_col * blocks, (no_col ? 3 : w->in_phases) * blocks };
+}
+
+/* Whether a phase of the results takes nothing from a point. */
+static inline bool wino_vanishes(const conv_pass *p, const wino_plan *w, ptrdiff_t row_phase, ptrdiff_t col_phase, ptrdiff_t point)
+{
+    return (point < w->tile && p->rows.adjoint && wino_lacks_tap(&p->rows, row_phase))
+        || (point % w->tile == 0 && p->cols.adjoint && wino_lacks_tap(&p->cols, col_phase));
+}
+
+/* The tap of an axis that is number u of the correlation between an input phase and a result phase; -1: none. */
+static inline ptrdiff_t wino_tap(const conv_axis *a, const wino_plan *w, ptrdiff_t in, ptrdiff_t out, ptrdiff_t u)
+{
+    const ptrdiff_t at = u * a->step + in * w->reach, last = w->reach > 1 ? a->kernel - 1 : w->taps - 1;
+    const ptrdiff_t tap = a->adjoint ? (last - at) * a->stride + out : at;
+    return tap < a->kernel ? tap : -1;
 }
 
 /* v [point][pair][tile][16] of a block. */
@@ -261,8 +294,19 @@ static inline ptrdiff_t wino_weights(const conv_pass *p, const wino_plan *w, ptr
     return (before + phase * wino_panel(p, w, wino_width(p, slot))) * w->points;
 }
 
-/* Whether the pass is faster this way. */
+/* Products of a slot and phase, of `count` tiles, with weights that nobody has packed; `room` is pn_wino_fresh_floats. */
+typedef struct {
+    const conv_pass *p;
+    const wino_plan *w;
+    const pn_conv_source *source;   /* whose weights */
+    ptrdiff_t slot, row_phase, col_phase, count;
+} wino_fresh;
+size_t PN_SIMD(pn_wino_fresh_floats)(const conv_pass *p, const wino_plan *w);
+void PN_SIMD(pn_wino_fresh_products)(const wino_fresh *f, float *m, const float *v, float *room);
+
+/* Whether the pass is faster this way; and then without packing, where weights are new in every run. */
 bool PN_SIMD(pn_wino_pays)(const conv_pass *p);
+bool PN_SIMD(pn_wino_fresh_pays)(const conv_pass *p);
 size_t PN_SIMD(pn_wino_packed_bytes)(const conv_pass *p);
 void PN_SIMD(pn_wino_pack)(pn_pool *pool, float *packed, const pn_conv_source *from, const conv_pass *p);
 /* The same of some slots alone; and how many at a time where weights are learnt and all would take much memory, or 0. */

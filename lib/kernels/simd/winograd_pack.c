@@ -40,15 +40,6 @@ static void turn(float *to, const float *w, ptrdiff_t stride, ptrdiff_t count, p
     }
 }
 
-/* The tap of an axis that is number u of the correlation between an input phase and a result phase; -1: none. */
-typedef struct { ptrdiff_t in, out; } phases;
-static ptrdiff_t tap_of(const conv_axis *a, const wino_plan *w, phases f, ptrdiff_t u)
-{
-    const ptrdiff_t at = u * a->step + f.in * w->reach, last = w->reach > 1 ? a->kernel - 1 : w->taps - 1;
-    const ptrdiff_t tap = a->adjoint ? (last - at) * a->stride + f.out : at;
-    return tap < a->kernel ? tap : -1;
-}
-
 CONV_INLINE void transform(float *to, ptrdiff_t panel, const float *const *taps, const int r, const int tile,
                            const way out)
 {
@@ -100,8 +91,8 @@ static void find_taps(const float **taps, const job *j, const float *filter, ptr
     const wino_plan *w = j->plan;
     const ptrdiff_t r = w->taps;
     for (ptrdiff_t i = 0; i < r * r; i++) {
-        const ptrdiff_t a = tap_of(rows, w, (phases){ in_phase / w->in_across, out_phase / cols->phases }, i / r);
-        const ptrdiff_t b = tap_of(cols, w, (phases){ in_phase % w->in_across, out_phase % cols->phases }, i % r);
+        const ptrdiff_t a = wino_tap(rows, w, in_phase / w->in_across, out_phase / cols->phases, i / r);
+        const ptrdiff_t b = wino_tap(cols, w, in_phase % w->in_across, out_phase % cols->phases, i % r);
         taps[i] = a < 0 || b < 0 ? none : filter + (a * cols->kernel + b) * PN_BLOCK;
     }
 }
