@@ -1,7 +1,7 @@
 /* bench/models/models.c - every model of the registry: its generator and the step of each stage, at its own size
  *
  * model/generator/HxW/bN; model/picture/HxW/b1, as a program for one picture generates; model/step/HxW/bN for the last
- * stage, whose step learns most; model/STAGE-step/HxW/bN.
+ * stage, whose step learns most; model/STAGE-step/HxW/bN; model/recomputing-step/HxW/bN where time is traded for memory.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "support/pnbench.h"
@@ -143,7 +143,8 @@ static void begin_training(model_work *w, const bench_model *m)
     }
     snprintf(path, sizeof path, "%s/vgg19.safetensors", folder);
     const pn_training_opt opt = {
-        .stage = m->stage, .batch = m->batch, .height = m->height, .width = m->width, .vgg19 = path
+        .stage = m->stage, .batch = m->batch, .height = m->height, .width = m->width, .vgg19 = path,
+        .recompute = m->recompute
     };
     if (!write_vgg19(w->ctx, path)) w->training = pn_training_new(w->model, &opt);
     (void)unlink(path);
@@ -229,5 +230,7 @@ int bench_models(pn_bench_case *out, int room)
         if (kind->height == kind->width) continue;      /* else at the square size of the published data, too */
         n = add_model(out, n, room, (bench_model){ .name = kind->name, .batch = 1, .height = kind->height, .width = kind->height }, kind);
     }
-    return n;
+    const bench_model less_memory = { .name = "glocal", .stage = "joint", .recompute = "decoder,content", .batch = 1,
+                                      .height = 256, .width = 176 };
+    return add(out, n, room, less_memory, "recomputing-step");
 }

@@ -48,7 +48,7 @@ void pn_bench_keep(pn_bench *b, pn_tensor *out);
 
 /* Of a model at a size: a stage's step, or NULL for its generator. */
 /* stage NULL: generation; once: as a program for one picture does it. */
-typedef struct { const char *name, *stage; ptrdiff_t batch, height, width; bool once; } bench_model;
+typedef struct { const char *name, *stage, *recompute; ptrdiff_t batch, height, width; bool once; } bench_model;
 /* In the environment: a weight file for such a program, which the first one writes and the others read. */
 #define BENCH_WEIGHTS "PN_BENCH_WEIGHTS"
 
