@@ -8,16 +8,18 @@
 #                   trained on right maps and on maps with mistakes
 #
 # BIN is the folder of the programs, OUT gets everything, PRESET is small or tiny, SEED that of the training, STEPS those of the
-# slowest row; the others take more by as much as their steps are shorter. Two rows train at a time, on a thread each. A row that is
+# slowest row; the others take more by as much as their steps are shorter. SYNTH has more options for the people, such as --matched:
+# with an OUT of its own. Two rows train at a time, on a thread each. A row that is
 # there is not trained again, and one that was interrupted goes on from its latest checkpoint.
 # PN_ABLATE_SHORT=1 takes a few steps only: to see that it all runs.
 set -eu
-: "${BIN:=build/bin}" "${MODEL:=glocal}" "${OUT:=build/ablation}" "${PRESET:=small}" "${SEED:=1}" "${STEPS:=4000}"
+: "${BIN:=build/bin}" "${MODEL:=glocal}" "${OUT:=build/ablation}" "${PRESET:=small}" "${SEED:=1}" "${STEPS:=4000}" "${SYNTH:=}"
 people=200 views=6 size=128x96 shares="0.1 0.2 0.4"
 if [ "${PN_ABLATE_SHORT:-}" = 1 ]; then people=5 views=2 PRESET=tiny size=64x48 STEPS=4; fi
 data=$OUT/people
 mkdir -p "$OUT"
-[ -d "$data" ] || "$BIN/posenet-data" synth --out "$data" --people $people --views $views --size 128x96 --seed 7
+# shellcheck disable=SC2086
+[ -d "$data" ] || "$BIN/posenet-data" synth --out "$data" --people $people --views $views --size 128x96 --seed 7 $SYNTH
 
 warm=""
 [ "$MODEL" != glocal ] || warm="--set tau_warm=$((STEPS / 2))"

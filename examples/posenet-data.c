@@ -17,7 +17,7 @@ typedef struct {
 typedef struct {
     const char *name;
     pn_status (*write)(pn_ctx *ctx, const pn_synth_opt *opt);
-    bool walls;                     /* behind people, which --white leaves out */
+    bool dressed;                   /* whole people before walls: --white and --matched are about them */
     int64_t views;                  /* unless --views says otherwise */
     cli_size size;
     const char *made;               /* of: people, views, size */
@@ -59,7 +59,7 @@ static int run_synth(int argc, char **argv)
     const char *out = NULL, *name = "pose";
     int64_t people = 20, views = 0;
     cli_size size = { 0, 0 };
-    bool flow = false, white = false;
+    bool flow = false, white = false, matched = false;
     const cli_option options[] = {
         { "out", "DIR", "data set to write", CLI_TEXT, { .text = &out } },
         { "people", "N", "how many (20), a fifth of them for the test", CLI_COUNT, { .count = &people } },
@@ -67,13 +67,14 @@ static int run_synth(int argc, char **argv)
         { "size", "HxW", "of the pictures (128x96; 128x128 but for pose)", CLI_SIZE, { .size = &size } },
         { "kind", "NAME", "the task they are for: pose, dance, face or view (pose)", CLI_TEXT, { .text = &name } },
         { "white", NULL, "pose and dance: white behind people, as in FashionVideo; else each has a wall of its own", CLI_FLAG, { .flag = &white } },
+        { "matched", NULL, "pose and dance: each person in shades of one colour; else every garment has its own", CLI_FLAG, { .flag = &matched } },
         { "flow", NULL, "pose: also exact flow and visibility of every pair", CLI_FLAG, { .flag = &flow } },
         { .kind = CLI_END },
     };
     const cli_program program = {
         .name = "posenet-data synth",
         .summary = "a data set of synthetic people, faces or objects in the layout of a task's own data",
-        .usage = "  posenet-data synth --out DIR [--kind NAME] [--people N] [--views V] [--size HxW] [--seed S] [--white] [--flow]\n",
+        .usage = "  posenet-data synth --out DIR [--kind NAME] [--people N] [--views V] [--size HxW] [--seed S] [--white] [--matched] [--flow]\n",
         .options = options,
         .common = &common,
     };
@@ -85,11 +86,12 @@ static int run_synth(int argc, char **argv)
     if (people > 1000000) return cli_usage(&program, "--people is '%" PRId64 "', expected at most 1000000", people);
     if (views > 100000) return cli_usage(&program, "--views is '%" PRId64 "', expected at most 100000", views);
     if (flow && kind != kinds) return cli_usage(&program, "--flow is of --kind pose, not of %s", kind->name);
-    if (white && !kind->walls) return cli_usage(&program, "--white is of --kind pose and dance, not of %s", kind->name);
+    if (white && !kind->dressed) return cli_usage(&program, "--white is of --kind pose and dance, not of %s", kind->name);
+    if (matched && !kind->dressed) return cli_usage(&program, "--matched is of --kind pose and dance, not of %s", kind->name);
     if (!views) views = kind->views;
     if (!size.height) size = kind->size;
     const pn_synth_opt opt = { .out = out, .people = (int)people, .views = (int)views, .height = size.height,
-                               .width = size.width, .seed = common.seed, .white = white, .flow = flow };
+                               .width = size.width, .seed = common.seed, .white = white, .matched = matched, .flow = flow };
     return write_synth(&program, kind, &opt);
 }
 

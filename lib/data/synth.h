@@ -259,6 +259,7 @@ struct synth_person {
 };
 
 void pn_synth_person_make(synth_person *p, uint64_t seed, int person);
+void pn_synth_match(synth_person *p);       /* all it wears in shades of the first garment's colour */
 /* Parts of it. Skin material is 0, hair 1, face 2. */
 enum { SYNTH_M_SKIN, SYNTH_M_HAIR, SYNTH_M_FACE, SYNTH_M_FREE };
 void pn_synth_dress(synth_person *p, pn_rng *rng);              /* garments, shoes, and the skin that shows */
@@ -292,6 +293,7 @@ struct pn_synth {
     uint64_t seed;
     int drawn;                      /* person in the studio, -1 none */
     bool white;                     /* behind a person there is nothing */
+    bool matched;                   /* people wear shades of one colour */
     synth_person *person;
     synth_pose pose;
     pn_synth_view seen;

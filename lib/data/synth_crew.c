@@ -48,6 +48,7 @@ pn_status pn_synth_hire(synth_crew *crew, pn_ctx *ctx, const char *call, const p
         if (!w->studio)
             return pn_fail(ctx, PN_ERR_NOMEM, "%s: no memory for thread %d of %d; use fewer", call, i + 1, crew->count);
         w->studio->white = opt->white;
+        w->studio->matched = opt->matched;
     }
     return PN_OK;
 }

@@ -64,7 +64,10 @@ void pn_synth_project(pn_synth *s)
 
 void pn_synth_place(pn_synth *s, uint64_t seed, int person, int view)
 {
-    if (s->drawn != person || s->seed != seed) pn_synth_person_make(s->person, seed, person);
+    if (s->drawn != person || s->seed != seed) {
+        pn_synth_person_make(s->person, seed, person);
+        if (s->matched) pn_synth_match(s->person);
+    }
     s->seed = seed;
     s->drawn = person;
     synth_mesh *m = &s->person->mesh;

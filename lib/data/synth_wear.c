@@ -327,6 +327,24 @@ void pn_synth_dress(synth_person *p, pn_rng *rng)
     wear_shoes(p, rng);
 }
 
+/* Sleeves go with what they belong to; brightness falls from the trunk to the feet. */
+static double shade_of(const synth_material *m, bool first)
+{
+    if (m->stuff == SYNTH_SHOE) return 0.4;
+    return !first && (m->cut == SYNTH_TROUSER_CUT || m->cut == SYNTH_DRESS_CUT) ? 0.6 : 1.0;
+}
+
+void pn_synth_match(synth_person *p)
+{
+    const v3 white = v3_make(0.98, 0.98, 0.98), main = p->material[SYNTH_M_FREE].colour;
+    for (int i = SYNTH_M_FREE; i < p->materials; i++) {
+        synth_material *m = &p->material[i];
+        m->colour = v3_mul(main, shade_of(m, i == SYNTH_M_FREE));
+        m->back = v3_mul(m->colour, 0.93);
+        m->second = m->ink = brightness(m->colour) > 0.4 ? v3_mul(m->colour, 0.5) : v3_mix(m->colour, white, 0.5);
+    }
+}
+
 /* ---- Person ---------------------------------------------------------------------------------------------------- */
 
 static void choose_colouring(synth_person *p, pn_rng *rng)

@@ -15,10 +15,12 @@ typedef struct {
     int people, views;              /* people in both splits together, at least 1; pictures of each, at least 2 */
     ptrdiff_t height, width;        /* of the pictures, at least 32x24 */
     uint64_t seed;
-    double test_share;              /* of the people,
-        in [0, 1); 0 means 0.2. With two or more people nobody is left out:
+    double test_share;              /* of the people, in [0, 1); 0 means 0.2. With two or more people nobody is left out:
                                        each split gets at least one */
-    bool white;                     /* white behind people instead of a wall of their own shade, a floor and shadows, as FashionVideo has it */
+    bool white;                     /* white behind people instead of a wall of their own shade, a floor and shadows, as
+                                       FashionVideo has it */
+    bool matched;                   /* all a person wears in shades of one colour, so that a garment tells of those not seen;
+                                       otherwise each has a colour of its own */
     bool flow;                      /* also exact flow and visibility of every pair */
 } pn_synth_opt;
 

@@ -192,6 +192,32 @@ START_TEST(white_clips_have_nothing_behind_their_person)
 }
 END_TEST
 
+static double hue_apart(v3 a, v3 b) { return v3_length(v3_cross(a, b)) / (v3_length(a) * v3_length(b)); }
+
+/* Of every garment, shoe and hat, the sine of the angle to the first garment's colour. */
+START_TEST(who_is_dressed_to_match_wears_shades_of_one_colour)
+{
+    pn_synth *free_choice = studio(), *matched = studio();
+    matched->matched = true;
+    int several = 0;
+    for (int person = 0; person < 10; person++) {
+        pn_synth_draw(free_choice, 6, person, 0);
+        pn_synth_draw(matched, 6, person, 0);
+        const synth_person *one = matched->person, *other = free_choice->person;
+        ck_assert_int_eq(one->materials, other->materials);
+        ck_assert_int_eq(memcmp(&one->material[SYNTH_M_SKIN].colour, &other->material[SYNTH_M_SKIN].colour, sizeof(v3)), 0);
+        for (int i = SYNTH_M_FREE + 1; i < one->materials; i++) {
+            ck_assert(hue_apart(one->material[i].colour, one->material[SYNTH_M_FREE].colour) < 1e-9);
+            several += hue_apart(other->material[i].colour, other->material[SYNTH_M_FREE].colour) > 0.05;
+        }
+        ck_assert_int_ne(memcmp(matched->seen.picture.pixels, free_choice->seen.picture.pixels, 3 * PIXELS), 0);
+    }
+    ck_assert_int_ge(several, 10);
+    pn_synth_free(free_choice);
+    pn_synth_free(matched);
+}
+END_TEST
+
 /* The noisy points of a set as those that drive it, and the clean ones as they are. */
 START_TEST(a_dance_follows_clean_points_or_openpose_turned_into_such)
 {
@@ -262,6 +288,7 @@ TCase *dance_cases(void)
     tcase_add_test(tc, clean_points_lie_on_the_person_and_noisy_ones_about_them);
     tcase_add_test(tc, one_thread_and_three_write_the_same_clips);
     tcase_add_test(tc, white_clips_have_nothing_behind_their_person);
+    tcase_add_test(tc, who_is_dressed_to_match_wears_shades_of_one_colour);
     tcase_add_test(tc, the_set_is_read_back_as_it_was_drawn);
     tcase_add_test(tc, a_dance_follows_clean_points_or_openpose_turned_into_such);
     tcase_add_test(tc, what_is_made_of_a_missing_joint_is_missing);

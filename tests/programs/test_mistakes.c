@@ -78,6 +78,8 @@ START_TEST(what_is_missing_is_named)
     explains(run("posenet-data synth --out %s --kind view --views 6", world("no")), 2, "views is 6, expected 54 or more");
     explains(run("posenet-data synth --out %s --kind dance --flow", world("no")), 2, "--flow is of --kind pose");
     explains(run("posenet-data synth --out %s --kind face --white", world("no")), 2, "--white is of --kind pose and dance, not of face");
+    explains(run("posenet-data synth --out %s --kind view --matched", world("no")), 2,
+             "--matched is of --kind pose and dance, not of view");
     explains(run("posenet-data mistakes --out %s .", world("no")), 2, "--share is missing, expected a number above 0 and at most 1");
     explains(run("posenet-data mistakes --share 1.5 --out %s .", world("no")), 2, "--share is too large");
     explains(run("posenet-data mistakes --share 0.5 --out %s", world("no")), 2, "expected one folder of label maps");
