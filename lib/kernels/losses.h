@@ -55,6 +55,8 @@ typedef struct {
     size_t (*spectral_scratch)(pn_spectral_dims d);            /* of either direction */
     void (*spectral_fwd)(pn_pool *pool, pn_real *y, pn_singular used, const pn_real *w, const pn_real *u, const pn_real *v,
                          pn_spectral_dims d, void *scratch);
+    /* The same result again, to the bit, from the sigma that was left. */
+    void (*spectral_again)(pn_pool *pool, pn_real *y, pn_singular used, const pn_real *w, pn_spectral_dims d);
     void (*spectral_bwd)(pn_pool *pool, pn_sink dw, const pn_real *dy, const pn_real *w, pn_singular used, pn_spectral_dims d,
                          void *scratch);
 

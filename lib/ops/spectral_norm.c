@@ -35,8 +35,12 @@ static void forward(const pn_run *r, const pn_node *node)
     pn_real *u = pn_state_in(r, node, U), *v = pn_state_in(r, node, V);
     const pn_spectral_dims d = dims_of(node, u && v);
     const pn_singular used = used_by(r, node);
-    const pn_real *from_u = r->recompute ? used.u : pn_in(r, node, U), *from_v = r->recompute ? used.v : pn_in(r, node, V);
-    r->kernels->loss.spectral_fwd(r->pool, pn_out(r, node), used, pn_in(r, node, W), from_u, from_v, d, pn_scratch(r));
+    if (r->recompute) {
+        r->kernels->loss.spectral_again(r->pool, pn_out(r, node), used, pn_in(r, node, W), d);
+        return;
+    }
+    r->kernels->loss.spectral_fwd(r->pool, pn_out(r, node), used, pn_in(r, node, W), pn_in(r, node, U), pn_in(r, node, V), d,
+                                  pn_scratch(r));
     if (!d.iterate) return;
     r->kernels->pointwise.copy(r->pool, (pn_sink){ u, false }, used.u, d.rows);
     r->kernels->pointwise.copy(r->pool, (pn_sink){ v, false }, used.v, pn_spectral_columns(&d));

@@ -49,6 +49,32 @@ START_TEST(matches_torch)
 }
 END_TEST
 
+enum { DRAWS = 20 };
+
+/* Backward's weights are those that forward multiplied, however sigma is rounded. */
+START_TEST(made_again_it_is_the_same_to_the_bit)
+{
+    enum { ROWS = 5, COLUMNS = 37, COUNT = ROWS * COLUMNS };
+    static const char *const names[] = { "a", "b", "c", "d" };
+    const pn_spectral_dims d = { .outer = 1, .rows = ROWS, .inner = COLUMNS, .eps = 1e-12, .iterate = true };
+    pn_real drawn[COUNT + DRAWS], *const w = drawn + _i % DRAWS, u[ROWS], y[2][COUNT], used[ROWS + COLUMNS + 1];
+    double scratch[COUNT];
+    const pn_singular left = { used, used + ROWS, used + ROWS + COLUMNS };
+    pn_test_random(names[_i / DRAWS], drawn, COUNT + DRAWS);
+    pn_test_random("u", u, ROWS);
+    pn_isa isas[PN_ISA_NEON + 1];
+    for (int i = 0, n = pn_test_isas(isas); i < n; i++) {
+        pn_ctx *ctx = pn_test_ctx_new(isas[i], 2);
+        const pn_loss_kernels *k = &pn_ctx_kernels(ctx)->loss;
+        ck_assert_uint_le(k->spectral_scratch(d), sizeof scratch);
+        k->spectral_fwd(pn_ctx_pool(ctx), y[0], left, w, u, NULL, d, scratch);
+        k->spectral_again(pn_ctx_pool(ctx), y[1], left, w, d);
+        ck_assert_mem_eq(y[0], y[1], sizeof y[0]);
+        pn_ctx_free(ctx);
+    }
+}
+END_TEST
+
 START_TEST(the_second_axis_is_the_first_of_the_weights_turned)
 {
     pn_real w[5 * 6 * 9], y[2][5 * 6 * 9];
@@ -129,6 +155,7 @@ TCase *spectral_norm_cases(void)
     tcase_add_loop_test(tc, every_isa_agrees_with_ref_on_the_second_axis, 0, CASES_HERE);
     tcase_add_loop_test(tc, gradients_match_on_the_second_axis, 0, CASES_HERE);
     tcase_add_test(tc, matches_torch);
+    tcase_add_loop_test(tc, made_again_it_is_the_same_to_the_bit, 0, 4 * DRAWS);
     tcase_add_test(tc, the_second_axis_is_the_first_of_the_weights_turned);
     tcase_add_test(tc, each_recorded_call_is_one_power_iteration);
     tcase_add_test(tc, a_vector_of_another_length_is_refused);

@@ -202,10 +202,16 @@ static void normalise(pn_real *v, ptrdiff_t count, double eps)
     for (ptrdiff_t i = 0; i < count; i++) v[i] = (pn_real)((double)v[i] / length);
 }
 
+static void spectral_again(pn_pool *pool, pn_real *y, pn_singular used, const pn_real *w, pn_spectral_dims d)
+{
+    (void)pool;
+    for (ptrdiff_t i = 0; i < d.rows * pn_spectral_columns(&d); i++) y[i] = w[i] / used.sigma[0];
+}
+
 static void spectral_fwd(pn_pool *pool, pn_real *y, pn_singular used, const pn_real *w, const pn_real *u, const pn_real *v,
                          pn_spectral_dims d, void *scratch)
 {
-    (void)pool; (void)scratch;
+    (void)scratch;
     const ptrdiff_t columns = pn_spectral_columns(&d);
     for (ptrdiff_t c = 0; c < columns; c++) used.v[c] = d.iterate ? (pn_real)column_times(w, u, &d, c) : v[c];
     if (d.iterate) normalise(used.v, columns, d.eps);
@@ -214,7 +220,7 @@ static void spectral_fwd(pn_pool *pool, pn_real *y, pn_singular used, const pn_r
     double sigma = 0;
     for (ptrdiff_t r = 0; r < d.rows; r++) sigma += (double)used.u[r] * row_times(w, used.v, &d, r);
     used.sigma[0] = (pn_real)sigma;
-    for (ptrdiff_t i = 0; i < d.rows * columns; i++) y[i] = (pn_real)((double)w[i] / sigma);
+    spectral_again(pool, y, used, w, d);
 }
 
 /* dw = (dy - (sum dy y) u v^T) / sigma with y = w / sigma. */
@@ -238,7 +244,8 @@ const pn_loss_kernels pn_ref_loss = {
     .cross_entropy_scratch = cross_entropy_scratch, .cross_entropy_fwd = cross_entropy_fwd,
     .cross_entropy_bwd = cross_entropy_bwd, .cosine_fwd = cosine_fwd, .cosine_bwd = cosine_bwd,
     .gram_scratch = gram_scratch, .gram_fwd = gram_fwd, .gram_bwd = gram_bwd,
-    .spectral_scratch = spectral_scratch, .spectral_fwd = spectral_fwd, .spectral_bwd = spectral_bwd,
+    .spectral_scratch = spectral_scratch, .spectral_fwd = spectral_fwd, .spectral_again = spectral_again,
+    .spectral_bwd = spectral_bwd,
 };
 
 void pn_ref_add_losses(pn_kernels *k)

@@ -5,7 +5,7 @@
  */
 #include "kernels/simd/losses.h"
 
-enum { COLUMNS = 512, ROWS = 8, CHUNK = 16384 };
+enum { COLUMNS = 256, ROWS = 8, CHUNK = 16384 };
 
 typedef double vecd __attribute__((vector_size(PN_VLEN * 8)));
 
@@ -106,23 +106,29 @@ static void divide_item(void *arg, ptrdiff_t item, int worker)
     for (; i < end; i++) j->y[i] = j->w[i] * scale;
 }
 
+static void again(pn_pool *pool, pn_real *y, pn_singular used, const pn_real *w, pn_spectral_dims d)
+{
+    job j = { .d = d, .w = w, .y = y, .sigma = (double)used.sigma[0] };
+    pn_parallel(pool, pieces(numbers(&d), CHUNK), divide_item, &j);
+}
+
 static void fwd(pn_pool *pool, pn_real *y, pn_singular used, const pn_real *w, const pn_real *u, const pn_real *v,
                 pn_spectral_dims d, void *scratch)
 {
-    job j = { .d = d, .w = w, .u = u, .v = used.v, .y = y, .products = scratch };
+    job j = { .d = d, .w = w, .u = u, .v = used.v, .products = scratch };
     const ptrdiff_t columns = pn_spectral_columns(&d);
     if (d.iterate) {
         pn_parallel(pool, d.outer * pieces(d.inner, COLUMNS), columns_item, &j);
         normalise(used.v, j.products, columns, d.eps);
     } else {
-        memmove(used.v, v, (size_t)columns * sizeof *v);        /* the same, when weights are made again */
+        memcpy(used.v, v, (size_t)columns * sizeof *v);
     }
     pn_parallel(pool, pieces(d.rows, ROWS), rows_item, &j);
     if (d.iterate) normalise(used.u, j.products, d.rows, d.eps);
-    else memmove(used.u, u, (size_t)d.rows * sizeof *u);
+    else memcpy(used.u, u, (size_t)d.rows * sizeof *u);
     for (ptrdiff_t r = 0; r < d.rows; r++) j.sigma += (double)used.u[r] * j.products[r];
     used.sigma[0] = (float)j.sigma;
-    pn_parallel(pool, pieces(numbers(&d), CHUNK), divide_item, &j);
+    again(pool, y, used, w, d);
 }
 
 /* ---- Backward: dw = (dy - (sum dy w / sigma) u v^T) / sigma ------------------------------------------------------------------ */
@@ -174,5 +180,6 @@ void PN_SIMD(pn_simd_spectral)(pn_loss_kernels *k)
 {
     k->spectral_scratch = scratch_of;
     k->spectral_fwd = fwd;
+    k->spectral_again = again;
     k->spectral_bwd = bwd;
 }
