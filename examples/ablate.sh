@@ -9,8 +9,8 @@
 #
 # BIN is the folder of the programs, OUT gets everything, PRESET is small or tiny, SEED that of the training, STEPS those of the
 # slowest row; the others take more by as much as their steps are shorter. SYNTH has more options for the people, such as --matched:
-# with an OUT of its own. Two rows train at a time, on a thread each. A row that is
-# there is not trained again, and one that was interrupted goes on from its latest checkpoint.
+# with an OUT of its own. Two rows train at a time, on a thread each. A row that is there is not trained again, and one that was
+# interrupted goes on from its latest checkpoint.
 # PN_ABLATE_SHORT=1 takes a few steps only: to see that it all runs.
 set -eu
 : "${BIN:=build/bin}" "${MODEL:=glocal}" "${OUT:=build/ablation}" "${PRESET:=small}" "${SEED:=1}" "${STEPS:=4000}" "${SYNTH:=}"

@@ -334,6 +334,7 @@ void pn_synth_dismiss(synth_crew *crew);                /* also after a hire tha
 /* PN_ERR_LIMIT, in the name of `call`, for a size no person fits or the context does not allow. */
 pn_status pn_synth_size_check(pn_ctx *ctx, const char *call, ptrdiff_t height, ptrdiff_t width);
 /* Geometry without light: pose, projection, z-buffer; enough for the flow. */
+void pn_synth_invite(pn_synth *s, uint64_t seed, int person);           /* who is in the studio from now on */
 void pn_synth_place(pn_synth *s, uint64_t seed, int person, int view);
 void pn_synth_light(pn_synth *s);
 void pn_synth_annotate(pn_synth *s);

@@ -6,12 +6,7 @@ enum { STREAM_MOTION = 1 << 19, STREAM_NOISE = (1 << 19) + 1 };
 
 static void place(pn_synth *s, uint64_t seed, int person, int frame)
 {
-    if (s->drawn != person || s->seed != seed) {
-        pn_synth_person_make(s->person, seed, person);
-        if (s->matched) pn_synth_match(s->person);
-    }
-    s->seed = seed;
-    s->drawn = person;
+    pn_synth_invite(s, seed, person);
     pn_rng rng = pn_rng_make(seed, ((uint64_t)person << 20) + STREAM_MOTION);
     synth_motion motion;
     pn_synth_motion_make(&motion, s->person, &rng);

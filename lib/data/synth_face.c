@@ -182,9 +182,7 @@ static void mark_mouth(marker *k)
 void pn_synth_face_draw(pn_synth *s, uint64_t seed, int person, int frame)
 {
     const unsigned mode = pn_denormals_flush();
-    if (s->drawn != person || s->seed != seed) pn_synth_person_make(s->person, seed, person);
-    s->seed = seed;
-    s->drawn = person;
+    pn_synth_invite(s, seed, person);
     pn_rng rng = pn_rng_make(seed, ((uint64_t)person << 20) + STREAM_TALK);
     const talk t = draw_talk(&rng);
     const synth_look look = look_at(&t, (double)frame);

@@ -62,14 +62,18 @@ void pn_synth_project(pn_synth *s)
     pn_synth_show(s);
 }
 
-void pn_synth_place(pn_synth *s, uint64_t seed, int person, int view)
+void pn_synth_invite(pn_synth *s, uint64_t seed, int person)
 {
-    if (s->drawn != person || s->seed != seed) {
-        pn_synth_person_make(s->person, seed, person);
-        if (s->matched) pn_synth_match(s->person);
-    }
+    if (s->drawn == person && s->seed == seed) return;
+    pn_synth_person_make(s->person, seed, person);
+    if (s->matched) pn_synth_match(s->person);
     s->seed = seed;
     s->drawn = person;
+}
+
+void pn_synth_place(pn_synth *s, uint64_t seed, int person, int view)
+{
+    pn_synth_invite(s, seed, person);
     synth_mesh *m = &s->person->mesh;
     pn_rng rng = pn_rng_make(seed, ((uint64_t)person << 20) + 1u + (uint64_t)view);
     pn_synth_pose_make(&s->pose, &s->person->body, s->person->stance, &rng, view);
