@@ -196,6 +196,8 @@ typedef struct {
     pn_mode mode;
     pn_params *learn;               /* the one set that gets gradients; NULL: none. All others are constants */
     const char *recompute;          /* blocks whose inner values are recomputed in backward: "a,b", "*" or NULL */
+    int remake;                     /* results that take no more multiply-adds a number are computed again in backward, where that
+                                     * needs nothing else to wait: 576 is a 3x3 convolution of 64 channels; 0: none */
     bool seldom;                    /* packed weights share memory and are made in every run: for a plan that runs once or a few
                                      * times, and where memory matters more than a little time */
     pn_memory *memory;              /* where plans that take turns are computed; NULL: in memory of the plan's own */

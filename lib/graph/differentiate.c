@@ -3,7 +3,8 @@
  * Walking the forward steps from last to first, a step gets a backward when a gradient has reached its result. The first
  * write of a gradient sets, later ones add. Where a block is to be recomputed, its forward steps are repeated right before
  * its first backward step, into twins of the values; backward steps of the block read the twins. So is what costs little
- * to make again, in every plan: converted inputs, weights over their spectral norm.
+ * to make again, in every plan: converted inputs, weights over their spectral norm, and what pn_plan_opt.remake says.
+ * The backward of a loss, or of what else is smaller than what it came from, waits until somebody reads the gradient it writes.
  */
 #include "graph/graph.h"
 
@@ -146,6 +147,15 @@ static bool waits(const pn_plan *p, int value, int before)
     return false;
 }
 
+/* Its op is always made again, or takes no more multiply-adds a number than the plan may spend. */
+static bool takes_little(const pn_plan *p, const pn_step *step)
+{
+    const pn_op *op = step->node->op;
+    if (op->remade) return step->slope == 1;
+    if (p->remake <= 0 || !op->macs || op->updates_state) return false;
+    return op->macs(step->node) <= (double)p->remake * (double)pn_shape_count(p->values[step->out].shape);
+}
+
 /* The step that makes a value by little work from leaves, from what is made so, or from what waits anyway: it need not wait
  * for the backward of step `before`. */
 static const pn_step *remaker_of(const pn_plan *p, int value, int before)
@@ -154,8 +164,7 @@ static const pn_step *remaker_of(const pn_plan *p, int value, int before)
     const pn_tensor *t = v->tensor;
     if (v->raw >= 0 || (t->graph && t->is_output && p->value_of[t->index] == value)) return NULL;
     const pn_step *maker = maker_of(p, value);
-    if (!maker || !maker->node->op->remade || maker->slope != 1 || maker->n_in > maker->node->n_in) return NULL;
-    if (maker->joined || maker->sums_left >= 0 || maker->sums_given >= 0) return NULL;
+    if (!maker || !takes_little(p, maker) || maker->n_in > maker->node->n_in || maker->joined || maker->sums_given >= 0) return NULL;
     for (int i = 0; i < maker->n_in; i++) {
         const pn_tensor *in = p->values[maker->in[i]].tensor;
         const bool leaf = in->kind != PN_TENSOR_RESULT && in->kind != PN_TENSOR_SAVED && !maker_of(p, maker->in[i]);
@@ -241,7 +250,9 @@ static pn_status repeat_region(pn_plan *p, int first, int last, int *twin)
 
 static pn_status add_backward(pn_plan *p, const pn_step *step, int *twin)
 {
-    if (remake_inputs(p, step, pn_step_reads(step), twin)) return PN_ERR_NOMEM;
+    const unsigned reads = pn_step_reads(step);
+    if (remake_inputs(p, step, reads, twin)) return PN_ERR_NOMEM;
+    if ((reads & PN_OUTPUT) && remake(p, step->out, index_of(p, step), twin)) return PN_ERR_NOMEM;
     pn_step *back = pn_plan_add_step(p, true, step->node);
     if (!back) return PN_ERR_NOMEM;
     back->backward = true;
@@ -259,6 +270,44 @@ static pn_status add_backward(pn_plan *p, const pn_step *step, int *twin)
     return PN_OK;
 }
 
+/* Backward steps that wait: by the forward step before whose own backward they run, in the order of the row. */
+typedef struct { int *first, *next; } queue;            /* first[m + 1], next[s]; -1: none */
+
+static void put(const queue *q, int until, int s)
+{
+    int *at = &q->first[until + 1];
+    while (*at >= 0) at = &q->next[*at];
+    *at = s;
+}
+
+static pn_status add_waiting(pn_plan *p, const queue *q, int m, int *twin)
+{
+    for (int s = q->first[m + 1]; s >= 0; s = q->next[s])
+        if (add_backward(p, &p->forward[s], twin)) return PN_ERR_NOMEM;
+    return PN_OK;
+}
+
+static size_t numbers_of(const pn_plan *p, int value) { return (size_t)pn_shape_count(p->values[value].shape); }
+
+/* The forward step whose backward is the first to read a gradient that this step's would write. A step whose result is
+ * smaller than what it was computed from (a loss, a Gram matrix) waits for that: one gradient is smaller than the others. */
+static int read_first(const pn_plan *p, const pn_step *step)
+{
+    const int s = index_of(p, step);
+    size_t written = 0;
+    int first = -1;
+    for (int i = 0; i < step->n_in; i++) {
+        if (!(step->wanted & PN_INPUT(i))) continue;
+        const pn_step *maker = maker_of(p, step->in[i]);
+        const pn_tensor *t = p->values[step->in[i]].tensor;
+        if (!maker && t->kind == PN_TENSOR_RESULT) return s - 1;
+        if (!maker && t->kind != PN_TENSOR_INPUT) continue;                 /* a parameter's stays until the optimiser step */
+        written += numbers_of(p, step->in[i]);
+        if (maker && index_of(p, maker) > first) first = index_of(p, maker);
+    }
+    return step->joined || written <= numbers_of(p, step->out) ? s - 1 : first;
+}
+
 pn_status pn_plan_differentiate(pn_plan *p)
 {
     if (p->mode != PN_TRAIN) return PN_OK;
@@ -271,13 +320,17 @@ pn_status pn_plan_differentiate(pn_plan *p)
     int *twin = pn_arena_alloc(&p->arena, (size_t)p->n_values + 1, sizeof *twin);
     if (!twin) return PN_ERR_NOMEM;
     for (int v = 0; v < p->n_values; v++) twin[v] = -1;
-
+    const queue q = { pn_arena_alloc(&p->arena, (size_t)p->n_forward + 1, sizeof *q.first),
+                      pn_arena_alloc(&p->arena, (size_t)p->n_forward + 1, sizeof *q.next) };
+    if (!q.first || !q.next) return PN_ERR_NOMEM;
+    for (int s = 0; s <= p->n_forward; s++) q.first[s] = q.next[s] = -1;
     int repeated_down_to = p->n_forward;                /* regions from here on have been repeated */
     for (int s = p->n_forward - 1; s >= 0; s--) {
-        const pn_step *step = &p->forward[s];
+        pn_step *step = &p->forward[s];
+        if (add_waiting(p, &q, s, twin)) return PN_ERR_NOMEM;
         const pn_value *out = &p->values[step->out];
         if (!step->wanted || !(out->touched || out->seeded)) {
-            p->forward[s].wanted = 0;
+            step->wanted = 0;
             continue;
         }
         if (s < repeated_down_to && named_in(p->recompute, step->node->block)) {
@@ -286,9 +339,11 @@ pn_status pn_plan_differentiate(pn_plan *p)
             if (repeat_region(p, first, s, twin)) return PN_ERR_NOMEM;
             repeated_down_to = first;
         }
-        if (add_backward(p, step, twin)) return PN_ERR_NOMEM;
+        const int until = read_first(p, step);
+        if (until < s - 1) put(&q, until, s);
+        else if (add_backward(p, step, twin)) return PN_ERR_NOMEM;
         const pn_step *joined = step->joined;           /* what arrived at the sum has been passed on to its result */
         if (joined && joined->wanted && add_backward(p, joined, twin)) return PN_ERR_NOMEM;
     }
-    return PN_OK;
+    return add_waiting(p, &q, -1, twin);
 }

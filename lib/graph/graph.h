@@ -237,6 +237,7 @@ struct pn_plan {
     pn_plan_stats stats;
     pn_plan_state state;
     const char *recompute;
+    int remake;
     bool seldom;
     pn_run run;
 };

@@ -113,6 +113,7 @@ pn_plan *pn_plan_new(pn_graph *g, const pn_plan_opt *opt)
         p->seldom = opt->seldom;
         p->turns = opt->memory;
         p->guest = opt->guest;
+        p->remake = opt->remake;
         p->recompute = opt->recompute ? pn_arena_strdup(&p->arena, opt->recompute) : NULL;
     }
     p->run = (pn_run){ .plan = p, .kernels = pn_ctx_kernels(ctx), .pool = pn_ctx_pool(ctx), .threads = pn_ctx_threads(ctx),

@@ -19,7 +19,7 @@ static void backward(const pn_run *r, const pn_node *node)
 }
 
 const pn_op pn_op_affine = {
-    .name = "affine", .node_bytes = sizeof(affine), .in_place = PN_INPUT(0), .forward = forward, .backward = backward,
+    .name = "affine", .remade = true, .node_bytes = sizeof(affine), .in_place = PN_INPUT(0), .forward = forward, .backward = backward,
 };
 
 pn_tensor *pn_affine(pn_graph *g, pn_tensor *x, double scale, double shift)

@@ -90,17 +90,23 @@ START_TEST(values_alive_together_never_share_memory)
 }
 END_TEST
 
+/* Whole blocks, and results that cost little: nothing dearer than a picture's first layer, and whatever an op tells the cost of. */
 START_TEST(recomputing_gives_the_same_bits)
 {
-    static const char *const blocks[] = { "*", "a", "b,c" };
+    static const pn_plan_opt thrifty[] = { { .recompute = "*" }, { .recompute = "a" }, { .recompute = "b,c" }, { .remake = 27 },
+                                           { .remake = 1 << 20 }, { .recompute = "a", .remake = 1 << 20 } };
     for (uint64_t i = 0; i < rounds(); i++) {
         random_graph r = random_graph_make(pn_test_ctx(), seed_of(_i, i));
         pn_plan *plain = plan_of(&r, PN_TRAIN, NULL);
         random_numbers should = random_graph_run(&r, plain);
-        for (int k = 0; k < 3; k++) {
-            pn_plan *p = plan_of(&r, PN_TRAIN, blocks[k]);
+        for (size_t k = 0; k < sizeof thrifty / sizeof *thrifty; k++) {
+            pn_plan_opt opt = thrifty[k];
+            opt.mode = PN_TRAIN;
+            opt.learn = r.learnt;
+            pn_plan *p = pn_plan_new(r.g, &opt);
+            ck_assert_ptr_nonnull(p);
             random_numbers is = random_graph_run(&r, p);
-            same_bytes(&is, &should, seed_of(_i, i), blocks[k]);
+            same_bytes(&is, &should, seed_of(_i, i), opt.recompute ? opt.recompute : "cheap results");
             free(is.values);
             pn_plan_free(p);
         }
@@ -277,6 +283,57 @@ START_TEST(what_waits_for_backward_anyway_is_copied_again)
 }
 END_TEST
 
+/* A picture's first layer, whose activation was folded in; wider layers behind it. 27 multiply-adds a number are spent or not. */
+START_TEST(a_cheap_result_is_made_again_and_does_not_wait)
+{
+    enum { N = 3 * 8 * 8, WEIGHTS = 16 * 3 * 9 };
+    pn_real x[N], dx[2][N], dw[2][WEIGHTS];
+    pn_test_random("x", x, N);
+    for (int kept = 0; kept < 2; kept++) {
+        pn_graph *g = pn_test_graph();
+        pn_params *params = pn_test_params(g);
+        pn_tensor *in = pn_input(g, "x", pn_shape4(1, 3, 8, 8), PN_GRAD);
+        pn_tensor *w = pn_param(params, "w", pn_shape4(16, 3, 3, 3), (pn_init){ PN_INIT_NORMAL, 0.2 });
+        pn_tensor *wide = pn_param(params, "wide", pn_shape4(16, 16, 3, 3), (pn_init){ PN_INIT_NORMAL, 0.2 });
+        pn_tensor *first = pn_relu(g, pn_conv2d(g, in, w, NULL, &(pn_conv_opt){ .pad = { 1, 1 } }));
+        pn_tensor *second = pn_relu(g, pn_conv2d(g, first, wide, NULL, &(pn_conv_opt){ .pad = { 1, 1 } }));
+        pn_loss(g, pn_mean(g, pn_tanh(g, second), PN_ALL_AXES, PN_DROP_AXES));
+        ck_assert_int_eq(pn_params_init(params, 1), PN_OK);
+        pn_plan *p = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN, .learn = params, .remake = kept ? 26 : 27 });
+        ck_assert_int_eq(waits_for_backward(p, first), kept);
+        ck_assert(waits_for_backward(p, second));       /* 144 a number */
+        ck_assert_int_eq(pn_set(p, in, x) | pn_forward(p) | pn_backward(p) | pn_get_grad(p, in, dx[kept]), PN_OK);
+        memcpy(dw[kept], pn_param_grad(w), sizeof dw[0]);
+        pn_plan_free(p);
+    }
+    ck_assert_mem_eq(dx[0], dx[1], sizeof dx[0]);
+    ck_assert_mem_eq(dw[0], dw[1], sizeof dw[0]);
+    ck_assert(dw[0][0] != 0);
+}
+END_TEST
+
+/* The gradient of the first of two maps is one number until its maker's backward asks for it. */
+START_TEST(a_loss_waits_until_its_gradient_is_read)
+{
+    pn_graph *g = pn_test_graph();
+    pn_tensor *x = pn_input(g, "x", pn_shape4(1, 16, 8, 8), PN_GRAD);
+    pn_tensor *a = pn_tanh(g, pn_affine(g, x, 2, 0)), *b = pn_sigmoid(g, pn_affine(g, a, 3, 0));
+    pn_tensor *of_a = pn_mse_loss(g, a, x), *of_b = pn_mse_loss(g, b, x);
+    pn_loss(g, pn_add(g, of_a, of_b));
+    pn_plan *p = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN });
+    int at[3] = { -1, -1, -1 };
+    const pn_tensor *const out[] = { of_b, b, of_a };
+    for (int s = 0; s < p->n_backward; s++)
+        for (int k = 0; k < 3; k++)
+            if (p->backward[s].backward && p->backward[s].node->out == out[k]) at[k] = s;
+    ck_assert_int_ge(at[0], 0);
+    ck_assert_int_lt(at[0], at[1]);
+    ck_assert_int_lt(at[1], at[2]);
+    pn_plan_free(p);
+    pn_graph_free(g);
+}
+END_TEST
+
 /* The mean of one map, recorded after another map was made, is taken before it; not when backward reads the first map. */
 START_TEST(a_step_that_makes_room_runs_as_soon_as_it_can)
 {
@@ -374,6 +431,8 @@ TCase *place_cases(void)
     tcase_add_test(tc, a_chain_in_place_takes_one_buffer);
     tcase_add_test(tc, what_is_made_again_in_backward_has_the_same_bits);
     tcase_add_test(tc, what_waits_for_backward_anyway_is_copied_again);
+    tcase_add_test(tc, a_cheap_result_is_made_again_and_does_not_wait);
+    tcase_add_test(tc, a_loss_waits_until_its_gradient_is_read);
     tcase_add_test(tc, a_step_that_makes_room_runs_as_soon_as_it_can);
     tcase_add_test(tc, a_loss_of_two_maps_writes_its_gradient_over_the_second);
     return tc;
