@@ -61,12 +61,8 @@ void pn_model_take_notes(pn_model *m, const pn_weights *w)
 
 /* ---- Training -------------------------------------------------------------------------------------------------------- */
 
-/* The first layer of a picture, 4x4 of up to four channels, gives the largest maps for the least work. */
-enum { FIRST_LAYER = 4 * 4 * 4 };
-
 pn_status pn_training_plan(pn_training *t, pn_plan **plan, pn_graph *g, pn_plan_opt opt)
 {
-    if (!opt.remake) opt.remake = FIRST_LAYER;
     opt.recompute = t->opt.recompute;
     if (!t->memory && !(t->memory = pn_memory_new(t->model->ctx))) return PN_ERR_NOMEM;
     opt.memory = t->memory;

@@ -79,9 +79,10 @@ bool pn_weights_have(const pn_weights *w, const char *name);
 void pn_model_put(pn_model *m, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* One more set of parameters, the model's. NULL: no memory. */
 pn_params *pn_model_part(pn_model *m, const char *prefix);
-/* Plan g, recomputing what was asked for, in the memory of all plans of t, and count what it needs beside. First layers of
- * pictures are always made again (pn_plan_opt.remake), and what opt says beyond. A plan that runs between the forward and the
- * backward of another is its guest (pn_plan_opt). */
+/* pn_plan_opt.remake: the first layer of a picture, 4x4 of up to four channels, makes the largest maps by the least work. */
+enum { PN_FIRST_LAYER = 4 * 4 * 4 };
+/* Plan g, recomputing what was asked for, in the memory of all plans of t, and count what it needs beside. A plan that runs
+ * between the forward and the backward of another is its guest (pn_plan_opt). */
 pn_status pn_training_plan(pn_training *t, pn_plan **plan, pn_graph *g, pn_plan_opt opt);
 /* VGG19 of the file that training was given. PN_OK and *params NULL: it was given none. */
 pn_status pn_training_vgg19(pn_training *t, int narrow, pn_params **params, pn_vgg19 *vgg);

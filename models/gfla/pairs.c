@@ -65,7 +65,7 @@ pn_status gfla_pair_train(pn_training *base)
     const pn_plan_opt learn_g = { .mode = PN_TRAIN, .learn = base->model->part[GFLA_PART_G].params };
     const pn_plan_opt learn_d = { .mode = PN_TRAIN, .learn = base->model->part[GFLA_PART_D].params, .guest = true };
     /* D and VGG19, whose packed weights would take more memory than all that the networks compute. */
-    const pn_plan_opt frozen = { .mode = PN_TRAIN, .seldom = true, .guest = true };
+    const pn_plan_opt frozen = { .mode = PN_TRAIN, .seldom = true, .guest = true, .remake = PN_FIRST_LAYER };
     pn_status planned = pn_training_plan(base, &t->gen, t->gen_graph, learn_g);
     if (!planned && full) planned = pn_training_plan(base, &t->dis, t->dis_graph, learn_d);
     if (!planned) planned = pn_training_plan(base, &t->crit, t->crit_graph, frozen);

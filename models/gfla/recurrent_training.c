@@ -137,7 +137,7 @@ static pn_status make_plans(gfla_animation_training *t)
     const pn_plan_opt learn = { .mode = PN_TRAIN, .learn = part[GFLA_PART_G].params };
     const pn_plan_opt learn_d = { .mode = PN_TRAIN, .learn = part[GFLA_PART_D].params, .guest = true };
     const pn_plan_opt learn_v = { .mode = PN_TRAIN, .learn = part[GFLA_PART_V].params, .guest = true };
-    const pn_plan_opt frozen = { .mode = PN_TRAIN, .guest = true };
+    const pn_plan_opt frozen = { .mode = PN_TRAIN, .guest = true, .remake = PN_FIRST_LAYER };
     const pn_plan_opt look = { .mode = PN_INFER, .seldom = true, .guest = true };
     const pn_plan_opt once = { .mode = PN_TRAIN, .seldom = true, .guest = true };
     pn_status status = pn_training_plan(base, &t->gen, t->gen_graph, learn);

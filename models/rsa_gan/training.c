@@ -92,8 +92,8 @@ static pn_status begin_generator(rsa_gan_training *t)
     pair_up(t, pair);
     for (int i = 0; i < JUDGED; i++)
         if (pair[i].seen) pn_output(t->gen_graph, pair[i].made, PN_GRAD);
-    const pn_plan_opt learn = { .mode = PN_TRAIN, .learn = m->base.part[RSA_GAN_PART_G].params };
-    const pn_plan_opt frozen = { .mode = PN_TRAIN, .seldom = true, .guest = true };
+    const pn_plan_opt learn = { .mode = PN_TRAIN, .learn = m->base.part[RSA_GAN_PART_G].params, .remake = PN_FIRST_LAYER };
+    const pn_plan_opt frozen = { .mode = PN_TRAIN, .seldom = true, .guest = true, .remake = PN_FIRST_LAYER };
     const pn_status status = pn_training_plan(&t->base, &t->gen, t->gen_graph, learn);
     return status ? status : pn_training_plan(&t->base, &t->crit, t->crit_graph, frozen);
 }
