@@ -117,21 +117,14 @@ static pn_step *joined_again(pn_plan *p, const pn_step *joined, const int *twin)
     return again;
 }
 
-/* Of a forward step; of one that another took up, whose place in the row is gone: the first, before which nothing waits. */
-static int index_of(const pn_plan *p, const pn_step *step)
-{
-    for (int s = 0; s < p->n_forward; s++)
-        if (&p->forward[s] == step) return s;
-    return 0;
-}
-
 /* ---- Making again ----------------------------------------------------------------------------------------------------- */
 
-static const pn_step *maker_of(const pn_plan *p, int value)
+/* The forward step whose result it is; -1: a leaf, or never stored because another step took its maker up. */
+static int maker_of(const pn_plan *p, int value)
 {
     for (int s = 0; s < p->n_forward; s++)
-        if (p->forward[s].out == value) return &p->forward[s];
-    return NULL;
+        if (p->forward[s].out == value) return s;
+    return -1;
 }
 
 /* The backward of a step up to `before` reads it: it waits for that anyway. */
@@ -163,11 +156,13 @@ static const pn_step *remaker_of(const pn_plan *p, int value, int before)
     const pn_value *v = &p->values[value];
     const pn_tensor *t = v->tensor;
     if (v->raw >= 0 || (t->graph && t->is_output && p->value_of[t->index] == value)) return NULL;
-    const pn_step *maker = maker_of(p, value);
-    if (!maker || !takes_little(p, maker) || maker->n_in > maker->node->n_in || maker->joined || maker->sums_given >= 0) return NULL;
+    const int made_by = maker_of(p, value);
+    if (made_by < 0) return NULL;
+    const pn_step *maker = &p->forward[made_by];
+    if (!takes_little(p, maker) || maker->n_in > maker->node->n_in || maker->joined || maker->sums_given >= 0) return NULL;
     for (int i = 0; i < maker->n_in; i++) {
         const pn_tensor *in = p->values[maker->in[i]].tensor;
-        const bool leaf = in->kind != PN_TENSOR_RESULT && in->kind != PN_TENSOR_SAVED && !maker_of(p, maker->in[i]);
+        const bool leaf = in->kind != PN_TENSOR_RESULT && in->kind != PN_TENSOR_SAVED && maker_of(p, maker->in[i]) < 0;
         if (!leaf && !remaker_of(p, maker->in[i], before) && !waits(p, maker->in[i], before)) return NULL;
     }
     return maker;
@@ -212,9 +207,10 @@ static pn_status remake(pn_plan *p, int value, int before, int *twin)
     return PN_OK;
 }
 
-static pn_status remake_inputs(pn_plan *p, const pn_step *step, unsigned reads, int *twin)
+/* What the step reads, for a step that runs right before the backward of `before`. */
+static pn_status remake_read(pn_plan *p, const pn_step *step, unsigned reads, int before, int *twin)
 {
-    const int before = index_of(p, step);
+    if ((reads & PN_OUTPUT) && remake(p, step->out, before, twin)) return PN_ERR_NOMEM;
     for (int i = 0; i < step->n_in; i++)
         if ((reads & PN_INPUT(i)) && remake(p, step->in[i], before, twin)) return PN_ERR_NOMEM;
     return PN_OK;
@@ -228,7 +224,8 @@ static pn_status repeat_region(pn_plan *p, int first, int last, int *twin)
     for (int s = first; s <= last; s++) {
         if (!repeat[s]) continue;
         const pn_step *step = &p->forward[s];
-        if (remake_inputs(p, step, ~0u, twin) || (step->joined && remake_inputs(p, step->joined, ~0u, twin))) return PN_ERR_NOMEM;
+        if (remake_read(p, step, ~PN_OUTPUT, s, twin)) return PN_ERR_NOMEM;
+        if (step->joined && remake_read(p, step->joined, ~PN_OUTPUT, 0, twin)) return PN_ERR_NOMEM;
         pn_step *again = pn_plan_add_step(p, true, step->node);
         if (!again) return PN_ERR_NOMEM;
         again->recompute = true;
@@ -248,11 +245,10 @@ static pn_status repeat_region(pn_plan *p, int first, int last, int *twin)
 
 /* ---- Backward ------------------------------------------------------------------------------------------------------- */
 
-static pn_status add_backward(pn_plan *p, const pn_step *step, int *twin)
+/* `before`: the forward step whose backward is next; of a joined step 0, before which nothing waits. */
+static pn_status add_backward(pn_plan *p, const pn_step *step, int before, int *twin)
 {
-    const unsigned reads = pn_step_reads(step);
-    if (remake_inputs(p, step, reads, twin)) return PN_ERR_NOMEM;
-    if ((reads & PN_OUTPUT) && remake(p, step->out, index_of(p, step), twin)) return PN_ERR_NOMEM;
+    if (remake_read(p, step, pn_step_reads(step), before, twin)) return PN_ERR_NOMEM;
     pn_step *back = pn_plan_add_step(p, true, step->node);
     if (!back) return PN_ERR_NOMEM;
     back->backward = true;
@@ -283,7 +279,7 @@ static void put(const queue *q, int until, int s)
 static pn_status add_waiting(pn_plan *p, const queue *q, int m, int *twin)
 {
     for (int s = q->first[m + 1]; s >= 0; s = q->next[s])
-        if (add_backward(p, &p->forward[s], twin)) return PN_ERR_NOMEM;
+        if (add_backward(p, &p->forward[s], m, twin)) return PN_ERR_NOMEM;
     return PN_OK;
 }
 
@@ -291,19 +287,19 @@ static size_t numbers_of(const pn_plan *p, int value) { return (size_t)pn_shape_
 
 /* The forward step whose backward is the first to read a gradient that this step's would write. A step whose result is
  * smaller than what it was computed from (a loss, a Gram matrix) waits for that: one gradient is smaller than the others. */
-static int read_first(const pn_plan *p, const pn_step *step)
+static int read_first(const pn_plan *p, int s)
 {
-    const int s = index_of(p, step);
+    const pn_step *step = &p->forward[s];
     size_t written = 0;
     int first = -1;
     for (int i = 0; i < step->n_in; i++) {
         if (!(step->wanted & PN_INPUT(i))) continue;
-        const pn_step *maker = maker_of(p, step->in[i]);
+        const int maker = maker_of(p, step->in[i]);
         const pn_tensor *t = p->values[step->in[i]].tensor;
-        if (!maker && t->kind == PN_TENSOR_RESULT) return s - 1;
-        if (!maker && t->kind != PN_TENSOR_INPUT) continue;                 /* a parameter's stays until the optimiser step */
+        if (maker < 0 && t->kind == PN_TENSOR_RESULT) return s - 1;
+        if (maker < 0 && t->kind != PN_TENSOR_INPUT) continue;              /* a parameter's stays until the optimiser step */
         written += numbers_of(p, step->in[i]);
-        if (maker && index_of(p, maker) > first) first = index_of(p, maker);
+        if (maker > first) first = maker;
     }
     return step->joined || written <= numbers_of(p, step->out) ? s - 1 : first;
 }
@@ -339,11 +335,11 @@ pn_status pn_plan_differentiate(pn_plan *p)
             if (repeat_region(p, first, s, twin)) return PN_ERR_NOMEM;
             repeated_down_to = first;
         }
-        const int until = read_first(p, step);
+        const int until = read_first(p, s);
         if (until < s - 1) put(&q, until, s);
-        else if (add_backward(p, step, twin)) return PN_ERR_NOMEM;
+        else if (add_backward(p, step, s, twin)) return PN_ERR_NOMEM;
         const pn_step *joined = step->joined;           /* what arrived at the sum has been passed on to its result */
-        if (joined && joined->wanted && add_backward(p, joined, twin)) return PN_ERR_NOMEM;
+        if (joined && joined->wanted && add_backward(p, joined, 0, twin)) return PN_ERR_NOMEM;
     }
     return add_waiting(p, &q, -1, twin);
 }
