@@ -208,13 +208,35 @@ START_TEST(a_chain_in_place_takes_one_buffer)
 }
 END_TEST
 
+/* What one run of a plan, the last, leaves of a picture and of a weight. */
+enum { MOST = 512 };
+typedef struct { pn_real dx[MOST], dw[MOST]; } gradients;
+
+static void take_gradients(gradients *out, pn_plan *p, const pn_tensor *in, const pn_tensor *w)
+{
+    pn_real x[MOST];
+    const ptrdiff_t n = pn_shape_count(in->shape), weights = pn_shape_count(w->shape);
+    ck_assert(n <= MOST && weights <= MOST);
+    *out = (gradients){ 0 };
+    pn_test_random("x", x, n);
+    ck_assert_int_eq(pn_set(p, in, x) | pn_forward(p) | pn_backward(p) | pn_get_grad(p, in, out->dx), PN_OK);
+    memcpy(out->dw, pn_param_grad(w), (size_t)weights * sizeof *out->dw);
+    pn_plan_free(p);
+}
+
+static void same_gradients(const gradients *a, const gradients *b)
+{
+    ck_assert_mem_eq(a->dx, b->dx, sizeof a->dx);
+    ck_assert_mem_eq(a->dw, b->dw, sizeof a->dw);
+    ck_assert(a->dw[0] != 0);
+}
+
 /* One weight, its vectors moved by each of two calls; a picture enters in blocks of channels. Outputs are kept: the same net
  * with the normalised weights among them makes nothing again. */
 START_TEST(what_is_made_again_in_backward_has_the_same_bits)
 {
-    enum { N = 3 * 8 * 8, WEIGHTS = 16 * 3 * 9 };
-    pn_real x[N], dx[2][N], dw[2][WEIGHTS], used[2][16];
-    pn_test_random("x", x, N);
+    gradients is[2];
+    pn_real used[2][16];
     for (int kept = 0; kept < 2; kept++) {
         pn_graph *g = pn_test_graph();
         pn_params *params = pn_test_params(g);
@@ -232,15 +254,11 @@ START_TEST(what_is_made_again_in_backward_has_the_same_bits)
         pn_plan *p = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN, .learn = params });
         for (int i = 0; i < 2; i++)
             ck_assert_int_eq(p->buffers[p->values[p->value_of[normal[i]->index]].buffer].last >= p->n_forward, kept);
-        ck_assert_int_eq(pn_set(p, in, x) | pn_forward(p) | pn_backward(p) | pn_get_grad(p, in, dx[kept]), PN_OK);
-        memcpy(dw[kept], pn_param_grad(w), sizeof dw[0]);
+        take_gradients(&is[kept], p, in, w);
         memcpy(used[kept], pn_param_data(u), sizeof used[0]);
-        pn_plan_free(p);
     }
-    ck_assert_mem_eq(dx[0], dx[1], sizeof dx[0]);
-    ck_assert_mem_eq(dw[0], dw[1], sizeof dw[0]);
+    same_gradients(&is[0], &is[1]);
     ck_assert_mem_eq(used[0], used[1], sizeof used[0]);         /* making again moves no state */
-    ck_assert(dw[0][0] != 0);
 }
 END_TEST
 
@@ -258,9 +276,7 @@ static bool waits_for_backward(const pn_plan *p, const pn_tensor *t)
 /* A concatenation of a leaf and of what tanh's backward reads anyway, for the gradient of weights. */
 START_TEST(what_waits_for_backward_anyway_is_copied_again)
 {
-    enum { N = 2 * 5 * 6, WEIGHTS = 7 * 4 * 9 };
-    pn_real x[N], dx[2][N], dw[2][WEIGHTS];
-    pn_test_random("x", x, N);
+    gradients is[2];
     for (int kept = 0; kept < 2; kept++) {
         pn_graph *g = pn_test_graph();
         pn_params *params = pn_test_params(g);
@@ -273,22 +289,16 @@ START_TEST(what_waits_for_backward_anyway_is_copied_again)
         ck_assert_int_eq(pn_params_init(params, 1), PN_OK);
         pn_plan *p = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN, .learn = params });
         ck_assert_int_eq(waits_for_backward(p, both), kept);
-        ck_assert_int_eq(pn_set(p, in, x) | pn_forward(p) | pn_backward(p) | pn_get_grad(p, in, dx[kept]), PN_OK);
-        memcpy(dw[kept], pn_param_grad(w), sizeof dw[0]);
-        pn_plan_free(p);
+        take_gradients(&is[kept], p, in, w);
     }
-    ck_assert_mem_eq(dx[0], dx[1], sizeof dx[0]);
-    ck_assert_mem_eq(dw[0], dw[1], sizeof dw[0]);
-    ck_assert(dw[0][0] != 0);
+    same_gradients(&is[0], &is[1]);
 }
 END_TEST
 
 /* A picture's first layer, whose activation was folded in; wider layers behind it. 27 multiply-adds a number are spent or not. */
 START_TEST(a_cheap_result_is_made_again_and_does_not_wait)
 {
-    enum { N = 3 * 8 * 8, WEIGHTS = 16 * 3 * 9 };
-    pn_real x[N], dx[2][N], dw[2][WEIGHTS];
-    pn_test_random("x", x, N);
+    gradients is[2];
     for (int kept = 0; kept < 2; kept++) {
         pn_graph *g = pn_test_graph();
         pn_params *params = pn_test_params(g);
@@ -302,13 +312,9 @@ START_TEST(a_cheap_result_is_made_again_and_does_not_wait)
         pn_plan *p = pn_plan_new(g, &(pn_plan_opt){ .mode = PN_TRAIN, .learn = params, .remake = kept ? 26 : 27 });
         ck_assert_int_eq(waits_for_backward(p, first), kept);
         ck_assert(waits_for_backward(p, second));       /* 144 a number */
-        ck_assert_int_eq(pn_set(p, in, x) | pn_forward(p) | pn_backward(p) | pn_get_grad(p, in, dx[kept]), PN_OK);
-        memcpy(dw[kept], pn_param_grad(w), sizeof dw[0]);
-        pn_plan_free(p);
+        take_gradients(&is[kept], p, in, w);
     }
-    ck_assert_mem_eq(dx[0], dx[1], sizeof dx[0]);
-    ck_assert_mem_eq(dw[0], dw[1], sizeof dw[0]);
-    ck_assert(dw[0][0] != 0);
+    same_gradients(&is[0], &is[1]);
 }
 END_TEST
 
